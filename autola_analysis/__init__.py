@@ -1,0 +1,1 @@
+"""Feature analysis of convolutional networks with pluggable attention modules."""

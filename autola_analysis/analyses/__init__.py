@@ -1,0 +1,1 @@
+"""The analyses: arrays in, frozen results out."""

@@ -1,0 +1,1 @@
+"""From a file to a ready model: safe reading, dialects, identification, writing."""

@@ -1,0 +1,1 @@
+"""What every room needs: errors, the registry class, atomic files, hashes, progress."""

@@ -1,0 +1,33 @@
+"""The errors that a user meets: each message says what was expected, what was found and what to do."""
+
+
+class AutolaError(Exception):
+    """Base of every error that is about the user's input rather than about a fault of this package."""
+
+
+class UnknownNameError(AutolaError):
+    """A name (attention, backbone, layer, recipe, ...) that is not known; the message lists the nearest ones."""
+
+
+class CheckpointError(AutolaError):
+    """A checkpoint file that cannot be read, identified or loaded completely."""
+
+
+class DataError(AutolaError):
+    """Images or labels that are missing, unreadable or inconsistent."""
+
+
+class LayerError(AutolaError):
+    """A layer whose activations do not fit the analysis that was asked for."""
+
+
+class OptionError(AutolaError):
+    """An option with a value that is not allowed, or options that contradict each other."""
+
+
+class ReportError(AutolaError):
+    """A report directory that cannot be written."""
+
+
+class MissingExtraError(AutolaError):
+    """An optional dependency that the asked-for feature needs and that is not installed."""

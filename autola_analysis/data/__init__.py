@@ -1,0 +1,1 @@
+"""Image sources, preprocessing, the embedded ClutteredDigits."""

@@ -1,0 +1,64 @@
+"""The image source: undecoded images by index, with labels known before the first is read."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from autola_analysis.data.preprocessing import Preprocessing
+
+IntArray = NDArray[np.int64]
+
+
+class ImageSource(ABC):
+    """Images with labels, addressed by index; decoding happens in `image` and nowhere else.
+
+    Attributes:
+        name: How a user would ask for it ("cifar10", "folder:/data/birds").
+        split: Which part it is ("test", "val", "train").
+        classes: Class names; a label is an index into them.
+        labels: Label of every image, shape ``(N,)``.
+        ids: Name of every image, unique and stable between runs, length N.
+        preprocessing: The source's customary preprocessing; None where it has none of its own.
+    """
+
+    name: str
+    split: str
+    classes: tuple[str, ...]
+    labels: IntArray
+    ids: Sequence[str]
+    preprocessing: Preprocessing | None = None
+
+    @abstractmethod
+    def image(self, index: int) -> Image.Image:
+        """Decode one image.
+
+        Raises:
+            BadImageError: If it cannot be decoded; the error names its path.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a hash that changes when images or labels do, without decoding any."""
+
+    def mask(self, index: int) -> NDArray[np.bool_] | None:
+        """Return where the object of image `index` is, shape ``(H, W)``; None where that is not known."""
+        return None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def hash_of(*parts: str | bytes) -> str:
+    """Return the sha256 of the parts in order, each ended so that ("ab", "c") differs from ("a", "bc")."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.hexdigest()

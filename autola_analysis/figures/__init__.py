@@ -1,0 +1,1 @@
+"""Result -> matplotlib figure, and nothing else."""

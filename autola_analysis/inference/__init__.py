@@ -1,0 +1,1 @@
+"""Running a model over data: layer taps, the one pass, devices."""

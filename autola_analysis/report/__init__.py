@@ -1,0 +1,1 @@
+"""The report directory: run record, tables, figures, page."""

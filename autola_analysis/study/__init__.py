@@ -1,0 +1,1 @@
+"""Models x data x analyses -> a report; the demo study."""

@@ -1,0 +1,1 @@
+"""Recipes of the paper and the trainer that runs them."""
