@@ -1,5 +1,7 @@
 """The errors that a user meets: each message says what was expected, what was found and what to do."""
 
+from __future__ import annotations
+
 
 class AutolaError(Exception):
     """Base of every error that is about the user's input rather than about a fault of this package."""
@@ -15,6 +17,22 @@ class CheckpointError(AutolaError):
 
 class DataError(AutolaError):
     """Images or labels that are missing, unreadable or inconsistent."""
+
+
+class BadImageError(DataError):
+    """An image that cannot be decoded.
+
+    Args:
+        message: What is wrong with it.
+        path: Of its file; empty where it has none.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+    def __reduce__(self) -> tuple[type[BadImageError], tuple[str, str]]:
+        return BadImageError, (str(self), self.path)
 
 
 class LayerError(AutolaError):

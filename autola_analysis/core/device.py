@@ -1,0 +1,24 @@
+"""Which device a run uses."""
+
+from __future__ import annotations
+
+import torch
+
+from autola_analysis.core.errors import OptionError
+
+
+def resolve_device(name: str | torch.device = "auto") -> torch.device:
+    """Return the device of a name; "auto" is the first CUDA device where there is one, else the CPU.
+
+    Raises:
+        OptionError: If the name is no device, or there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise OptionError(f"device is 'auto', 'cpu' or 'cuda[:N]'; found {name!r}.") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise OptionError(f"device {name} was asked for, and torch sees {torch.cuda.device_count()} CUDA devices here.")
+    return device

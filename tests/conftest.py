@@ -1,0 +1,81 @@
+"""Real data and checkpoints where the machine has them, and small networks everywhere."""
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from autola_analysis.backbones import ModelSpec
+from autola_analysis.checkpoints import save_model
+from autola_analysis.data import ClutteredDigits, Preprocessing
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "autola"
+
+torch.set_num_threads(1)  # tests run side by side, and small tensors gain nothing from a second thread
+
+
+def shared_folder(variable: str, what: str) -> Path:
+    """Return the folder that an environment variable names; skip where it is unset, fail where it is wrong."""
+    folder = os.environ.get(variable)
+    if not folder:
+        pytest.skip(f"{variable} is not set to the folder with {what}")
+    assert Path(folder).is_dir(), f"{variable} is {folder}, which is no folder"
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def real_files() -> Path:
+    """Checkpoints that other projects' code wrote."""
+    return shared_folder("AUTOLA_TEST_CHECKPOINTS", "other projects' checkpoints")
+
+
+@pytest.fixture(scope="session")
+def cifar10_jpeg() -> Path:
+    """The CIFAR-10 images as JPEG files, in train/<class> and test/<class>.
+
+    Unpacked once per version of the zip, beside its place and renamed there, so that parallel workers cannot meet a
+    half-unpacked folder.
+    """
+    archive = shared_folder("AUTOLA_TEST_DATA", "cifar10-jpeg.zip") / "cifar10-jpeg.zip"
+    unpacked = CACHE / f"cifar10-jpeg-{archive.stat().st_size}"
+    if not unpacked.is_dir():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE, prefix="unpacking-") as temporary:
+            ours = Path(temporary) / "cifar10-jpeg"
+            with zipfile.ZipFile(archive) as opened:
+                opened.extractall(ours)
+            try:
+                ours.rename(unpacked)
+            except OSError:  # another worker was first
+                assert unpacked.is_dir()
+    return unpacked
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Start every test from the same global random state."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Callable[..., Path]:
+    """Write a small random network with an attention and return the file."""
+
+    def write(attention: str = "none", seed: int = 0, name: str | None = None, num_classes: int = 10) -> Path:
+        torch.manual_seed(seed)
+        spec = ModelSpec("resnet20", attention, num_classes, {"width": 8})
+        digits = ClutteredDigits("test", 1)
+        return save_model(
+            tmp_path / f"{name or attention}{seed}.safetensors",
+            spec.build(),
+            spec,
+            classes=digits.classes if num_classes == 10 else None,
+            preprocessing=Preprocessing(),
+            source="cluttered-digits",
+        )
+
+    return write
