@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
-from functools import partial
 
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 from autola_analysis.attention.registry import register_attention
 
 
 def perceptron(channels: int, hidden: int, bias: bool) -> OrderedDict[str, nn.Module]:
     """Return the layers of a two-layer perceptron channels -> hidden -> channels, by name."""
-    # Without hidden units there is nothing to initialise, and torch warns when it tries.
-    linear = partial(nn.Linear, bias=bias) if hidden else partial(skip_init, nn.Linear, bias=bias)
-    return OrderedDict(fc1=linear(channels, hidden), relu=nn.ReLU(inplace=True), fc2=linear(hidden, channels))
+    with warnings.catch_warnings():
+        # Without hidden units there is nothing to initialise, and torch says so.
+        warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+        return OrderedDict(
+            fc1=nn.Linear(channels, hidden, bias=bias),
+            relu=nn.ReLU(inplace=True),
+            fc2=nn.Linear(hidden, channels, bias=bias),
+        )
+
+
+def hidden_units(channels: int, reduction: int, divisor: int | None = None) -> int:
+    """Return ``channels // reduction``, or ``channels / reduction`` rounded to a positive multiple of `divisor`."""
+    if divisor is None:
+        return channels // reduction
+    return max(divisor, int(channels / reduction + divisor / 2) // divisor * divisor)
 
 
 @register_attention("se")
@@ -27,6 +38,9 @@ class SqueezeExcitation(nn.Module):
         reduction: Hidden units are ``channels // reduction``.
         minimum: At least this many hidden units. 0 reproduces networks whose rounding left none: their perceptron
             puts out zeros, so that the gate is the constant 0.5.
+        divisor: Round ``channels / reduction`` to the nearest multiple of this, at least one multiple, instead of
+            down to an integer; timm's networks have 8.
+        bias: Whether both layers have biases, as in timm's networks.
 
     References:
         Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018.
@@ -34,10 +48,12 @@ class SqueezeExcitation(nn.Module):
 
     bottleneck_position = "outer"
 
-    def __init__(self, channels: int, reduction: int = 16, minimum: int = 1) -> None:
+    def __init__(
+        self, channels: int, reduction: int = 16, minimum: int = 1, divisor: int | None = None, bias: bool = False
+    ) -> None:
         super().__init__()
-        hidden = max(minimum, channels // reduction)
-        self.gate = nn.Sequential(OrderedDict(**perceptron(channels, hidden, bias=False), sigmoid=nn.Sigmoid()))
+        hidden = max(minimum, hidden_units(channels, reduction, divisor))
+        self.gate = nn.Sequential(OrderedDict(**perceptron(channels, hidden, bias), sigmoid=nn.Sigmoid()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` scaled per channel, shape ``(B, C, H, W)``."""
