@@ -10,7 +10,7 @@ from torch import nn
 
 from autola_analysis.attention.registry import AttentionSpec, create_attention
 from autola_analysis.backbones.blocks import BasicBlock, conv3x3
-from autola_analysis.backbones.registry import BACKBONES
+from autola_analysis.backbones.registry import BACKBONES, Backbone
 from autola_analysis.backbones.resnet import ResNet
 
 
@@ -49,4 +49,4 @@ def cifar_resnet(
 CIFAR_DEPTHS = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18}
 
 for _name, _blocks in CIFAR_DEPTHS.items():
-    BACKBONES.register(_name)(partial(cifar_resnet, _blocks))
+    BACKBONES.register(_name)(Backbone(partial(cifar_resnet, _blocks), input_side=32))

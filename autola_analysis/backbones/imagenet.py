@@ -10,7 +10,7 @@ from torch import nn
 
 from autola_analysis.attention.registry import AttentionSpec, attention_factory, create_attention
 from autola_analysis.backbones.blocks import BasicBlock, Bottleneck, Position
-from autola_analysis.backbones.registry import BACKBONES
+from autola_analysis.backbones.registry import BACKBONES, Backbone
 from autola_analysis.backbones.resnet import ResNet
 from autola_analysis.core.errors import OptionError
 
@@ -101,11 +101,14 @@ def bottleneck_resnet(
     )
 
 
-BACKBONES.register("resnet18")(partial(basic_resnet, (2, 2, 2, 2)))
-BACKBONES.register("resnet34")(partial(basic_resnet, (3, 4, 6, 3)))
-BACKBONES.register("resnet50")(partial(bottleneck_resnet, (3, 4, 6, 3)))
-BACKBONES.register("resnet101")(partial(bottleneck_resnet, (3, 4, 23, 3)))
-BACKBONES.register("resnet152")(partial(bottleneck_resnet, (3, 8, 36, 3)))
-BACKBONES.register("wide_resnet18_1.5")(partial(basic_resnet, (2, 2, 2, 2), width=96))
-BACKBONES.register("wide_resnet18_2")(partial(basic_resnet, (2, 2, 2, 2), width=128))
-BACKBONES.register("wide_resnet50_2")(partial(bottleneck_resnet, (3, 4, 6, 3), inner_width=128))
+for _name, _build in {
+    "resnet18": partial(basic_resnet, (2, 2, 2, 2)),
+    "resnet34": partial(basic_resnet, (3, 4, 6, 3)),
+    "resnet50": partial(bottleneck_resnet, (3, 4, 6, 3)),
+    "resnet101": partial(bottleneck_resnet, (3, 4, 23, 3)),
+    "resnet152": partial(bottleneck_resnet, (3, 8, 36, 3)),
+    "wide_resnet18_1.5": partial(basic_resnet, (2, 2, 2, 2), width=96),
+    "wide_resnet18_2": partial(basic_resnet, (2, 2, 2, 2), width=128),
+    "wide_resnet50_2": partial(bottleneck_resnet, (3, 4, 6, 3), inner_width=128),
+}.items():
+    BACKBONES.register(_name)(Backbone(_build, input_side=224))

@@ -12,7 +12,21 @@ from autola_analysis.attention.registry import AttentionSpec
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry
 
-BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
+
+@dataclass(frozen=True)
+class Backbone:
+    """A family member that can be built by name.
+
+    Attributes:
+        build: ``(attention, num_classes, **options) -> network``.
+        input_side: Side in pixels of the images it was designed for.
+    """
+
+    build: Callable[..., nn.Module]
+    input_side: int
+
+
+BACKBONES: Registry[Backbone] = Registry("backbone")
 
 
 def list_backbones() -> list[str]:
@@ -36,7 +50,7 @@ def create_model(
         UnknownNameError: If the backbone or attention is not known.
         OptionError: If the backbone does not take an option, or its value is not allowed.
     """
-    build = BACKBONES.get(backbone)
+    build = BACKBONES.get(backbone).build
     try:
         return build(attention=attention, num_classes=num_classes, **options)
     except TypeError as error:
@@ -66,6 +80,11 @@ class ModelSpec:
         return create_model(
             self.backbone, self.attention, self.num_classes, attention_options=self.attention_options, **self.options
         )
+
+    @property
+    def input_side(self) -> int:
+        """Side in pixels of the images that the backbone was designed for."""
+        return BACKBONES.get(self.backbone).input_side
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a JSON-ready dictionary."""
