@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -49,6 +50,22 @@ class ImageSource(ABC):
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         """Return where the object of image `index` is, shape ``(H, W)``; None where that is not known."""
         return None
+
+    def contents(self, index: int) -> bytes:
+        """Return image `index` as it is stored: the bytes of its file, or of its pixels where it has no file.
+
+        Raises:
+            BadImageError: If it cannot be read.
+        """
+        image = self.image(index)
+        return f"{image.mode} {image.size} ".encode() + image.tobytes()
+
+    def hash_contents(self) -> str:
+        """Return a hash of every image and label, which reads all images: what ``--hash-data`` asks for."""
+        digest = hashlib.sha256(self.labels.astype("<i8").tobytes())
+        for index in range(len(self)):
+            digest.update(hash_of(os.fsencode(self.ids[index]), self.contents(index)).encode())
+        return digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,0 +1,140 @@
+"""Decoded images for a `DataLoader`, and batches of them whose errors survive its worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from autola_analysis.core.errors import DataError
+from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.source import ImageSource
+
+Item = tuple[int, Tensor]
+Batch = tuple[Tensor, Tensor]
+
+
+class DecodedImages(Dataset[Item]):
+    """The images of a source after the geometry of a preprocessing: ``(index, uint8 tensor (3, H, W))``.
+
+    Statistics are left to the device of the model, where models with different ones share the decoded images.
+
+    Args:
+        source: Where the images come from.
+        preprocessing: Whose geometry is applied.
+    """
+
+    def __init__(self, source: ImageSource, preprocessing: Preprocessing) -> None:
+        self.source = source
+        self.preprocessing = preprocessing
+
+    def __getitem__(self, index: int) -> Item:
+        return index, self.preprocessing.geometry(self.source.image(index))
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+def collate(items: Sequence[Item], ids: Sequence[str] | None = None) -> Batch:
+    """Stack decoded images.
+
+    Args:
+        items: Pairs of image index and uint8 tensor ``(3, H, W)``.
+        ids: Names of all images of the source, for the error message.
+
+    Returns:
+        Image indices int64 ``(B,)`` and images uint8 ``(B, 3, H, W)``.
+
+    Raises:
+        DataError: If the images differ in size.
+    """
+    first, expected = items[0]
+    for index, image in items:
+        if image.shape != expected.shape:
+            raise _sizes_differ((index, image), (first, expected), ids)
+    return torch.tensor([index for index, _ in items], dtype=torch.int64), torch.stack([image for _, image in items])
+
+
+def decoded_batches(
+    source: ImageSource,
+    preprocessing: Preprocessing,
+    batches: Sequence[Sequence[int]],
+    *,
+    workers: int = 0,
+    pin_memory: bool = False,
+) -> Iterator[Batch]:
+    """Decode the given batches in order.
+
+    A `DataLoader` turns an error of a worker into a traceback in a new error's message, without the attributes; here
+    errors arrive as they were raised. The global random state is left alone, and sizes are compared between batches
+    too, so that a source of mixed sizes is refused at any batch size.
+
+    Args:
+        source: Where the images come from.
+        preprocessing: Whose geometry is applied.
+        batches: Image indices of each batch.
+        workers: Processes that decode; 0 decodes here.
+        pin_memory: Whether to place the batches in page-locked memory, for copies to a GPU.
+
+    Yields:
+        Image indices int64 ``(B,)`` and images uint8 ``(B, 3, H, W)``.
+
+    Raises:
+        BadImageError: If an image cannot be decoded.
+        DataError: If the images differ in size.
+    """
+    loader: DataLoader[Item | DataError] = DataLoader(
+        _ErrorsAsItems(DecodedImages(source, preprocessing)),
+        batch_sampler=[list(batch) for batch in batches],
+        num_workers=workers,
+        collate_fn=partial(_collate_or_error, ids=source.ids),
+        pin_memory=pin_memory,
+        generator=torch.Generator(),  # else the loader draws its seed from the global one
+    )
+    first: Item | None = None
+    for batch in loader:
+        if isinstance(batch, DataError):
+            raise batch
+        indices, images = batch
+        first = first or (int(indices[0]), images[0].clone())
+        if images.shape[1:] != first[1].shape:
+            raise _sizes_differ((int(indices[0]), images[0]), first, source.ids)
+        yield indices, images
+
+
+class _ErrorsAsItems(Dataset[Item | DataError]):
+    def __init__(self, images: DecodedImages) -> None:
+        self.images = images
+
+    def __getitem__(self, index: int) -> Item | DataError:
+        try:
+            return self.images[index]
+        except DataError as error:
+            return error
+
+
+def _collate_or_error(items: Sequence[Item | DataError], ids: Sequence[str]) -> Batch | DataError:
+    decoded: list[Item] = []
+    for item in items:
+        if isinstance(item, DataError):
+            return item
+        decoded.append(item)
+    try:
+        return collate(decoded, ids)
+    except DataError as error:
+        return error
+
+
+def _sizes_differ(image: Item, first: Item, ids: Sequence[str] | None) -> DataError:
+    def described(item: Item) -> str:
+        index, pixels = item
+        name = f"image {index}" if ids is None else ids[index]
+        return f"{name} has {pixels.shape[2]}x{pixels.shape[1]} pixels"
+
+    return DataError(
+        f"all images must have one size after preprocessing, but {described(image)} and {described(first)}; "
+        "use a preprocessing that resizes and crops, or images of one size."
+    )

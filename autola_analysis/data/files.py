@@ -1,0 +1,146 @@
+"""Images in files: finding them one folder per class, reading them, and a fingerprint without reading them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from autola_analysis.core.errors import DataError
+from autola_analysis.data.decoding import bad_image, read_image
+from autola_analysis.data.source import ImageSource, IntArray, hash_of
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+
+
+class FileImageSource(ImageSource):
+    """A source whose images are files below one folder; `ids` are their paths relative to it, with forward slashes.
+
+    Attributes:
+        root: The folder that holds one folder per class.
+    """
+
+    root: Path
+    ids: Sequence[str]
+
+    def path(self, index: int) -> Path:
+        """Return the file of one image."""
+        return self.root / self.ids[index]
+
+    def image(self, index: int) -> Image.Image:
+        """Decode one image to RGB.
+
+        Raises:
+            BadImageError: If the file cannot be read or decoded to its end.
+        """
+        return read_image(self.path(index))
+
+    def contents(self, index: int) -> bytes:
+        """Return the bytes of one file.
+
+        Raises:
+            BadImageError: If it cannot be read.
+        """
+        try:
+            return self.path(index).read_bytes()
+        except OSError as error:
+            raise bad_image(self.path(index), str(error.strerror).lower()) from error
+
+    def fingerprint(self) -> str:
+        """Return a hash of the sorted names, sizes and modification times of the files; none is opened.
+
+        Raises:
+            BadImageError: If a file has gone since the source was made.
+        """
+        return hash_of(self.split, *self._file_facts())
+
+    def _file_facts(self) -> Iterator[bytes]:
+        root = os.fspath(self.root)
+        for name in self.ids:
+            try:
+                facts = os.stat(os.path.join(root, name))  # noqa: PTH116, PTH118  a Path per file doubles the time
+            except OSError as error:
+                raise bad_image(self.root / name, str(error.strerror).lower()) from error
+            yield os.fsencode(name) + f" {facts.st_size} {facts.st_mtime_ns}".encode()
+
+
+def class_folders(root: Path) -> list[str]:
+    """Return the sorted names of the folders directly in `root`, hidden ones left out.
+
+    Raises:
+        DataError: If `root` is not a folder or holds no folder.
+    """
+    if not root.is_dir():
+        found = "found a file" if root.exists() else "there is nothing there"
+        raise DataError(f"{root} must be a folder with one folder of images per class, but {found}; check the path.")
+    folders, images = [], 0
+    for entry in _scan(root):
+        if entry.is_dir():
+            folders.append(entry.name)
+        else:
+            images += _is_image(entry)
+    if folders:
+        return sorted(folders)
+    if images:
+        raise DataError(
+            f"{root} needs one folder per class, but holds {images} images and no folder; "
+            f"move the images of each class to a folder of its own, {root / 'CLASS'}."
+        )
+    raise DataError(f"{root} needs one folder of images per class, but holds no folder; check the path.")
+
+
+def images_by_folder(root: Path, folders: Sequence[str]) -> tuple[list[str], IntArray]:
+    """Find the images of each class folder, nested ones included, in one pass that opens no file.
+
+    Args:
+        root: The folder that holds the class folders.
+        folders: Their names.
+
+    Returns:
+        The names of the image files relative to `root`, sorted within each folder, and for each of them the position
+        of its folder in `folders`.
+
+    Raises:
+        DataError: If a folder holds no image or cannot be listed.
+    """
+    names: list[str] = []
+    counts = []
+    for folder in folders:
+        found = sorted(_images_below(root / folder, f"{folder}/", (os.path.realpath(root),)))
+        if not found:
+            raise DataError(
+                f"class folder {root / folder} holds no image ({', '.join(IMAGE_SUFFIXES)}); "
+                "remove the folder or put the images of its class there."
+            )
+        names += found
+        counts.append(len(found))
+    return names, np.repeat(np.arange(len(folders), dtype=np.int64), counts)
+
+
+def _images_below(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
+    here = os.path.realpath(folder)
+    if here in above:  # a link back to a folder that holds this one would be followed for ever
+        return
+    for entry in _scan(folder):
+        if entry.is_dir():
+            yield from _images_below(folder / entry.name, f"{prefix}{entry.name}/", (*above, here))
+        elif _is_image(entry):
+            yield prefix + entry.name
+
+
+def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield what lies in a folder, hidden entries left out."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    yield entry
+    except OSError as error:
+        raise DataError(f"{folder} cannot be listed ({error.strerror}); check its permissions.") from error
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    return entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file()

@@ -1,0 +1,40 @@
+"""Small images, drawn on the spot."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def write_image(path: Path, colour: tuple[int, int, int] = (200, 30, 30), size: tuple[int, int] = (8, 8)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+@pytest.fixture
+def make_image() -> Callable[..., Path]:
+    """Write an image of one colour; folders are made as needed."""
+    return write_image
+
+
+@pytest.fixture
+def birds(tmp_path: Path) -> Path:
+    """Three classes with two, three and one images."""
+    root = tmp_path / "birds"
+    for name, count in (("wren", 2), ("crow", 3), ("owl", 1)):
+        for number in range(count):
+            write_image(root / name / f"{number}.png", colour=(number * 40, len(name) * 20, 7))
+    return root
+
+
+@pytest.fixture
+def truncated_jpeg(tmp_path: Path) -> bytes:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    whole = tmp_path / "whole.jpg"
+    Image.fromarray(noise).save(whole)
+    content = whole.read_bytes()
+    whole.unlink()
+    return content[: len(content) // 2]

@@ -1,0 +1,102 @@
+"""Decoded images in batches."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from autola_analysis.core.errors import BadImageError, DataError
+from autola_analysis.data import (
+    ClutteredDigits,
+    DecodedImages,
+    ImageFolderSource,
+    Preprocessing,
+    collate,
+    decoded_batches,
+)
+
+MakeImage = Callable[..., Path]
+PLAIN = Preprocessing()
+
+
+def test_item_is_the_index_and_the_pixels_of_the_image() -> None:
+    source = ClutteredDigits(length=5)
+    index, image = DecodedImages(source, PLAIN)[3]
+    assert index == 3
+    assert image.dtype == torch.uint8
+    np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), source.item(3).pixels)
+
+
+def test_geometry_is_applied_and_statistics_are_not() -> None:
+    images = DecodedImages(ClutteredDigits(length=2), Preprocessing(resize=20, crop=16, mean=(0.5, 0.5, 0.5)))
+    assert images[0][1].shape == (3, 16, 16)
+    assert images[0][1].dtype == torch.uint8
+    assert len(images) == 2
+
+
+def test_dataset_is_picklable_for_workers(birds: Path) -> None:
+    images = DecodedImages(ImageFolderSource(birds), Preprocessing(resize=16))
+    torch.testing.assert_close(pickle.loads(pickle.dumps(images))[1][1], images[1][1])
+
+
+def test_collate_stacks_indices_and_images() -> None:
+    images = DecodedImages(ClutteredDigits(length=9), PLAIN)
+    indices, batch = collate([images[i] for i in (7, 2)])
+    assert indices.dtype == torch.int64
+    assert indices.tolist() == [7, 2]
+    assert batch.shape == (2, 3, 32, 32)
+    assert batch.dtype == torch.uint8
+    torch.testing.assert_close(batch[1], images[2][1])
+
+
+def test_collate_names_the_image_of_another_size() -> None:
+    items = [(4, torch.zeros(3, 8, 10, dtype=torch.uint8)), (6, torch.zeros(3, 9, 10, dtype=torch.uint8))]
+    with pytest.raises(DataError, match="image 6 has 10x9 pixels and image 4 has 10x8 pixels"):
+        collate(items)
+    with pytest.raises(DataError, match="owl/6 has 10x9 pixels and owl/4 has 10x8 pixels"):
+        collate(items, [f"owl/{i}" for i in range(7)])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_come_in_order(workers: int) -> None:
+    source = ClutteredDigits(length=10)
+    batches = list(decoded_batches(source, PLAIN, [[0, 1, 2], [9], [4, 3]], workers=workers))
+    assert [indices.tolist() for indices, _ in batches] == [[0, 1, 2], [9], [4, 3]]
+    np.testing.assert_array_equal(batches[2][1][0].permute(1, 2, 0).numpy(), source.item(4).pixels)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_image_arrives_as_the_error_that_names_it(birds: Path, workers: int) -> None:
+    (birds / "owl" / "0.png").write_bytes(b"")
+    batches = decoded_batches(ImageFolderSource(birds), PLAIN, [[0, 1], [2, 3]], workers=workers)
+    assert next(batches)[0].tolist() == [0, 1]
+    with pytest.raises(BadImageError, match="it is empty") as caught:
+        next(batches)
+    assert caught.value.path == str(birds / "owl" / "0.png")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("batches", [[[0, 1, 2, 3, 4, 5]], [[0], [1], [2], [3], [4], [5]]])
+def test_mixed_sizes_are_refused_at_any_batch_size(
+    birds: Path, make_image: MakeImage, batches: list[list[int]], workers: int
+) -> None:
+    make_image(birds / "wren" / "0.png", size=(8, 9))
+    with pytest.raises(DataError, match=r"wren/0\.png has 8x9 pixels and crow/0\.png has 8x8 pixels"):
+        list(decoded_batches(ImageFolderSource(birds), PLAIN, batches, workers=workers))
+
+
+def test_mixed_sizes_pass_through_a_crop(birds: Path, make_image: MakeImage) -> None:
+    make_image(birds / "wren" / "0.png", size=(8, 9))
+    source = ImageFolderSource(birds)
+    ((_, images),) = decoded_batches(source, Preprocessing(resize=8, crop=8), [range(len(source))])
+    assert images.shape == (6, 3, 8, 8)
+
+
+def test_global_random_state_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    list(decoded_batches(ClutteredDigits(length=4), PLAIN, [[0, 1], [2, 3]]))
+    assert torch.equal(torch.get_rng_state(), before)
