@@ -1,0 +1,123 @@
+"""From a checkpoint file to a ready model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from autola_analysis.attention.registry import AttentionFactory
+from autola_analysis.backbones import ModelSpec
+from autola_analysis.checkpoints.interpretation import GenotypeLike, Interpretation, Request, begin, interpret
+from autola_analysis.checkpoints.matching import build_aside, load_strictly
+from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
+from autola_analysis.core.device import resolve_device
+from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model from a checkpoint, ready for analysis, and what is known about it.
+
+    Attributes:
+        model: The network with the file's weights, in evaluation mode.
+        spec: What it is; None for a network that ``arch`` built. Where the attention is the user's own, its name in
+            the spec is the reference that was given, and building it again needs the class.
+        preprocessing: What it expects to be done to images; None where neither the file nor the user said.
+        classes: Names of the head's outputs, where the file records them.
+        sha256: Of the file.
+        path: The file.
+        source: Name of the data it was trained on, where the file records it.
+        evidence: Why we think that it is what it is, one conclusion per line.
+        warnings: What was assumed.
+        metadata: ``recipe``, ``seed`` and ``metrics`` recorded in files of our own.
+    """
+
+    model: nn.Module
+    spec: ModelSpec | None
+    preprocessing: Preprocessing | None
+    classes: tuple[str, ...] | None
+    sha256: str
+    path: Path
+    source: str | None = None
+    evidence: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_model(
+    path: str | Path,
+    *,
+    arch: str | ModelSpec | None = None,
+    genotype: GenotypeLike | None = None,
+    attention: str | AttentionFactory | None = None,
+    num_classes: int | None = None,
+    normalize: str | None = None,
+    device: str | torch.device = "auto",
+    trust: bool = False,
+) -> LoadedModel:
+    """Load a checkpoint that this package or somebody else's code wrote.
+
+    Loading is strict: every parameter and buffer of the model comes from the file, every tensor of the file is used
+    or named as ignored in the evidence. Half-precision weights are loaded as float32.
+
+    Args:
+        path: The checkpoint file.
+        arch: What the network is, where the file does not show it: a backbone's name, a `ModelSpec` or the path of one
+            as JSON, ``timm:NAME``, ``torchvision:NAME``, ``package.module:function`` or ``FILE.py:function``.
+        genotype: The wiring of HOGA modules: an object, (operation, source) pairs, or the path of a JSON file.
+        attention: An own attention module in a known backbone: ``FILE.py:Class``, a class or a function.
+        num_classes: Outputs of the head; an error where the file's head has another number.
+        normalize: Name of the channel statistics to use, see `NORMALIZATIONS`; None takes those of the file.
+        device: Where to put the model; "auto" is the GPU where there is one.
+        trust: Whether code that the file asks for may run while it is read.
+
+    Raises:
+        CheckpointError: If the file cannot be read, identified or loaded completely.
+        OptionError: If an option is not possible.
+        UnknownNameError: If a name given is not known.
+        MissingExtraError: If ``timm:NAME`` is asked for and timm is not installed.
+    """
+    statistics = None if normalize is None else NORMALIZATIONS.get(normalize)
+    target = resolve_device(device)
+    request = Request.of(arch, genotype, attention, num_classes)
+    found = begin(read_checkpoint(path, trust=trust))
+    interpret(found, request)
+    assert found.build is not None  # interpret sets it or raises
+    check_finite(found.state, found.path)
+    model = build_aside(found.build)
+    load_strictly(model, found.state, found.path, found.outside)
+    return _result(found, model.to(target).eval(), statistics)
+
+
+def _result(found: Interpretation, model: nn.Module, statistics: Preprocessing | None) -> LoadedModel:
+    record = found.record
+    preprocessing = record.preprocessing if record else None
+    if statistics is not None:
+        preprocessing = preprocessing.with_statistics_of(statistics) if preprocessing else statistics
+    return LoadedModel(
+        model=model,
+        spec=found.spec,
+        preprocessing=preprocessing,
+        classes=record.classes if record else None,
+        sha256=found.raw.sha256,
+        path=found.path,
+        source=record.source if record else None,
+        evidence=(*found.evidence, *ignored_lines(found)),
+        warnings=tuple(found.warnings),
+        metadata=dict(record.metadata) if record else {},
+    )
+
+
+def ignored_lines(found: Interpretation) -> tuple[str, ...]:
+    """Return what of a file is not used: groups of tensors, and what lay beside the weights."""
+    ignored = found.stripped.ignored if found.stripped else {}
+    groups: dict[str, list[str]] = {}
+    for name, owner in ignored.items():
+        groups.setdefault(owner, []).append(name)
+    tensors = (f"ignored {len(names)} tensors, {owner}: {names[0]} ..." for owner, names in groups.items())
+    return (*tensors, *(f"left over: {item}" for item in found.unwrapped.leftovers))
