@@ -1,0 +1,47 @@
+"""Layer names: which a model has, which an analysis takes by default, and what to say about one it lacks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from torch import nn
+
+from autola_analysis.core.errors import LayerError, UnknownNameError
+from autola_analysis.core.registry import nearest
+
+STAGE = re.compile(r"^(layer\d+|stages?[._]?\d+)$")
+
+
+def layer_names(model: nn.Module) -> list[str]:
+    """Return the names of all modules that a tap can be put on, in order of definition."""
+    return [name for name, _ in model.named_modules() if name]
+
+
+def stage_names(model: nn.Module) -> list[str]:
+    """Return the names of the stages (``layer1``, ``layer2``, ...), empty for networks without such."""
+    return [name for name in layer_names(model) if STAGE.match(name)]
+
+
+def resolve_layers(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
+    """Return the layers to analyse: those asked for, else the model's stages.
+
+    Raises:
+        UnknownNameError: If the model has no such layer; the message names the nearest.
+        LayerError: If none was asked for and the model has no stages, or one was named twice.
+    """
+    if layers is None:
+        stages = stage_names(model)
+        if not stages:
+            children = ", ".join(name for name, _ in model.named_children())
+            raise LayerError(f"this network has no stages named layer1, layer2, ...; name layers, e.g. of: {children}.")
+        return stages
+    names = layer_names(model)
+    for layer in layers:
+        if layer not in names:
+            raise UnknownNameError(
+                f"the network has no layer {layer!r}; the nearest: {', '.join(nearest(layer, names))}."
+            )
+    if len(set(layers)) != len(layers):
+        raise LayerError(f"a layer is named twice: {', '.join(layers)}.")
+    return list(layers)

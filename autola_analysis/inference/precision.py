@@ -1,0 +1,36 @@
+"""The arithmetic of a run: float32 that means float32, or an explicit lower precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from autola_analysis.core.errors import OptionError
+
+PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
+
+
+@contextmanager
+def precision_of(name: str, device: torch.device) -> Iterator[None]:
+    """Run the context's forwards in a precision; global switches are restored afterwards.
+
+    Args:
+        name: "float32" (TF32 off), "tf32", or "bfloat16"/"float16" (autocast).
+        device: Where the forwards run.
+
+    Raises:
+        OptionError: If the name is not known.
+    """
+    if name not in PRECISIONS:
+        raise OptionError(f"precision is one of {', '.join(PRECISIONS)}; found {name!r}.")
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = (matmul.allow_tf32, cudnn.allow_tf32)
+    matmul.allow_tf32 = cudnn.allow_tf32 = name == "tf32"
+    low = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(name)
+    try:
+        with torch.autocast(device.type, dtype=low, enabled=low is not None):
+            yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before

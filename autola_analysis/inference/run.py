@@ -1,0 +1,170 @@
+"""The one pass: every image is read once, every model sees it once, observers keep what they need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from autola_analysis.core.device import resolve_device
+from autola_analysis.core.errors import DataError
+from autola_analysis.core.progress import progress_bar
+from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.inference.folding import FastCopy, fast_copy
+from autola_analysis.inference.precision import precision_of
+from autola_analysis.inference.stream import Batch, Stream
+from autola_analysis.inference.tap import tap
+
+PROBE_IMAGES = 8
+
+
+class Observer(Protocol):
+    """Something that hangs on the pass: reduces activations inside the forward, then takes in the batch."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """Layers whose activations it wants."""
+
+    def reduce(self, layer: str, activation: Tensor) -> Any:
+        """Return what is to be kept of an activation; runs while the forward is under way."""
+
+    def update(self, batch: Batch, kept: Mapping[str, Any], logits: Tensor) -> None:
+        """Take in one batch: what `reduce` returned per layer, and the logits ``(B, num_classes)``."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model and what watches it during the pass.
+
+    Attributes:
+        model: Any network ``(B, 3, H, W) -> (B, num_classes)``; it is copied, never changed.
+        observers: Each gets every batch.
+        preprocessing: Whose statistics are applied to raw images; not needed for streams of ready tensors.
+        name: For messages.
+    """
+
+    model: nn.Module
+    observers: Sequence[Observer]
+    preprocessing: Preprocessing | None = None
+    name: str = "the network"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a pass runs.
+
+    Attributes:
+        device: "auto", "cpu", "cuda", "cuda:1".
+        precision: See `precision_of`.
+        fold: Whether to run a verified faster copy (folded batch norms, channels-last).
+        quiet: Whether to leave out the progress bar.
+    """
+
+    device: str = "auto"
+    precision: str = "float32"
+    fold: bool = True
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """What a pass did, for the run record.
+
+    Attributes:
+        images: Number of images read.
+        seconds: Wall-clock time.
+        device: Where it ran.
+        precision: Arithmetic of the forwards.
+        folded: Batch norms folded away, per model.
+        channels_last: Whether the memory format was channels-last, per model.
+    """
+
+    images: int
+    seconds: float
+    device: str
+    precision: str
+    folded: dict[str, int] = field(default_factory=dict)
+    channels_last: dict[str, bool] = field(default_factory=dict)
+
+
+def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -> PassRecord:
+    """Read the stream once and run every job's model on every batch.
+
+    The caller's models, their flags and gradients, the inputs and the random state are as before afterwards.
+
+    Raises:
+        DataError: If the stream is empty, or a model puts out values that are not finite.
+        LayerError: If a tapped layer cannot be read, see `tap`.
+    """
+    settings = settings or Settings()
+    device = resolve_device(settings.device)
+    start = time.perf_counter()
+    images = 0
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        stack.enter_context(torch.inference_mode())
+        bar = stack.enter_context(progress_bar(len(stream), "images", quiet=settings.quiet))
+        running: list[_Running] = []
+        for batch in stream.batches():
+            moved = batch.images.to(device, non_blocking=True)
+            if not running:
+                running = [stack.enter_context(_started(job, moved, settings, device)) for job in jobs]
+            for job in running:
+                job.take(batch, moved)
+            images += len(batch.labels)
+            bar.update(len(batch.labels))
+    if not images:
+        raise DataError("there is no image to run the networks on.")
+    return PassRecord(
+        images=images,
+        seconds=time.perf_counter() - start,
+        device=str(device),
+        precision=settings.precision,
+        folded={job.job.name: job.copy.folded for job in running},
+        channels_last={job.job.name: job.copy.channels_last for job in running},
+    )
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A job under way: its fast copy with the taps on."""
+
+    job: Job
+    copy: FastCopy
+    kept: Sequence[Mapping[str, Any]]
+    settings: Settings
+    device: torch.device
+
+    def take(self, batch: Batch, images: Tensor) -> None:
+        """Run one batch through the copy and hand it to the observers."""
+        inputs = _inputs(self.job, images)
+        if self.copy.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with precision_of(self.settings.precision, self.device):
+            logits = self.copy.model(inputs)
+        if not torch.isfinite(logits).all():
+            bad = int(batch.indices[(~torch.isfinite(logits)).any(1).cpu()][0])
+            raise DataError(f"{self.job.name} puts out values that are not finite, first for image {bad}.")
+        for observer, kept in zip(self.job.observers, self.kept, strict=True):
+            observer.update(batch, kept, logits)
+
+
+@contextmanager
+def _started(job: Job, images: Tensor, settings: Settings, device: torch.device) -> Iterator[_Running]:
+    layers = list(dict.fromkeys(layer for observer in job.observers for layer in observer.layers))
+    probe = _inputs(job, images[:PROBE_IMAGES])
+    copy = fast_copy(job.model, layers, probe, fold=settings.fold)
+    with ExitStack() as stack:
+        kept = [stack.enter_context(tap(copy.model, observer.layers, observer.reduce)) for observer in job.observers]
+        yield _Running(job, copy, kept, settings, device)
+
+
+def _inputs(job: Job, images: Tensor) -> Tensor:
+    if images.dtype != torch.uint8:
+        return images
+    return (job.preprocessing or Preprocessing()).normalize(images)

@@ -1,0 +1,190 @@
+"""Any data as a stream of batches whose images are numbered from 0 in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
+
+from autola_analysis.core.errors import DataError
+from autola_analysis.data.dataset import decoded_batches
+from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.source import ImageSource
+
+ImageData = ImageSource | Dataset[Any] | DataLoader[Any]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images that run together.
+
+    Attributes:
+        images: ``(B, 3, H, W)``; uint8 where the stream decodes, floating point where a data set hands out tensors.
+        labels: ``(B,)``, int64.
+        indices: ``(B,)``, int64: number of each image in the run.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+class Stream(Protocol):
+    """What a pass reads.
+
+    Attributes:
+        labels: Label of every image of the run, ``(N,)``; None where only reading the images would tell.
+        classes: Class names; None where the data has none.
+        fingerprint: Hash of what the data is; None where that cannot be known.
+        raw: Whether batches hold uint8 images that still need the model's statistics.
+        batch_size: Images per batch; None where a loader decides.
+    """
+
+    labels: IntArray | None
+    classes: tuple[str, ...] | None
+    fingerprint: str | None
+    raw: bool
+    batch_size: int | None
+
+    def batches(self) -> Iterator[Batch]:
+        """Read everything once."""
+
+    def __len__(self) -> int: ...
+
+
+class SourceStream:
+    """The images of an `ImageSource`, decoded and cut to shape once for every model that shares the geometry.
+
+    Args:
+        source: The images.
+        preprocessing: Whose geometry is applied.
+        batch_size: Images per batch.
+        workers: Processes that decode; 0 decodes in this one.
+    """
+
+    raw = True
+
+    def __init__(self, source: ImageSource, preprocessing: Preprocessing, batch_size: int, workers: int = 0) -> None:
+        self.labels: IntArray | None = source.labels
+        self.classes: tuple[str, ...] | None = source.classes
+        self.fingerprint: str | None = source.fingerprint()
+        self.batch_size: int | None = batch_size
+        self._source = source
+        self._preprocessing = preprocessing
+        self._workers = workers
+        self._batches = [
+            range(start, min(start + batch_size, len(source))) for start in range(0, len(source), batch_size)
+        ]
+
+    def batches(self) -> Iterator[Batch]:
+        """Decode all images in order."""
+        labels = torch.from_numpy(self._source.labels)
+        pin_memory = torch.cuda.is_available()
+        for indices, images in decoded_batches(
+            self._source, self._preprocessing, self._batches, workers=self._workers, pin_memory=pin_memory
+        ):
+            yield Batch(images, labels[indices], indices)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+
+class LoaderStream:
+    """The batches of a user's `DataLoader` of ``(images, labels)``, as they come.
+
+    Labels are known beforehand only where the loader reads a data set in order whose labels are at hand
+    (``targets``, ``labels``, or a TensorDataset); a shuffling loader's are not.
+
+    Args:
+        loader: Yields ``(images (B, C, H, W) floating point, labels (B,))``.
+    """
+
+    raw = False
+    fingerprint: str | None = None
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader = loader
+        self.batch_size: int | None = loader.batch_size
+        dataset = loader.dataset
+        classes = getattr(dataset, "classes", None)
+        self.classes: tuple[str, ...] | None = tuple(map(str, classes)) if classes is not None else None
+        self.labels: IntArray | None = None
+        if isinstance(loader.sampler, SequentialSampler) and not loader.drop_last:
+            self.labels = _labels_at_hand(dataset)
+
+    def batches(self) -> Iterator[Batch]:
+        """Read the loader once."""
+        start = 0
+        for item in self._loader:
+            images, labels = _images_and_labels(item)
+            yield Batch(images, labels, torch.arange(start, start + len(labels)))
+            start += len(labels)
+
+    def __len__(self) -> int:
+        if self.labels is not None:
+            return len(self.labels)
+        return len(self._loader) * (self._loader.batch_size or 1)
+
+
+def _labels_at_hand(dataset: Dataset[Any]) -> IntArray | None:
+    tensors: Sequence[Tensor] = getattr(dataset, "tensors", ())
+    for labels in (getattr(dataset, "targets", None), getattr(dataset, "labels", None), *tensors[1:2]):
+        if labels is not None and len(labels) == len(dataset):  # type: ignore[arg-type]
+            return np.asarray(labels, dtype=np.int64)
+    return None
+
+
+def _images_and_labels(item: Any) -> tuple[Tensor, Tensor]:
+    if not isinstance(item, (list, tuple)) or len(item) != 2:
+        raise DataError(f"a loader must yield (images, labels); found {type(item).__name__}.")
+    images, labels = item
+    if not isinstance(images, Tensor) or not images.is_floating_point() or images.ndim != 4:
+        found = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise DataError(f"a loader's images must be a preprocessed floating-point tensor (B, C, H, W); found {found}.")
+    labels = torch.as_tensor(labels)
+    if labels.shape != images.shape[:1] or labels.is_floating_point():
+        raise DataError(
+            f"a loader's labels must be integers of shape (B,); found {labels.dtype} {tuple(labels.shape)}."
+        )
+    return images, labels.to(torch.int64)
+
+
+def open_stream(
+    data: ImageData, preprocessing: Preprocessing | None, batch_size: int | None = None, workers: int = 0
+) -> SourceStream | LoaderStream:
+    """Return data of any accepted kind as a stream.
+
+    Args:
+        data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``.
+        preprocessing: Geometry for an image source; None takes the source's own.
+        batch_size: Images per batch; None chooses by the size of the images. A loader keeps its own.
+        workers: Processes that decode. A loader keeps its own.
+
+    Raises:
+        DataError: If `data` is none of these, or an image source comes without any preprocessing.
+    """
+    if isinstance(data, DataLoader):
+        return LoaderStream(data)
+    if isinstance(data, ImageSource):
+        preprocessing = preprocessing or data.preprocessing
+        if preprocessing is None:
+            raise DataError(f"{data.name} has no customary preprocessing; say which one the network was trained with.")
+        return SourceStream(data, preprocessing, batch_size or default_batch_size(data, preprocessing), workers)
+    if isinstance(data, Dataset):
+        return LoaderStream(
+            DataLoader(data, batch_size=batch_size or 64, num_workers=workers, generator=torch.Generator())
+        )
+    raise DataError(f"data must be an image source, a Dataset or a DataLoader; found {type(data).__name__}.")
+
+
+def default_batch_size(source: ImageSource, preprocessing: Preprocessing) -> int:
+    """Return how many images of a source go into a batch: as many pixels as 256 CIFAR images, but at least 8."""
+    side = preprocessing.crop or max(source.image(0).size)
+    return max(8, min(256, 256 * 32 * 32 * 6 // side**2))

@@ -1,0 +1,87 @@
+import pytest
+import torch
+from torch import nn
+
+from autola_analysis.attention import list_attentions
+from autola_analysis.backbones import create_model
+from autola_analysis.inference.folding import fast_copy, foldable_pairs
+from autola_analysis.inference.tap import tap
+from tests.inference.networks import ReusedReLU, SkipsTheNorm, Tiny
+from tests.inference.state import state_of
+
+IMAGES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def relative_difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).abs().max() / a.abs().max())
+
+
+@pytest.mark.parametrize("attention", list_attentions())
+def test_the_fast_copy_has_the_logits_and_stages_of_the_network(attention: str) -> None:
+    model = create_model("resnet20", attention, 10, width=8).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.normal_(module.running_mean)
+    stages = ["layer1", "layer2", "layer3"]
+    fast = fast_copy(model, stages, IMAGES)
+    assert fast.folded > 20
+    assert fast.channels_last
+    with torch.no_grad(), tap(model, stages) as expected, tap(fast.model, stages) as found:
+        assert relative_difference(model(IMAGES), fast.model(IMAGES)) < 1e-5
+    for stage in stages:
+        assert relative_difference(expected[stage], found[stage]) < 1e-5
+
+
+def test_the_callers_network_is_never_touched() -> None:
+    model = Tiny().train()
+    before = state_of(model)
+    fast_copy(model, ["layer1"], IMAGES)
+    assert state_of(model) == before
+
+
+def test_a_tapped_convolution_or_norm_is_not_folded() -> None:
+    model = Tiny().eval()
+    assert foldable_pairs(model, [], IMAGES) == [("layer1.0", "layer1.1"), ("layer2.0", "layer2.1")]
+    assert foldable_pairs(model, ["layer1.0"], IMAGES) == [("layer2.0", "layer2.1")]
+    assert foldable_pairs(model, ["layer2.1"], IMAGES) == [("layer1.0", "layer1.1")]
+    fast = fast_copy(model, ["layer1.0"], IMAGES).model
+    with torch.no_grad(), tap(fast, ["layer1.0"]) as found:
+        fast(IMAGES)
+        torch.testing.assert_close(found["layer1.0"], model.layer1[0](IMAGES))
+
+
+def test_a_module_that_somebody_else_hooks_is_not_folded() -> None:
+    model = Tiny().eval()
+    model.layer1[0].register_forward_hook(lambda module, inputs, output: None)
+    assert foldable_pairs(model, [], IMAGES) == [("layer2.0", "layer2.1")]
+
+
+def test_a_norm_in_training_mode_of_a_frozen_copy_still_uses_running_statistics() -> None:
+    model = Tiny().train()
+    fast = fast_copy(model, [], IMAGES)
+    with torch.no_grad():
+        torch.testing.assert_close(fast.model(IMAGES), model.eval()(IMAGES), rtol=1e-4, atol=1e-5)
+
+
+def test_where_folding_would_change_the_result_the_plain_copy_is_used() -> None:
+    model = SkipsTheNorm().eval()
+    fast = fast_copy(model, [], IMAGES)
+    assert fast.folded == 0
+    assert not fast.channels_last
+    with torch.no_grad():
+        assert torch.equal(fast.model(IMAGES), model(IMAGES))
+
+
+def test_a_norm_that_runs_twice_is_not_folded() -> None:
+    model = ReusedReLU().eval()
+    model.layer1[1] = nn.BatchNorm2d(6).eval()
+    shared = model.layer1[1]
+    model.layer2 = nn.Sequential(nn.Conv2d(6, 6, 1), shared, nn.Conv2d(6, 8, 1))
+    assert foldable_pairs(model, [], IMAGES) == []
+
+
+def test_parametrised_convolutions_are_left_alone() -> None:
+    model = Tiny().eval()
+    nn.utils.parametrizations.weight_norm(model.layer1[0])
+    assert foldable_pairs(model, [], IMAGES) == [("layer2.0", "layer2.1")]

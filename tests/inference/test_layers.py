@@ -1,0 +1,26 @@
+import pytest
+from torch import nn
+
+from autola_analysis.backbones import create_model
+from autola_analysis.core.errors import LayerError, UnknownNameError
+from autola_analysis.inference.layers import resolve_layers, stage_names
+
+
+def test_stages_are_taken_where_no_layer_is_asked_for() -> None:
+    assert resolve_layers(create_model("resnet20", num_classes=2), None) == ["layer1", "layer2", "layer3"]
+    assert stage_names(create_model("resnet18", num_classes=2)) == ["layer1", "layer2", "layer3", "layer4"]
+
+
+def test_a_network_without_stages_needs_layers() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+    assert resolve_layers(model, ["1"]) == ["1"]
+    with pytest.raises(LayerError, match=r"no stages named layer1, layer2, ...; name layers, e.g. of: 0, 1"):
+        resolve_layers(model, None)
+
+
+def test_unknown_and_repeated_layers_are_refused() -> None:
+    model = create_model("resnet20", num_classes=2)
+    with pytest.raises(UnknownNameError, match=r"no layer 'layer1.9'; the nearest: layer1.2, layer1.1, layer1.0"):
+        resolve_layers(model, ["layer1.9"])
+    with pytest.raises(LayerError, match="named twice: layer1, layer1"):
+        resolve_layers(model, ["layer1", "layer1"])

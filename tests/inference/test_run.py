@@ -1,0 +1,201 @@
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.accuracy import Accuracy, AccuracyObserver, labels_fit_head, near_chance
+from autola_analysis.inference.run import Job, Settings, run
+from autola_analysis.inference.stream import Batch, open_stream
+from tests.inference.networks import Fails, Tiny, expectation
+from tests.inference.state import state_of
+
+QUIET = Settings(device="cpu", quiet=True)
+
+
+class CountingDigits(ClutteredDigits):
+    """Counts how often each image is decoded."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__("test", length)
+        self.decoded = np.zeros(length, dtype=int)
+
+    def image(self, index: int) -> Image.Image:
+        self.decoded[index] += 1
+        return super().image(index)
+
+
+class Recorder:
+    """Keeps everything that a pass shows it."""
+
+    def __init__(self, *layers: str) -> None:
+        self.layers = layers
+        self.indices: list[int] = []
+        self.labels: list[int] = []
+        self.logits: list[Tensor] = []
+        self.kept: list[Mapping[str, Any]] = []
+
+    def reduce(self, layer: str, activation: Tensor) -> Tensor:
+        return activation.mean((2, 3))
+
+    def update(self, batch: Batch, kept: Mapping[str, Any], logits: Tensor) -> None:
+        self.indices += batch.indices.tolist()
+        self.labels += batch.labels.tolist()
+        self.logits.append(logits)
+        self.kept.append(dict(kept))
+
+
+def test_every_image_is_decoded_once_for_all_models_and_seen_once_by_each() -> None:
+    source = CountingDigits(23)
+    recorders = [Recorder("layer1"), Recorder("layer2"), Recorder()]
+    forwards = [0, 0]
+    models = [Tiny(), Tiny()]
+    for position, model in enumerate(models):
+        model.fc.register_forward_hook(lambda m, i, o, p=position: forwards.__setitem__(p, forwards[p] + len(o)))
+    record = run(
+        [Job(models[0], recorders[:2], Preprocessing()), Job(models[1], recorders[2:], Preprocessing())],
+        open_stream(source, None, batch_size=5),
+        Settings(device="cpu", fold=False, quiet=True),
+    )
+    assert record.images == 23
+    assert source.decoded.tolist() == [1] * 23
+    assert forwards == [23, 23]
+    for recorder in recorders:
+        assert recorder.indices == list(range(23))
+        assert recorder.labels == [index % 10 for index in range(23)]
+
+
+def test_the_pass_gives_the_logits_and_activations_of_a_plain_forward() -> None:
+    source = ClutteredDigits("test", 12)
+    statistics = Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.1))
+    recorder = Recorder("layer2")
+    model = Tiny().train()
+    run([Job(model, [recorder], statistics)], open_stream(source, statistics, batch_size=5), QUIET)
+    pixels = np.stack([np.asarray(source.image(index)) for index in range(12)]) / 255
+    images = torch.from_numpy((pixels - statistics.mean) / statistics.std).float().permute(0, 3, 1, 2)
+    model.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(torch.cat(recorder.logits), model(images), rtol=1e-4, atol=1e-5)
+        expected = model.layer2(model.layer1(images)).mean((2, 3))
+    found = torch.cat([kept["layer2"] for kept in recorder.kept])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", [Tiny, Fails])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_callers_network_and_process_are_as_before_also_after_an_exception(
+    network: type[Tiny], training: bool
+) -> None:
+    model = network().train(training)
+    model.fc.weight.requires_grad_(False)
+    before = state_of(model)
+    loader = DataLoader(TensorDataset(torch.randn(6, 3, 8, 8), torch.zeros(6, dtype=int)), batch_size=2, shuffle=True)
+    before["random"] = torch.get_rng_state().tolist()
+    with expectation(network):
+        run([Job(model, [Recorder("layer1")])], open_stream(loader, None), QUIET)
+    assert state_of(model) == before
+
+
+def test_float_loaders_are_taken_as_they_are() -> None:
+    images = torch.randn(7, 3, 8, 8)
+    recorder = Recorder()
+    model = Tiny().eval()
+    run([Job(model, [recorder])], open_stream(TensorDataset(images, torch.arange(7)), None, batch_size=3), QUIET)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.cat(recorder.logits), model(images), rtol=1e-4, atol=1e-5)
+    assert recorder.labels == list(range(7))
+
+
+def test_labels_are_known_beforehand_only_where_a_loader_reads_in_order() -> None:
+    data = TensorDataset(torch.randn(7, 3, 8, 8), torch.arange(7))
+    assert open_stream(data, None).labels.tolist() == list(range(7))
+    assert open_stream(DataLoader(data, shuffle=True), None).labels is None
+    assert open_stream(DataLoader(data, batch_size=2, drop_last=True), None).labels is None
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([torch.zeros(3, 8, 8)] * 2, "must yield .images, labels."),
+        ([(torch.zeros(3, 8, 8, dtype=torch.uint8), 0)] * 2, "floating-point tensor .B, C, H, W.; found torch.uint8"),
+        ([(torch.zeros(3, 8, 8), 0.5)] * 2, "labels must be integers"),
+    ],
+)
+def test_loaders_of_something_else_are_refused(items: list[object], message: str) -> None:
+    stream = open_stream(DataLoader(items, batch_size=2), None)
+    with pytest.raises(DataError, match=message):
+        run([Job(Tiny(), [Recorder()])], stream, QUIET)
+
+
+def test_data_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(DataError, match="image source, a Dataset or a DataLoader; found list"):
+        open_stream([1, 2], None)
+
+
+def test_no_image_and_values_that_are_not_finite_are_errors() -> None:
+    with pytest.raises(DataError, match="no image to run"):
+        run(
+            [Job(Tiny(), [Recorder()])],
+            open_stream(TensorDataset(torch.zeros(0, 3, 8, 8), torch.zeros(0)), None),
+            QUIET,
+        )
+    images = torch.zeros(5, 3, 8, 8)
+    images[3] = float("nan")
+    stream = open_stream(TensorDataset(images, torch.zeros(5, dtype=int)), None, batch_size=2)
+    with pytest.raises(DataError, match="tiny puts out values that are not finite, first for image 3"):
+        run([Job(Tiny(), [Recorder()], name="tiny")], stream, QUIET)
+
+
+def test_lower_precision_is_used_where_asked_for_and_unknown_ones_are_refused() -> None:
+    stream = open_stream(ClutteredDigits("test", 4), None)
+    recorder = Recorder()
+    run([Job(Tiny(), [recorder], Preprocessing())], stream, Settings("cpu", "bfloat16", quiet=True))
+    assert recorder.logits[0].dtype == torch.bfloat16
+    with pytest.raises(OptionError, match="precision is one of float32, tf32, bfloat16, float16; found 'int8'"):
+        run([Job(Tiny(), [Recorder()], Preprocessing())], stream, Settings("cpu", "int8", quiet=True))
+
+
+def test_accuracy_counts_the_label_among_the_highest_logits() -> None:
+    observer = AccuracyObserver(None)
+    logits = torch.tensor([[9.0, 1, 2, 3, 4, 5, 0], [0, 9, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5, 9]])
+    observer.update(Batch(torch.empty(3), torch.tensor([0, 6, 0]), torch.arange(3)), {}, logits)
+    assert observer.result() == Accuracy(images=3, top1=1 / 3, top5=2 / 3)
+
+
+def test_accuracy_is_not_measured_where_labels_and_head_differ() -> None:
+    observer = AccuracyObserver(("cat", "dog"), ("dog", "cat"))
+    observer.update(Batch(torch.empty(1), torch.tensor([0]), torch.arange(1)), {}, torch.tensor([[1.0, 0.0]]))
+    assert observer.result() == Accuracy(1, None, None)
+    headless = AccuracyObserver(("cat", "dog"), None, has_head=False)
+    headless.update(Batch(torch.empty(1), torch.tensor([0]), torch.arange(1)), {}, torch.tensor([[1.0, 0.0]]))
+    assert headless.result().top1 is None
+
+
+def test_names_decide_whether_labels_fit_the_head_else_numbers() -> None:
+    assert labels_fit_head(("a", "b"), ("a", "b"), 2)
+    assert not labels_fit_head(("a", "b"), ("b", "a"), 2)
+    assert labels_fit_head(("a", "b"), None, 2)
+    assert not labels_fit_head(("a", "b"), None, 3)
+    assert labels_fit_head(None, ("a",), 1)
+
+
+def test_near_chance_is_within_three_standard_errors_of_guessing() -> None:
+    assert near_chance(Accuracy(1000, 0.12, None), 10)
+    assert not near_chance(Accuracy(1000, 0.14, None), 10)
+    assert not near_chance(Accuracy(1000, None, None), 10)
+
+
+def test_sources_without_any_preprocessing_are_refused() -> None:
+    class Bare(ClutteredDigits):
+        preprocessing = None
+
+    source: ImageSource = Bare("test", 3)
+    with pytest.raises(DataError, match="no customary preprocessing"):
+        open_stream(source, None)
