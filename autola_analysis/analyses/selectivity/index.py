@@ -1,0 +1,75 @@
+"""The class selectivity index, from class-conditional mean activities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autola_analysis.core.errors import DataError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SelectivityIndex:
+    """Selectivity of K units.
+
+    Attributes:
+        values: (mu_max - mu_rest) / (mu_max + mu_rest), shape ``(K,)``; NaN for dead units.
+        preferred: Class with the largest mean activity, ``(K,)``; -1 for dead units.
+        mean_preferred: mu_max, ``(K,)``.
+        mean_rest: Mean of the other classes' means, ``(K,)``.
+        dead: Units that are zero for every image, ``(K,)``.
+    """
+
+    values: FloatArray
+    preferred: NDArray[np.int64]
+    mean_preferred: FloatArray
+    mean_rest: FloatArray
+    dead: NDArray[np.bool_]
+
+
+def class_means(sums: FloatArray, counts: NDArray[np.int64]) -> FloatArray:
+    """Return mean activities per class, shape ``(C, K)``; NaN for classes without an image.
+
+    Args:
+        sums: Summed activities, ``(C, K)``.
+        counts: Images per class, ``(C,)``.
+    """
+    means = np.full_like(sums, np.nan)
+    present = counts > 0
+    means[present] = sums[present] / counts[present, None]
+    return means
+
+
+def selectivity_index(means: FloatArray) -> SelectivityIndex:
+    """Compute the class selectivity index of every unit.
+
+    With mu_max the largest class-conditional mean and mu_rest the mean of the other classes' means,
+    ``SI = (mu_max - mu_rest) / (mu_max + mu_rest)``: 0 for equal activity in all classes, 1 for a unit that is active
+    for one class only. Every class weighs the same, however many images it has.
+
+    Args:
+        means: Class-conditional mean activities, non-negative, ``(C, K)``; rows of NaN are classes without images
+            and are left out.
+
+    Raises:
+        DataError: If fewer than two classes have images.
+
+    References:
+        Morcos, Barrett, Rabinowitz and Botvinick, "On the importance of single directions for generalization",
+        ICLR 2018.
+    """
+    present = np.flatnonzero(~np.isnan(means).all(axis=1))
+    if len(present) < 2:
+        raise DataError(f"class selectivity compares classes and needs images of at least two; found {len(present)}.")
+    means = means[present]
+    mean_preferred = means.max(axis=0)
+    mean_rest = (means.sum(axis=0) - mean_preferred) / (len(present) - 1)
+    total = mean_preferred + mean_rest
+    dead = total == 0
+    values = np.divide(mean_preferred - mean_rest, total, out=np.full_like(total, np.nan), where=~dead)
+    preferred = np.where(dead, -1, present[means.argmax(axis=0)])
+    return SelectivityIndex(values, preferred, mean_preferred, mean_rest, dead)

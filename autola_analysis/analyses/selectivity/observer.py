@@ -1,0 +1,146 @@
+"""The part of selectivity that hangs on the pass: sums of unit activity per class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autola_analysis.analyses.selectivity.labelings import image_folds, permuted_labels, usable_folds
+from autola_analysis.core.errors import DataError, LayerError
+from autola_analysis.inference.stream import Batch
+
+Refuse = Callable[[str, Tensor], LayerError]
+"""(layer, images of the batch) -> what to raise for a layer with negative activity"""
+
+
+@dataclass(frozen=True)
+class Labelings:
+    """All the labels that a pass sums under.
+
+    Attributes:
+        num_classes: C.
+        folds: Fold of every image, ``(N,)``; None where the labels of the run are not known beforehand.
+        num_folds: Number of folds; 1 where there are no folds.
+        permuted: Permuted labels, ``(P, N)``; P = 0 where the labels are not known beforehand.
+    """
+
+    num_classes: int
+    folds: Tensor | None
+    num_folds: int
+    permuted: Tensor
+
+    @classmethod
+    def draw(
+        cls, labels: NDArray[np.int64] | None, num_classes: int, permutations: int, folds: int, seed: int
+    ) -> Labelings:
+        """Draw folds and permutations for the labels of a run; neither where the labels are not known."""
+        if labels is None:
+            return cls(num_classes, None, 1, torch.empty(0, 0, dtype=torch.int32))
+        num_folds = usable_folds(labels, folds)
+        return cls(
+            num_classes,
+            torch.from_numpy(image_folds(labels, num_folds, seed)) if num_folds else None,
+            max(num_folds, 1),
+            torch.from_numpy(permuted_labels(labels, permutations, seed).astype(np.int32)),
+        )
+
+
+@dataclass(frozen=True)
+class ClassSums:
+    """What a pass leaves of one layer.
+
+    Attributes:
+        sums: Summed activity per fold and class, float64 ``(F, C, K)``.
+        counts: Images per fold and class, ``(F, C)``.
+        null_sums: Summed activity per permutation and class, float64 ``(P, C, K)``.
+    """
+
+    sums: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    null_sums: NDArray[np.float64]
+
+
+class SelectivityObserver:
+    """Accumulate class sums of spatially averaged activity for several layers at once.
+
+    The units of all layers lie side by side in one array ``((F + P) * C, K)``, so that a batch costs one indexed
+    addition per labeling, however many layers there are.
+
+    Args:
+        layers: Names of the layers, each putting out ``(B, K)`` or ``(B, K, H, W)``.
+        labelings: Labels to sum under.
+        rectify: Whether negative activity is set to zero rather than refused.
+        refuse: Makes the error for a layer with negative activity.
+    """
+
+    def __init__(self, layers: Sequence[str], labelings: Labelings, rectify: bool, refuse: Refuse) -> None:
+        self.layers = tuple(layers)
+        self._labelings = labelings
+        self._rectify = rectify
+        self._refuse = refuse
+        self._units: dict[str, int] = {}
+        self._sums = torch.empty(0, 0, dtype=torch.float64)
+        self._counts = torch.zeros(labelings.num_folds * labelings.num_classes, dtype=torch.int64)
+
+    def reduce(self, layer: str, activation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the spatial mean per unit ``(B, K)`` and the smallest value of an activation.
+
+        Raises:
+            LayerError: If the activation has another shape than ``(B, K)`` or ``(B, K, H, W)``.
+        """
+        if activation.ndim not in (2, 4):
+            raise LayerError(
+                f"layer {layer!r} puts out shape {tuple(activation.shape)}; "
+                "class selectivity needs (B, K) or (B, K, H, W)."
+            )
+        if self._rectify:
+            activation = activation.relu()
+        activity = activation.mean((2, 3), dtype=torch.float32) if activation.ndim == 4 else activation.float()
+        return activity, activation.amin()
+
+    def update(self, batch: Batch, kept: Mapping[str, tuple[Tensor, Tensor]], logits: Tensor) -> None:
+        """Add one batch to the sums.
+
+        Raises:
+            LayerError: If a layer has negative activity.
+            DataError: If a label is not one of the classes.
+        """
+        for layer in self.layers:
+            if kept[layer][1].item() < 0:
+                raise self._refuse(layer, batch.images)
+        classes = self._labelings.num_classes
+        if not 0 <= int(batch.labels.min()) <= int(batch.labels.max()) < classes:
+            raise DataError(f"labels must be 0 to {classes - 1}; found {int(batch.labels.max())}.")
+        activity = torch.cat([kept[layer][0] for layer in self.layers], dim=1)
+        if activity.device.type == "mps":
+            activity = activity.cpu()
+        activity = activity.to(torch.float64)
+        labelings = self._labelings
+        if not self._units:
+            self._units = {layer: kept[layer][0].shape[1] for layer in self.layers}
+            groups = labelings.num_folds + len(labelings.permuted)
+            self._sums = activity.new_zeros(groups * labelings.num_classes, activity.shape[1])
+        rows = batch.labels
+        if labelings.folds is not None:
+            rows = rows + labelings.folds[batch.indices] * labelings.num_classes
+        self._counts += torch.bincount(rows, minlength=len(self._counts))
+        self._sums.index_add_(0, rows.to(activity.device), activity)
+        for index, permuted in enumerate(labelings.permuted):
+            rows = permuted[batch.indices].long() + (labelings.num_folds + index) * labelings.num_classes
+            self._sums.index_add_(0, rows.to(activity.device), activity)
+
+    def class_sums(self) -> dict[str, ClassSums]:
+        """Return what was accumulated, per layer."""
+        folds, classes = self._labelings.num_folds, self._labelings.num_classes
+        sums = self._sums.cpu().numpy().reshape(-1, classes, self._sums.shape[1])
+        counts = self._counts.numpy().reshape(folds, classes)
+        columns = np.split(sums, np.cumsum(list(self._units.values()))[:-1], axis=2)
+        return {
+            layer: ClassSums(layer_sums[:folds], counts, layer_sums[folds:])
+            for layer, layer_sums in zip(self._units, columns, strict=True)
+        }

@@ -1,0 +1,95 @@
+"""What an analysis needs to know of a network: its name, its run, its preprocessing, its classes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from autola_analysis.checkpoints import LoadedModel
+from autola_analysis.core.errors import DataError
+from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.stream import ImageData
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One training run of one network variant.
+
+    Attributes:
+        model: The network.
+        name: Name of the variant; several runs may share it.
+        run: Name of the training run within the variant.
+        preprocessing: What the network was trained with; None where that is not recorded.
+        classes: Names of the head's outputs; None where they are not recorded.
+        has_head: Whether the outputs are logits.
+        input_side: Side in pixels of the images it was made for; None where that is not known.
+    """
+
+    model: nn.Module
+    name: str = "model"
+    run: str = "1"
+    preprocessing: Preprocessing | None = None
+    classes: tuple[str, ...] | None = None
+    has_head: bool = True
+    input_side: int | None = None
+
+    @property
+    def title(self) -> str:
+        """Name and run, for messages."""
+        return self.name if self.run == "1" else f"{self.name} (run {self.run})"
+
+
+def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", run: str = "1") -> Variant:
+    """Return a network of any accepted kind as a variant."""
+    if isinstance(model, Variant):
+        return model
+    if isinstance(model, LoadedModel):
+        has_head = model.spec is None or model.spec.num_classes > 0
+        input_side = model.spec.input_side if model.spec else None
+        return Variant(model.model, name, run, model.preprocessing, model.classes, has_head, input_side)
+    return Variant(model, name, run)
+
+
+def preprocessing_for(variant: Variant, data: ImageData) -> Preprocessing | None:
+    """Return what to do to the images of `data` for a network: what it records, else what the data is known by.
+
+    Statistics without a geometry (``--normalize``) get the data's, else the customary one of the network's input
+    side: 224 pixels are the centre of an image whose shorter side is 256. None for data that hands out ready tensors.
+
+    Raises:
+        DataError: If neither side says.
+    """
+    if not isinstance(data, ImageSource):
+        return None
+    preprocessing = variant.preprocessing or data.preprocessing
+    if preprocessing is None:
+        raise DataError(
+            f"neither {variant.title} nor {data.name} says how images are preprocessed; "
+            "give --normalize imagenet, cifar10, cifar100 or none (in Python: load_model(..., normalize=...))."
+        )
+    if preprocessing.resize is None and preprocessing.crop is None:
+        geometry = data.preprocessing or customary_geometry(variant.input_side)
+        return geometry.with_statistics_of(preprocessing)
+    return preprocessing
+
+
+def customary_geometry(input_side: int | None) -> Preprocessing:
+    """Return the usual resize and centre crop for a network's input side; none where that is not known."""
+    if input_side is None:
+        return Preprocessing()
+    return Preprocessing(resize=round(input_side * 8 / 7) if input_side >= 64 else input_side, crop=input_side)
+
+
+def grouped_by_geometry(
+    variants: Sequence[Variant], data: ImageData
+) -> list[list[tuple[Variant, Preprocessing | None]]]:
+    """Return the variants in groups that can share decoded images, each with its preprocessing."""
+    groups: dict[object, list[tuple[Variant, Preprocessing | None]]] = defaultdict(list)
+    for variant in variants:
+        preprocessing = preprocessing_for(variant, data)
+        groups[preprocessing and preprocessing.shared_key].append((variant, preprocessing))
+    return list(groups.values())

@@ -1,0 +1,253 @@
+"""Selectivity of networks: against naive computations on stored activations, and what must not matter."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+from torch.utils.data import DataLoader, TensorDataset
+
+from autola_analysis.analyses.selectivity import (
+    SelectivityOptions,
+    SelectivityResult,
+    measure_selectivities,
+    measure_selectivity,
+)
+from autola_analysis.analyses.selectivity.labelings import image_folds, permuted_labels
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.backbones import create_model
+from autola_analysis.checkpoints import load_model
+from autola_analysis.core.errors import DataError, LayerError, OptionError, UnknownNameError
+from autola_analysis.data import ClutteredDigits, Preprocessing, limit, open_source
+from autola_analysis.inference.run import Settings
+from autola_analysis.inference.tap import tap
+from tests.analyses.selectivity.naive import naive_selectivity
+from tests.inference.networks import Fails, ReusedReLU, Tiny, expectation
+from tests.inference.state import state_of
+
+QUIET = Settings(device="cpu", quiet=True)
+PLAIN = Settings(device="cpu", fold=False, quiet=True)
+
+
+def class_sorted(sizes: tuple[int, ...] = (30, 12, 0, 25), seed: int = 0) -> TensorDataset:
+    labels = torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes))
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(len(labels), 3, 8, 8, generator=generator) + 0.3 * labels[:, None, None, None]
+    data = TensorDataset(images, labels)
+    data.classes = [f"class {label}" for label in range(len(sizes))]
+    return data
+
+
+def stored(model: torch.nn.Module, data: TensorDataset, layer: str) -> tuple[np.ndarray, np.ndarray]:
+    with torch.no_grad(), tap(model.eval(), [layer]) as activations:
+        model(data.tensors[0])
+    return activations[layer].numpy(), data.tensors[1].numpy()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 67])
+def test_every_unit_equals_the_naive_computation_on_the_stored_activations(batch_size: int) -> None:
+    data = class_sorted()
+    model = Tiny()
+    with torch.no_grad():
+        model.layer2[1].weight[3] = 0  # a unit that never fires
+        model.layer2[1].bias[3] = -1
+    result = measure_selectivity(model, data, settings=PLAIN, batch_size=batch_size)
+    for layer in ("layer1", "layer2"):
+        rows = result.units[result.units["layer"] == layer]
+        np.testing.assert_allclose(rows["selectivity"], naive_selectivity(*stored(model, data, layer)), atol=2e-7)
+    dead = result.units[result.units["dead"]]
+    assert "layer2 3" in (dead["layer"] + " " + dead["unit"].astype(str)).tolist()
+    assert dead["selectivity"].isna().all()
+    assert set(dead["preferred_class"]) == {""}
+    assert result.units.loc[~result.units["dead"], "selectivity"].notna().all()
+    assert result.summary["dead"].sum() == len(dead)
+
+
+def test_pooled_activations_give_the_naive_value_to_twelve_digits() -> None:
+    """Without a spatial mean in float32 nothing but the order of float64 sums is left."""
+    data = class_sorted()
+    pooled = torch.nn.Sequential(Tiny().layer1, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.ReLU())
+    result = measure_selectivity(pooled, data, layers=["3"], settings=PLAIN, batch_size=13)
+    np.testing.assert_allclose(
+        result.units["selectivity"], naive_selectivity(*stored(pooled, data, "3")), rtol=0, atol=1e-12
+    )
+
+
+def test_the_null_equals_a_naive_permutation_of_the_whole_runs_labels() -> None:
+    data = class_sorted((20, 20, 20, 20))
+    model = Tiny()
+    options = SelectivityOptions(permutations=3, seed=5)
+    result = measure_selectivity(model, data, layers=["layer2"], options=options, settings=PLAIN, batch_size=20)
+    activations, labels = stored(model, data, "layer2")
+    permuted = permuted_labels(labels, 3, seed=5)
+    expected = np.mean([np.nanmean(naive_selectivity(activations, row)) for row in permuted])
+    assert result.summary["null_mean"].item() == pytest.approx(expected, abs=1e-7)
+    assert result.summary["null_mean"].item() < 0.5 * result.summary["mean"].item()
+
+
+def test_the_interval_is_the_jackknife_over_image_folds() -> None:
+    data = class_sorted((20, 15, 25))
+    model = Tiny()
+    result = measure_selectivity(model, data, layers=["layer2"], options=SelectivityOptions(folds=5), settings=PLAIN)
+    activations, labels = stored(model, data, "layer2")
+    folds = image_folds(labels, 5, seed=0)
+    theta = np.array([np.nanmean(naive_selectivity(activations[folds != f], labels[folds != f])) for f in range(5)])
+    error = np.sqrt(4 / 5 * ((theta - theta.mean()) ** 2).sum())
+    centre = np.nanmean(naive_selectivity(activations, labels))
+    row = result.summary.iloc[0]
+    assert row["ci_low"] == pytest.approx(centre - stats.t.ppf(0.975, 4) * error, abs=1e-6)
+    assert row["ci_high"] == pytest.approx(centre + stats.t.ppf(0.975, 4) * error, abs=1e-6)
+
+
+def test_summary_describes_the_live_units() -> None:
+    result = measure_selectivity(Tiny(), class_sorted(), settings=QUIET)
+    for row in result.summary.to_dict("records"):
+        values = result.units.loc[result.units["layer"] == row["layer"], "selectivity"].dropna()
+        assert row["mean"] == pytest.approx(values.mean())
+        assert [row["q25"], row["median"], row["q75"]] == pytest.approx(values.quantile([0.25, 0.5, 0.75]).tolist())
+        assert row["units"] == len(result.class_means[row["layer"]])
+
+
+def test_classes_without_images_are_reported_and_left_out() -> None:
+    result = measure_selectivity(Tiny(), class_sorted(), settings=QUIET)
+    assert any("1 of 4 classes have no image and are left out: class 2" in warning for warning in result.warnings)
+    assert np.isnan(result.class_means["layer1"][:, 2]).all()
+    assert "class 2" not in set(result.units["preferred_class"])
+
+
+def test_a_class_with_one_image_leaves_the_interval_empty_and_says_so() -> None:
+    result = measure_selectivity(Tiny(), class_sorted((5, 1)), settings=QUIET)
+    assert result.summary["ci_low"].isna().all()
+    assert any("no interval: a class with a single image" in warning for warning in result.warnings)
+    assert result.summary["null_mean"].notna().all()
+
+
+def test_a_shuffling_loader_has_neither_null_nor_interval_and_says_so() -> None:
+    data = class_sorted((20, 15))
+    ordered = measure_selectivity(Tiny(), data, settings=PLAIN)
+    torch.manual_seed(0)
+    model = Tiny()
+    torch.manual_seed(0)
+    ordered = measure_selectivity(model, data, settings=PLAIN)
+    shuffled = measure_selectivity(model, DataLoader(data, batch_size=4, shuffle=True), settings=PLAIN)
+    np.testing.assert_allclose(shuffled.units["selectivity"], ordered.units["selectivity"], atol=1e-6)
+    assert shuffled.summary["null_mean"].isna().all()
+    assert any("labels are not known before the pass" in warning for warning in shuffled.warnings)
+
+
+def test_layers_with_negative_activity_are_refused_with_the_nearest_that_fits() -> None:
+    model = Tiny()
+    with pytest.raises(LayerError, match=r"'layer1.1' of model has negative .* behind a ReLU is 'layer1.2'.*--rectify"):
+        measure_selectivity(model, class_sorted(), layers=["layer1.1"], settings=QUIET)
+    # An in-place ReLU behind it would overwrite what the tap saw too late.
+    rectified = measure_selectivity(
+        model, class_sorted(), layers=["layer1.1"], options=SelectivityOptions(rectify=True), settings=PLAIN
+    )
+    after = measure_selectivity(model, class_sorted(), layers=["layer1.2"], settings=PLAIN)
+    np.testing.assert_allclose(rectified.units["selectivity"], after.units["selectivity"], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("layers", "error", "message"),
+    [
+        (["layer9"], UnknownNameError, "no layer 'layer9'; the nearest: layer"),
+        (["relu"], LayerError, "'relu' runs more than once"),
+    ],
+)
+def test_layers_that_cannot_be_read_are_refused(layers: list[str], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        measure_selectivity(ReusedReLU(), class_sorted(), layers=layers, settings=QUIET)
+
+
+def test_labels_beyond_the_classes_and_impossible_options_are_refused() -> None:
+    data = class_sorted()
+    data.classes = ["a", "b"]
+    with pytest.raises(DataError, match="labels must be 0 to 1; found"):
+        measure_selectivity(Tiny(), DataLoader(data, shuffle=True), settings=QUIET)
+    with pytest.raises(OptionError, match="cannot be negative"):
+        SelectivityOptions(folds=-1)
+
+
+@pytest.mark.parametrize("network", [Tiny, Fails])
+def test_the_callers_network_and_process_are_as_before_also_after_an_exception(network: type[Tiny]) -> None:
+    model = network().train()
+    before = state_of(model)
+    with expectation(network):
+        measure_selectivity(model, class_sorted(), settings=QUIET)
+    assert state_of(model) == before
+
+
+def test_several_networks_share_one_reading_and_get_what_each_gets_alone() -> None:
+    source = ClutteredDigits("test", 60)
+    models = [create_model("resnet20", name, 10, width=8) for name in ("none", "hoga")]
+    variants = [
+        Variant(models[0], "none", preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5))),
+        Variant(models[1], "HOGA"),
+    ]
+    together, passes = measure_selectivities(variants, source, settings=QUIET)
+    assert len(passes) == 1
+    for variant, result in zip(variants, together, strict=True):
+        (alone,), _ = measure_selectivities([variant], source, settings=QUIET)
+        pd.testing.assert_frame_equal(alone.units, result.units)
+        assert result.model == variant.name
+
+
+def test_networks_with_another_geometry_get_a_pass_of_their_own() -> None:
+    source = ClutteredDigits("test", 20)
+    variants = [
+        Variant(Tiny(), "small", preprocessing=Preprocessing(resize=16, crop=16)),
+        Variant(Tiny(), "large", preprocessing=Preprocessing(resize=32, crop=32)),
+        Variant(Tiny(), "small too", preprocessing=Preprocessing(resize=16, crop=16)),
+    ]
+    results, passes = measure_selectivities(variants, source, settings=QUIET)
+    assert [result.model for result in results] == ["small", "large", "small too"]
+    assert len(passes) == 2
+
+
+def test_a_result_survives_saving(tmp_path: Path) -> None:
+    model = Tiny()
+    with torch.no_grad():
+        model.layer2[1].weight[3] = 0
+        model.layer2[1].bias[3] = -1
+    result = measure_selectivity(model, class_sorted(), settings=QUIET)
+    result.save(tmp_path / "saved")
+    loaded = SelectivityResult.load(tmp_path / "saved")
+    pd.testing.assert_frame_equal(loaded.units, result.units, check_dtype=False)
+    pd.testing.assert_frame_equal(loaded.summary, result.summary, check_dtype=False)
+    np.testing.assert_array_equal(loaded.class_means["layer1"], result.class_means["layer1"])
+    assert (loaded.classes, loaded.accuracy, loaded.warnings) == (result.classes, result.accuracy, result.warnings)
+    assert loaded.settings == result.settings
+    assert "layer2" in result._repr_html_()
+    with pytest.raises(DataError, match="holds no saved selectivity result"):
+        SelectivityResult.load(tmp_path)
+
+
+def test_trained_networks_give_the_same_at_any_batch_size(real_files: Path, cifar10_jpeg: Path) -> None:
+    source = limit(open_source(f"folder:{cifar10_jpeg / 'test'}"), 200)
+    model = load_model(real_files / "resnet20-12fca82f.th", normalize="imagenet", device="cpu")
+    results = [measure_selectivity(model, source, settings=QUIET, batch_size=size) for size in (1, 32, 200)]
+    for result in results[1:]:
+        np.testing.assert_allclose(result.units["selectivity"], results[0].units["selectivity"], rtol=0, atol=1e-6)
+
+
+def test_a_random_resnet50_gives_the_same_at_any_batch_size() -> None:
+    source = ClutteredDigits("test", 24, size=64)
+    model = create_model("resnet50", num_classes=10)
+    results = [measure_selectivity(model, source, settings=QUIET, batch_size=size) for size in (5, 24)]
+    np.testing.assert_allclose(results[1].units["selectivity"], results[0].units["selectivity"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("file", "top1"),
+    [("resnet20-12fca82f.th", 81.03), ("resnet32-d509ac18.th", 82.56), ("resnet56-4bfd9763.th", 83.20)],
+)
+def test_published_cifar10_networks_have_the_known_accuracy_on_the_jpeg_images(
+    real_files: Path, cifar10_jpeg: Path, file: str, top1: float
+) -> None:
+    model = load_model(real_files / file, normalize="imagenet", device="cpu")
+    source = open_source(f"folder:{cifar10_jpeg / 'test'}")
+    options = SelectivityOptions(permutations=0, folds=0)
+    result = measure_selectivity(model, source, layers=["layer3"], options=options, settings=QUIET)
+    assert 100 * result.accuracy.top1 == pytest.approx(top1, abs=0.05)

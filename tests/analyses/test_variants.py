@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from autola_analysis.analyses.variants import Variant, preprocessing_for
+from autola_analysis.core.errors import DataError
+from autola_analysis.data import NORMALIZATIONS, ClutteredDigits, ImageFolderSource, Preprocessing
+from tests.data.conftest import write_image
+from tests.inference.networks import Tiny
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ImageFolderSource:
+    for name in ("cat", "dog"):
+        write_image(tmp_path / "pets" / name / "0.png", size=(40, 30))
+    return ImageFolderSource(tmp_path / "pets")
+
+
+def test_a_folder_asks_for_the_statistics_of_training(folder: ImageFolderSource) -> None:
+    with pytest.raises(DataError, match=r"neither net nor folder.* says how images are preprocessed; give --normalize"):
+        preprocessing_for(Variant(Tiny(), "net"), folder)
+
+
+@pytest.mark.parametrize(("side", "resize"), [(32, 32), (224, 256), (299, 342)])
+def test_statistics_alone_get_the_customary_geometry_of_the_network(
+    folder: ImageFolderSource, side: int, resize: int
+) -> None:
+    imagenet = NORMALIZATIONS.get("imagenet")
+    found = preprocessing_for(Variant(Tiny(), preprocessing=imagenet, input_side=side), folder)
+    assert found == Preprocessing(resize, side, imagenet.mean, imagenet.std)
+
+
+def test_statistics_alone_get_the_geometry_of_data_that_has_one(folder: ImageFolderSource) -> None:
+    folder.preprocessing = Preprocessing(resize=20, crop=16)
+    imagenet = NORMALIZATIONS.get("imagenet")
+    found = preprocessing_for(Variant(Tiny(), preprocessing=imagenet, input_side=224), folder)
+    assert found == Preprocessing(20, 16, imagenet.mean, imagenet.std)
+
+
+def test_a_recorded_geometry_wins_and_without_any_record_the_data_decides() -> None:
+    digits = ClutteredDigits("test", 2)
+    recorded = Preprocessing(resize=64, crop=64)
+    assert preprocessing_for(Variant(Tiny(), preprocessing=recorded, input_side=32), digits) == recorded
+    assert preprocessing_for(Variant(Tiny()), digits) == Preprocessing()
