@@ -1,0 +1,111 @@
+"""The selectivity part of a report: tables, Figure 1, class means, the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from autola_analysis.analyses.selectivity import SelectivityResult
+from autola_analysis.figures.selectivity import plot_selectivity
+from autola_analysis.inference.cost import Cost
+from autola_analysis.report.figures import write_figure
+from autola_analysis.report.page import write_page
+
+
+@dataclass(frozen=True)
+class MeasuredModel:
+    """A network's selectivity together with what it costs.
+
+    Attributes:
+        result: Selectivity and accuracy.
+        cost: Parameters and multiply-adds.
+    """
+
+    result: SelectivityResult
+    cost: Cost
+
+
+def write_selectivity(
+    directory: Path, models: Sequence[MeasuredModel], data: str, width: str | float = "neurips"
+) -> None:
+    """Write ``tables/``, ``figures/selectivity.*``, ``arrays/`` and ``index.html``.
+
+    Args:
+        directory: The report under construction.
+        models: In the order they are shown.
+        data: What the networks were run on, for caption and page ("cifar10, test").
+        width: Of the figure.
+    """
+    results = [model.result for model in models]
+    summary = pd.concat([result.summary for result in results], ignore_index=True)
+    accuracy = accuracy_table(models)
+    tables = directory / "tables"
+    tables.mkdir()
+    pd.concat([result.units for result in results], ignore_index=True).to_csv(tables / "selectivity.csv", index=False)
+    summary.to_csv(tables / "selectivity_summary.csv", index=False)
+    accuracy.to_csv(tables / "accuracy.csv", index=False)
+    _write_class_means(directory / "arrays", results)
+    caption = selectivity_caption(results, data)
+    figure = plot_selectivity(results, width)
+    write_figure(figure, directory, "selectivity", caption)
+    write_page(
+        directory,
+        title="Class selectivity",
+        figure="selectivity",
+        caption=caption,
+        tables={"Selectivity by layer": summary, "Accuracy and cost": accuracy},
+        warnings=[warning for result in results for warning in result.warnings],
+    )
+
+
+def accuracy_table(models: Sequence[MeasuredModel]) -> pd.DataFrame:
+    """Return the columns of ``tables/accuracy.csv``; accuracy is empty where it was not measured."""
+    return pd.DataFrame(
+        [
+            {
+                "model": model.result.model,
+                "run": model.result.run,
+                "images": model.result.accuracy.images,
+                "top1": model.result.accuracy.top1,
+                "top5": model.result.accuracy.top5,
+                "parameters": model.cost.parameters,
+                "macs": model.cost.macs,
+            }
+            for model in models
+        ]
+    ).astype({"top1": float, "top5": float})
+
+
+def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
+    """Say what Figure 1 shows, on how many images, with which settings."""
+    first = results[0]
+    counts: Mapping[str, int] = first.settings["images_per_class"]
+    present = sum(count > 0 for count in counts.values())
+    runs = {result.model: sum(other.model == result.model for other in results) for result in results}
+    pooled = " Units of the runs of a variant are pooled." if max(runs.values()) > 1 else ""
+    chance = (
+        f" Dotted lines: mean over units under permuted labels ({first.settings['permutations']} permutations)."
+        if first.settings["permutations"]
+        else ""
+    )
+    return (
+        f"Class selectivity index of the units of {', '.join(dict.fromkeys(x for r in results for x in r.layers))} "
+        f"on {first.accuracy.images:,} images of {present} classes ({data}), for {', '.join(runs)}. "
+        "A unit's activity is the spatial mean of its feature map after the ReLU; "
+        "curves are kernel densities over live units, ticks their medians." + chance + pooled
+    )
+
+
+def _write_class_means(folder: Path, results: Sequence[SelectivityResult]) -> None:
+    folder.mkdir()
+    arrays: dict[str, Any] = {
+        f"{result.model}/{result.run}/{layer}": means
+        for result in results
+        for layer, means in result.class_means.items()
+    }
+    np.savez(folder / "class_means.npz", classes=np.array(results[0].classes), **arrays)

@@ -1,0 +1,58 @@
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+
+from autola_analysis.report.page import format_cell, write_page
+
+
+class Outline(HTMLParser):
+    """Collects the tags and the text of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page(tmp_path: Path, name: str) -> Outline:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "f.png").write_bytes(b"png")
+    write_page(
+        tmp_path,
+        title=f"About {name}",
+        figure="f",
+        caption=f"Caption of {name}",
+        tables={f"Table of {name}": pd.DataFrame({"model": [name], "mean": [0.123456], "units": [1234]})},
+        warnings=[f"{name} is odd"],
+    )
+    outline = Outline()
+    outline.feed((tmp_path / "index.html").read_text())
+    return outline
+
+
+def test_names_are_shown_as_text_wherever_they_stand(tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    outline = page(tmp_path, evil)
+    images = [attributes for tag, attributes in outline.tags if tag == "img"]
+    assert len(images) == 1
+    assert str(images[0]["src"]).startswith("data:image/png;base64,")
+    assert outline.text.count(evil) == 6
+
+
+def test_the_page_asks_for_nothing_from_anywhere(tmp_path: Path) -> None:
+    for _, attributes in page(tmp_path, "SE").tags:
+        for attribute in ("src", "href"):
+            assert str(attributes.get(attribute, "data:")).startswith("data:")
+
+
+def test_numbers_are_shown_with_four_digits_and_separated_thousands(tmp_path: Path) -> None:
+    assert "0.1235" in page(tmp_path, "SE").text
+    assert format_cell(1234) == "1,234"
+    assert format_cell(float("nan")) == ""
