@@ -1,1 +1,58 @@
 """Feature analysis of convolutional networks with pluggable attention modules."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autola_analysis.analyses.selectivity import SelectivityOptions as SelectivityOptions
+    from autola_analysis.analyses.selectivity import SelectivityResult as SelectivityResult
+    from autola_analysis.analyses.selectivity import measure_selectivity as measure_selectivity
+    from autola_analysis.analyses.selectivity.metric import ClassSelectivity as ClassSelectivity
+    from autola_analysis.attention import create_attention as create_attention
+    from autola_analysis.attention import list_attentions as list_attentions
+    from autola_analysis.attention import register_attention as register_attention
+    from autola_analysis.backbones import create_model as create_model
+    from autola_analysis.backbones import list_backbones as list_backbones
+    from autola_analysis.checkpoints import CheckpointReport as CheckpointReport
+    from autola_analysis.checkpoints import LoadedModel as LoadedModel
+    from autola_analysis.checkpoints import inspect_checkpoint as inspect_checkpoint
+    from autola_analysis.checkpoints import load_model as load_model
+    from autola_analysis.core.errors import AutolaError as AutolaError
+    from autola_analysis.data.open import open_source as open_source
+    from autola_analysis.figures.selectivity import plot_selectivity as plot_selectivity
+    from autola_analysis.inference.tap import tap as tap
+
+_HOMES = {
+    "AutolaError": "core.errors",
+    "CheckpointReport": "checkpoints",
+    "ClassSelectivity": "analyses.selectivity.metric",
+    "LoadedModel": "checkpoints",
+    "SelectivityOptions": "analyses.selectivity",
+    "SelectivityResult": "analyses.selectivity",
+    "create_attention": "attention",
+    "create_model": "backbones",
+    "inspect_checkpoint": "checkpoints",
+    "list_attentions": "attention",
+    "list_backbones": "backbones",
+    "load_model": "checkpoints",
+    "measure_selectivity": "analyses.selectivity",
+    "open_source": "data.open",
+    "plot_selectivity": "figures.selectivity",
+    "register_attention": "attention",
+    "tap": "inference.tap",
+}
+"""Where each public name lives. It is imported when first used, so that ``import autola_analysis`` stays light."""
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

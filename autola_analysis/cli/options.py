@@ -1,0 +1,150 @@
+"""Options that several commands share, in groups: checkpoints, images, machine, output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from autola_analysis.inference.run import Settings
+    from autola_analysis.study.models import ReadingOptions
+    from autola_analysis.study.sources import DataOptions
+
+Trust = Annotated[
+    bool, typer.Option("--trust-checkpoint", help="Let checkpoint files execute code. Only for files you trust.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no summary.")]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where to run.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in this one.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn at random.")]
+Layers = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Layers, separated by commas. Default: the stages layer1, layer2, ...")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report at --out.")]
+
+
+@dataclass(frozen=True)
+class ArchitectureFlags:
+    """How a checkpoint is read when the file alone does not say."""
+
+    arch: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]ARCH",
+            help="Network to build: a backbone, timm:NAME, torchvision:NAME, package.module:function, "
+            "or FILE.py:function.",
+        ),
+    ] = field(default_factory=list)
+    genotype: Annotated[
+        list[str], typer.Option(metavar="[NAME=]FILE", help="JSON file with the genotype of a HOGA checkpoint.")
+    ] = field(default_factory=list)
+    attention: Annotated[
+        list[str], typer.Option(metavar="[NAME=]FILE.py:CLASS", help="Own attention module in a known backbone.")
+    ] = field(default_factory=list)
+    normalize: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]imagenet|cifar10|cifar100|none",
+            help="Mean and standard deviation of training. Default: what the file records, else the images' own.",
+        ),
+    ] = field(default_factory=list)
+    trust_checkpoint: Trust = False
+
+    def reading(self, checkpoints: list[str]) -> ReadingOptions:
+        """Return them sorted by the variants that the checkpoints name."""
+        from autola_analysis.study.models import ReadingOptions, per_variant, split_named_path
+
+        names = [split_named_path(text)[0] for text in checkpoints]
+        return ReadingOptions(
+            arch=per_variant(self.arch, names, "--arch"),
+            genotype=per_variant(self.genotype, names, "--genotype"),
+            attention=per_variant(self.attention, names, "--attention"),
+            normalize=per_variant(self.normalize, names, "--normalize"),
+            trust=self.trust_checkpoint,
+        )
+
+
+@dataclass(frozen=True)
+class CheckpointFlags(ArchitectureFlags):
+    """Which checkpoints, and how they are read."""
+
+    ckpt: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]PATH",
+            help="Checkpoint file; NAME labels the variant. Repeat for more; the same NAME again adds a training run.",
+        ),
+    ] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ImageFlags:
+    """Which images."""
+
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="cluttered-digits, cifar10[:ROOT], cifar100[:ROOT], imagenet[:ROOT] or folder:PATH. "
+            "Default: what the checkpoint suggests, under $AUTOLA_DATA.",
+        ),
+    ] = None
+    split: Annotated[str | None, typer.Option(help="Split of the images. Default: validation or test.")] = None
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="Only N images, drawn at random within each class.")
+    ] = None
+    skip_bad_images: Annotated[
+        bool, typer.Option("--skip-bad-images", help="Leave out images that cannot be decoded, and list them.")
+    ] = False
+
+    def options(self, seed: int, quiet: bool) -> DataOptions:
+        """Return them with the seed of the draw."""
+        from autola_analysis.study.sources import DataOptions
+
+        return DataOptions(self.data, self.split, self.limit, seed, self.skip_bad_images, quiet)
+
+
+@dataclass(frozen=True)
+class MachineFlags:
+    """How the machine is used, and what is drawn at random."""
+
+    device: Device = "auto"
+    precision: Annotated[
+        str, typer.Option(metavar="float32|tf32|bfloat16|float16", help="Arithmetic of the forward passes.")
+    ] = "float32"
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images per batch. Default: by the size of the images.")
+    ] = None
+    workers: Workers = 0
+    seed: Seed = 0
+    quiet: Quiet = False
+
+    def settings(self) -> Settings:
+        """Return what a pass needs of them."""
+        from autola_analysis.inference.run import Settings
+
+        return Settings(self.device, self.precision, quiet=self.quiet)
+
+
+@dataclass(frozen=True)
+class OutputFlags:
+    """Where the report goes and how it looks."""
+
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Report directory. Default: reports/COMMAND-TIME.")
+    ] = None
+    overwrite: Overwrite = False
+    width: Annotated[str, typer.Option(metavar="neurips|cvpr|INCHES", help="Width of the figure.")] = "neurips"
+
+    def directory(self, command: str) -> Path:
+        """Return the report directory, ``reports/<command>-<time>`` where none was given."""
+        return self.out or Path("reports") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def split_commas(text: str | None) -> list[str] | None:
+    """Return the comma-separated parts of an option, None where it was not given."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]

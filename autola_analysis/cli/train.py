@@ -1,0 +1,86 @@
+"""``autola-analyze train``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autola_analysis.cli.grouping import grouped_options
+from autola_analysis.cli.options import Device, Quiet, Seed, Workers
+from autola_analysis.core.errors import MissingExtraError, OptionError
+
+
+@dataclass(frozen=True)
+class MachineFlags:
+    """How the machine is used."""
+
+    device: Device = "auto"
+    precision: Annotated[str, typer.Option(help="As pytorch-lightning names it, e.g. bf16-mixed.")] = "32-true"
+    workers: Workers = 0
+    half: Annotated[bool, typer.Option("--half", help="Store the weights in half precision.")] = False
+    quiet: Quiet = False
+
+
+@dataclass(frozen=True)
+class NetworkFlags:
+    """What is trained."""
+
+    attention: Annotated[str, typer.Option(help="See 'autola-analyze list attentions'.")] = "none"
+    backbone: Annotated[str | None, typer.Option(help="Default: the recipe's.")] = None
+    override: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe. Repeat for more.")
+    ] = field(default_factory=list)
+    seed: Seed = 0
+
+    def overrides(self) -> dict[str, str]:
+        """Return the overridden values by key."""
+        values = {}
+        for text in self.override:
+            key, separator, value = text.partition("=")
+            if not separator:
+                raise OptionError(f"--set takes KEY=VALUE; found {text!r}.")
+            values[key.replace("-", "_")] = value
+        return values
+
+
+@grouped_options
+def train(
+    network: NetworkFlags,
+    machine: MachineFlags,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="See 'autola-analyze list recipes'.")],
+    data: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Where the images are. Default: the recipe's source.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Checkpoint to write (.safetensors).")] = None,
+) -> None:
+    """Train a network with an attention module. Killed and started again, it goes on after its last epoch.
+
+    Example: autola-analyze train cifar10 --attention hoga --backbone resnet56 --data cifar10:/data --set cutout=16
+    """
+    from importlib.util import find_spec
+
+    if find_spec("pytorch_lightning") is None:
+        raise MissingExtraError(
+            "training needs pytorch-lightning, which is not installed; pip install 'autola-analysis[train]' adds it."
+        )
+    from autola_analysis.training.recipes import RECIPES
+    from autola_analysis.training.trainer import Machine, Training, run_training
+
+    training = Training(
+        recipe_name=recipe,
+        recipe=RECIPES.get(recipe).overridden(network.overrides()),
+        attention=network.attention,
+        backbone=network.backbone,
+        seed=network.seed,
+        data=data,
+    )
+    backbone = network.backbone or training.recipe.backbone
+    out = out or Path(f"{backbone}_{network.attention}_{recipe}_seed{network.seed}.safetensors")
+    metrics = run_training(
+        training, out, Machine(machine.device, machine.precision, machine.workers, machine.quiet, machine.half)
+    )
+    if not machine.quiet:
+        typer.echo(f"{out}: test accuracy {100 * metrics['accuracy']:.2f} %")

@@ -1,0 +1,214 @@
+"""The commands as a user calls them: what they print, where it goes, and the exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from autola_analysis.cli import main as entry
+from autola_analysis.study.models import ReadingOptions
+from tests.data.conftest import write_image
+
+COMMANDS = ["demo", "selectivity", "inspect", "layers", "list", "train"]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Call the entry point in this process; returns status, standard output, standard error."""
+
+    def call(*arguments: object, debug: bool = False) -> tuple[int, str, str]:
+        status = entry._run([str(argument) for argument in arguments], debug)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "autola_analysis", *arguments], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(run: Callable[..., tuple[int, str, str]], command: str) -> None:
+    status, out, _ = run(command, "--help")
+    assert status == 0
+    assert f"Example: autola-analyze {command}" in " ".join(out.split())
+
+
+def test_help_lists_every_command(run: Callable[..., tuple[int, str, str]]) -> None:
+    status, out, _ = run("--help")
+    assert status == 0
+    assert all(f"  {command} " in out for command in COMMANDS)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from autola_analysis.cli.main import app\n"
+        "try: app(['selectivity', '--help'], standalone_mode=False)\n"
+        "finally: print([m for m in ('torch', 'matplotlib', 'pandas', 'numpy', 'sklearn') if m in sys.modules])"
+    )
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert process.stdout.strip().endswith("[]")
+
+
+def test_selectivity_writes_a_report_and_prints_its_summary(
+    run: Callable[..., tuple[int, str, str]],
+    checkpoint: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    files = [checkpoint("se"), checkpoint("hoga")]
+    status, out, err = run(
+        "selectivity", "--ckpt", f"SE={files[0]}", "--ckpt", f"HOGA={files[1]}", "--limit", 30, "--layers",
+        "layer2,layer3", "--out", tmp_path / "out", "--permutations", 2, "--folds", 3, "--seed", 4, "--batch-size", 8,
+        "--device", "cpu", "--precision", "bfloat16", "--width", "4",
+    )  # fmt: skip
+    assert status == 0, err
+    assert "95% interval" in out
+    assert f"Report: {tmp_path / 'out' / 'index.html'}" in out
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    for settings in record["settings"]:
+        assert settings["layers"] == ["layer2", "layer3"]
+        assert (settings["permutations"], settings["folds"], settings["seed"]) == (2, 3, 4)
+        assert (settings["precision"], settings["batch_size"]) == ("bfloat16", 8)
+    summary = pd.read_csv(tmp_path / "out" / "tables" / "selectivity_summary.csv")
+    assert summary["model"].tolist() == ["SE", "SE", "HOGA", "HOGA"]
+
+
+def test_quiet_prints_nothing(
+    run: Callable[..., tuple[int, str, str]],
+    checkpoint: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    status, out, err = run("selectivity", "--ckpt", checkpoint("se"), "--limit", 20, "--out", tmp_path / "o", "--quiet")
+    assert (status, out, err) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["selectivity"], "no checkpoint was given"),
+        (["selectivity", "--ckpt", "missing.pth"], "missing.pth"),
+        (["selectivity", "--ckpt", "a=b.pth", "--normalize", "c=none"], "no --ckpt is named 'c'"),
+        (["inspect", "missing.pth"], "missing.pth"),
+        (["layers", "--ckpt", "missing.pth"], "missing.pth"),
+        (["list", "attention"], "there is no list of 'attention'; lists: attentions"),
+        (["train", "cifar"], "unknown recipe 'cifar'; the nearest known: cifar10"),
+        (["train", "cifar10", "--set", "epochs"], "--set takes KEY=VALUE; found 'epochs'"),
+        (["train", "cifar10", "--attention", "hogga"], "unknown attention 'hogga'"),
+        (["train", "cifar10", "--data", "cifar10:/nowhere"], "/nowhere"),
+    ],
+)
+def test_bad_input_is_one_sentence_on_stderr_and_status_2(
+    run: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(*arguments)
+    assert status == 2
+    assert out == ""
+    assert message in err
+    assert err.startswith("autola-analyze: ")
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flag_that_does_not_exist_is_status_2(run: Callable[..., tuple[int, str, str]]) -> None:
+    status, _, err = run("selectivity", "--checkpoint", "x")
+    assert status == 2
+    assert "No such option" in err
+
+
+def test_debug_shows_where_an_error_was_raised() -> None:
+    assert "Traceback" in in_a_process("inspect", "missing.pth", "--debug").stderr
+    plain = in_a_process("inspect", "missing.pth")
+    assert plain.returncode == 2
+    assert "Traceback" not in plain.stderr
+
+
+def test_an_interrupt_is_status_130_and_leaves_nothing(
+    run: Callable[..., tuple[int, str, str]],
+    checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autola_analysis.study.selectivity.measure_selectivities", interrupted)
+    file = checkpoint("se")
+    status, _, err = run("selectivity", "--ckpt", file, "--limit", 20, "--out", tmp_path / "out")
+    assert status == 130
+    assert "interrupted; no report was written" in err
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_images_are_found_under_autola_data_or_the_error_says_where_they_were_looked_for(
+    run: Callable[..., tuple[int, str, str]],
+    checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AUTOLA_DATA", str(tmp_path / "data"))
+    status, _, err = run("selectivity", "--ckpt", checkpoint("se"), "--data", "cifar10", "--out", tmp_path / "out")
+    assert status == 2
+    assert str(tmp_path / "data") in err
+    assert "--data" in err
+
+
+def test_a_folder_without_statistics_asks_for_them(
+    run: Callable[..., tuple[int, str, str]], real_files: Path, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "pets" / "cat" / "0.png", size=(32, 32))
+    write_image(tmp_path / "pets" / "dog" / "0.png", size=(32, 32))
+    arguments = ["--ckpt", real_files / "resnet20-12fca82f.th", "--data", f"folder:{tmp_path / 'pets'}"]
+    status, _, err = run("selectivity", *arguments, "--out", tmp_path / "out")
+    assert status == 2
+    assert "give --normalize imagenet" in err
+
+
+def test_inspect_and_layers_describe_a_file(run: Callable[..., tuple[int, str, str]], real_files: Path) -> None:
+    status, out, _ = run("inspect", real_files / "autola_authors_resnet20.pth")
+    assert status == 0
+    assert "resnet20" in out
+    assert "hoga" in out
+    status, out, _ = run("layers", "--ckpt", real_files / "resnet20-12fca82f.th")
+    assert status == 0
+    (stage,) = [line.split() for line in out.splitlines() if line.startswith("layer3 ")]
+    assert stage == ["layer3", "Sequential", "64x8x8", "non-negative"]
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [("attentions", "hoga"), ("backbones", "resnet50"), ("data", "cluttered-digits"), ("recipes", "cifar10: ")],
+)
+def test_list_names_what_other_commands_take(
+    run: Callable[..., tuple[int, str, str]], what: str, expected: str
+) -> None:
+    status, out, _ = run("list", what)
+    assert status == 0
+    assert any(line.startswith(expected) for line in out.splitlines())
+
+
+def test_reading_options_default_to_nothing() -> None:
+    assert ReadingOptions() == ReadingOptions(arch={}, genotype={}, attention={}, normalize={}, trust=False)
+
+
+def test_sigterm_ends_a_run_as_ctrl_c_does() -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from autola_analysis.cli import main as entry\n"
+        "sys.argv = ['autola-analyze', 'list', 'data']\n"
+        "entry.listing.LISTS['data'] = lambda: os.kill(os.getpid(), signal.SIGTERM) or []\n"
+        "entry.main()\n"
+    )
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
+    assert process.returncode == 130
+    assert "Traceback" not in process.stderr
