@@ -15,8 +15,6 @@ WIDTHS = {"neurips": 5.5, "cvpr": 6.875, "column": 3.25}
 VARIANT_COLOURS = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D00")
 """After Okabe and Ito, "Color Universal Design", 2008; yellow is too light for lines and left out."""
 
-VARIANT_DASHES = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)), "-", (0, (1, 1)), (0, (6, 2, 2, 2)), (0, (4, 1)), "-")
-
 
 def figure_width(width: str | float) -> float:
     """Return a width in inches, given by name or as a number.
