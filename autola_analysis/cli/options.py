@@ -101,11 +101,15 @@ class ImageFlags:
         bool, typer.Option("--skip-bad-images", help="Leave out images that cannot be decoded, and list them.")
     ] = False
 
+    hash_data: Annotated[
+        bool, typer.Option("--hash-data", help="Record a hash of the images' contents; reads every file once more.")
+    ] = False
+
     def options(self, seed: int, quiet: bool) -> DataOptions:
         """Return them with the seed of the draw."""
         from autola_analysis.study.sources import DataOptions
 
-        return DataOptions(self.data, self.split, self.limit, seed, self.skip_bad_images, quiet)
+        return DataOptions(self.data, self.split, self.limit, seed, self.skip_bad_images, self.hash_data, quiet)
 
 
 @dataclass(frozen=True)

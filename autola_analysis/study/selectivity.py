@@ -121,6 +121,7 @@ def _facts(
             "images": len(source),
             "classes": len(source.classes),
             "fingerprint": source.fingerprint(),
+            "contents": source.hash_contents() if request.data.hash_contents else None,
             "left_out": [str(path) for path in left_out],
         },
         "settings": [

@@ -56,6 +56,16 @@ def test_the_record_says_where_the_numbers_come_from(report: Path) -> None:
     assert any("chance" in warning for warning in record["warnings"])
 
 
+def test_contents_of_the_images_are_hashed_only_when_asked_for(
+    report: Path, checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert json.loads((report / "run.json").read_text())["data"]["contents"] is None
+    data = DataOptions(limit=12, hash_contents=True)
+    selectivity_report(SelectivityRequest([str(checkpoint("se"))], tmp_path / "other", data=data, settings=QUIET))
+    contents = json.loads((tmp_path / "other" / "run.json").read_text())["data"]["contents"]
+    assert len(contents) == 64
+
+
 def test_the_pdf_embeds_truetype_text(report: Path) -> None:
     content = (report / "figures" / "selectivity.pdf").read_bytes()
     assert b"/Type3" not in content
