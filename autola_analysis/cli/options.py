@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from autola_analysis.inference.run import Settings
-    from autola_analysis.study.models import ReadingOptions
+    from autola_analysis.analyses.observation import Reading
+    from autola_analysis.study.models import LoadingOptions
     from autola_analysis.study.sources import DataOptions
 
 Trust = Annotated[
@@ -54,12 +54,12 @@ class ArchitectureFlags:
     ] = field(default_factory=list)
     trust_checkpoint: Trust = False
 
-    def reading(self, checkpoints: list[str]) -> ReadingOptions:
+    def loading(self, checkpoints: list[str]) -> LoadingOptions:
         """Return them sorted by the variants that the checkpoints name."""
-        from autola_analysis.study.models import ReadingOptions, per_variant, split_named_path
+        from autola_analysis.study.models import LoadingOptions, per_variant, split_named_path
 
         names = [split_named_path(text)[0] for text in checkpoints]
-        return ReadingOptions(
+        return LoadingOptions(
             arch=per_variant(self.arch, names, "--arch"),
             genotype=per_variant(self.genotype, names, "--genotype"),
             attention=per_variant(self.attention, names, "--attention"),
@@ -127,11 +127,12 @@ class MachineFlags:
     seed: Seed = 0
     quiet: Quiet = False
 
-    def settings(self) -> Settings:
+    def reading(self) -> Reading:
         """Return what a pass needs of them."""
+        from autola_analysis.analyses.observation import Reading
         from autola_analysis.inference.run import Settings
 
-        return Settings(self.device, self.precision, quiet=self.quiet)
+        return Reading(Settings(self.device, self.precision, quiet=self.quiet), self.batch_size, self.workers)
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.selectivity import SelectivityOptions, SelectivityResult, measure_selectivities
 from autola_analysis.analyses.variants import preprocessing_for
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.cost import cost_of
-from autola_analysis.inference.run import PassRecord, Settings
+from autola_analysis.inference.run import PassRecord
 from autola_analysis.report.directory import check_free, report_directory
 from autola_analysis.report.record import write_record
 from autola_analysis.report.selectivity import MeasuredModel, write_selectivity
-from autola_analysis.study.models import ReadingOptions, StudyModel, load_models
+from autola_analysis.study.models import LoadingOptions, StudyModel, load_models
 from autola_analysis.study.sources import DataOptions, source_for, title_of
 
 
@@ -27,12 +28,10 @@ class SelectivityRequest:
         checkpoints: ``PATH`` or ``NAME=PATH``, in the order they are shown.
         out: Report directory.
         layers: Layers; None takes the stages.
-        reading: How checkpoints are read.
+        loading: How checkpoints are read.
         data: Which images.
         options: What decides the numbers.
-        settings: Device, precision, progress bar.
-        batch_size: Images per batch; None chooses.
-        workers: Processes that decode images.
+        reading: Device, precision, batch size, workers, progress bar.
         width: Of the figure.
         overwrite: Whether an earlier report at `out` is replaced.
     """
@@ -40,12 +39,10 @@ class SelectivityRequest:
     checkpoints: Sequence[str]
     out: Path
     layers: Sequence[str] | None = None
-    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    loading: LoadingOptions = field(default_factory=LoadingOptions)
     data: DataOptions = field(default_factory=DataOptions)
     options: SelectivityOptions = field(default_factory=SelectivityOptions)
-    settings: Settings = field(default_factory=Settings)
-    batch_size: int | None = None
-    workers: int = 0
+    reading: Reading = field(default_factory=Reading)
     width: str = "neurips"
     overwrite: bool = False
 
@@ -61,7 +58,7 @@ def selectivity_report(request: SelectivityRequest) -> list[SelectivityResult]:
             nothing is written then.
     """
     check_free(request.out, request.overwrite)
-    models = load_models(request.checkpoints, request.reading)
+    models = load_models(request.checkpoints, request.loading)
     source, left_out = source_for(models, request.data)
     with report_directory(request.out, request.overwrite) as directory:
         results, passes = measure_selectivities(
@@ -69,9 +66,7 @@ def selectivity_report(request: SelectivityRequest) -> list[SelectivityResult]:
             source,
             request.layers,
             request.options,
-            request.settings,
-            request.batch_size,
-            request.workers,
+            request.reading,
         )
         measured = [
             MeasuredModel(result, cost_of(model.variant.model, _image_shape(model, source)))
