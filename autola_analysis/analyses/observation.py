@@ -64,12 +64,14 @@ class Observation(Generic[ObserverT]):
         }
 
     def warnings(self) -> list[str]:
-        """Return what every analysis should say: an accuracy that is no better than chance."""
+        """Return what every analysis should say: what the pass noticed, an accuracy that is no better than chance."""
+        noticed = [warning for warning in self.record.warnings if warning.startswith(f"{self.variant.title}: ")]
         if not near_chance(self.accuracy, len(self.classes)):
-            return []
+            return noticed
         return [
+            *noticed,
             f"{self.variant.title}: top-1 accuracy {self.accuracy.top1:.1%} is no better than chance; "
-            "is the preprocessing the one of training, and are the classes in the head's order?"
+            "is the preprocessing the one of training, and are the classes in the head's order?",
         ]
 
 
@@ -86,7 +88,9 @@ def observe(
         stream = open_stream(data, group[0][1], reading.batch_size, reading.workers)
         classes = class_names(stream)
         observers = [make_observer(variant, preprocessing, stream) for variant, preprocessing in group]
-        accuracies = [AccuracyObserver(stream.classes, variant.classes, variant.has_head) for variant, _ in group]
+        accuracies = [
+            AccuracyObserver(len(classes), stream.classes, variant.classes, variant.has_head) for variant, _ in group
+        ]
         jobs = [
             Job(variant.model, [observer, accuracy], preprocessing, variant.title)
             for (variant, preprocessing), observer, accuracy in zip(group, observers, accuracies, strict=True)

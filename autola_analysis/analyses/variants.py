@@ -57,8 +57,9 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
 def preprocessing_for(variant: Variant, data: ImageData) -> Preprocessing | None:
     """Return what to do to the images of `data` for a network: what it records, else what the data is known by.
 
-    Statistics without a geometry (``--normalize``) get the data's, else the customary one of the network's input
-    side: 224 pixels are the centre of an image whose shorter side is 256. None for data that hands out ready tensors.
+    A geometry that the network records is kept. Otherwise the data's is taken where it fits the network's input side,
+    else the customary one of that side: 224 pixels are the centre of an image whose shorter side is 256. None for data
+    that hands out ready tensors.
 
     Raises:
         DataError: If neither side says.
@@ -71,10 +72,13 @@ def preprocessing_for(variant: Variant, data: ImageData) -> Preprocessing | None
             f"neither {variant.title} nor {data.name} says how images are preprocessed; "
             "give --normalize imagenet, cifar10, cifar100 or none (in Python: load_model(..., normalize=...))."
         )
-    if preprocessing.resize is None and preprocessing.crop is None:
-        geometry = data.preprocessing or customary_geometry(variant.input_side)
-        return geometry.with_statistics_of(preprocessing)
-    return preprocessing
+    recorded = variant.preprocessing is not None and variant.preprocessing.has_geometry
+    if recorded:
+        return preprocessing
+    geometry = data.preprocessing
+    if geometry is None or variant.input_side not in (None, geometry.crop):
+        geometry = customary_geometry(variant.input_side)
+    return geometry.with_statistics_of(preprocessing)
 
 
 def customary_geometry(input_side: int | None) -> Preprocessing:

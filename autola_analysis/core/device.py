@@ -19,6 +19,8 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise OptionError(f"device is 'auto', 'cpu' or 'cuda[:N]'; found {name!r}.") from error
+    if device.type not in ("cpu", "cuda") and not (device.type == "mps" and torch.backends.mps.is_available()):
+        raise OptionError(f"device is 'auto', 'cpu' or 'cuda[:N]'; found {name!r}.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise OptionError(f"device {name} was asked for, and torch sees {torch.cuda.device_count()} CUDA devices here.")
     return device

@@ -48,6 +48,8 @@ def open_source(spec: str, *, split: str | None = None, limit: int | None = None
     opener = SOURCES.get(name)
     if colon and not argument:
         raise OptionError(f"--data {spec} has no path after its colon; write --data {name}:PATH.")
+    if split is not None and split != Path(split).name:
+        raise OptionError(f"--split is the name of a folder, without a path; found {split!r}.")
     source = opener(Path(argument).expanduser() if argument else None, split)
     return source if limit is None else limit_source(source, limit, seed)
 

@@ -53,6 +53,11 @@ class Preprocessing:
         return (images.to(torch.float32) / 255 - mean) / std
 
     @property
+    def has_geometry(self) -> bool:
+        """Whether images are resized or cropped at all."""
+        return self.resize is not None or self.crop is not None
+
+    @property
     def shared_key(self) -> tuple[int | None, int | None, str]:
         """What two models must have in common to share decoded images."""
         return (self.resize, self.crop, self.interpolation)

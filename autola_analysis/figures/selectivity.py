@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, overload
 
@@ -20,6 +21,7 @@ FloatArray = NDArray[np.float64]
 GRID = np.linspace(0.0, 1.0, 501)
 PANELS_PER_ROW = 4
 ROW_INCHES = 0.36
+LABEL_CHARACTERS = 16  # of a line of a row's label
 CURVE_HEIGHT = 0.82  # of a row, for the highest point of every curve
 NOTHING = 2e-3  # share of a curve's maximum below which it is not drawn
 CHANCE_STYLE: dict[str, Any] = {"color": "0.35", "linewidth": 0.7, "linestyle": (0, (1, 1.2))}
@@ -86,16 +88,16 @@ def _draw_figure(results: Sequence[SelectivityResult], layers: Sequence[str], wi
 
 def _draw_layer(ax: Axes, results: Sequence[SelectivityResult], layer: str) -> None:
     names = variant_names(results)
-    units = 0
+    units: set[int] = set()
     for position, name in enumerate(names):
         runs = [result for result in results if result.model == name and layer in result.layers]
         if not runs:
             continue
-        units = len(runs[0].class_means[layer])
+        units |= {len(run.class_means[layer]) for run in runs}
         values, nulls = pooled_values(runs, layer)
         dead = sum(len(run.class_means[layer]) for run in runs) - len(values)
         _draw_row(ax, len(names) - 1 - position, values, nulls, dead, VARIANT_COLOURS[position % len(VARIANT_COLOURS)])
-    ax.set_title(f"{layer} ({units} units)")
+    ax.set_title(f"{layer} ({' or '.join(map(str, sorted(units)))} units)")
     ax.set_xlim(-0.005, 1)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     ax.set_xlabel("class selectivity")
@@ -155,7 +157,10 @@ def variant_names(results: Sequence[SelectivityResult]) -> list[str]:
 
 def _row_label(results: Sequence[SelectivityResult], name: str) -> str:
     runs = sum(result.model == name for result in results)
-    return f"{name}\n({runs} runs)" if runs > 1 else name
+    lines = textwrap.wrap(name, LABEL_CHARACTERS)
+    if len(lines) > 2:
+        lines = [lines[0], f"{lines[1][: LABEL_CHARACTERS - 3]}..."]
+    return "\n".join([*lines, f"({runs} runs)"] if runs > 1 else lines)
 
 
 def _legend(results: Sequence[SelectivityResult]) -> list[Line2D]:

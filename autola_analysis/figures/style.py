@@ -53,6 +53,7 @@ def paper_style() -> Iterator[None]:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "legend.frameon": False,
+            "text.parse_math": False,  # names are text, also with dollar signs
             "pdf.fonttype": 42,
             "ps.fonttype": 42,
             "savefig.dpi": 300,

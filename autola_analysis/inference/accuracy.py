@@ -30,7 +30,8 @@ class AccuracyObserver:
     """Count correct predictions.
 
     Args:
-        data_classes: Class names of the data; None where it has none.
+        num_classes: Number of classes of the data.
+        data_classes: Their names; None where the data has none.
         head_classes: Names of the head's outputs; None where they are not recorded.
         has_head: Whether the outputs are logits at all.
     """
@@ -38,8 +39,13 @@ class AccuracyObserver:
     layers: tuple[str, ...] = ()
 
     def __init__(
-        self, data_classes: tuple[str, ...] | None, head_classes: tuple[str, ...] | None = None, has_head: bool = True
+        self,
+        num_classes: int,
+        data_classes: tuple[str, ...] | None = None,
+        head_classes: tuple[str, ...] | None = None,
+        has_head: bool = True,
     ) -> None:
+        self._num_classes = num_classes
         self._data_classes = data_classes
         self._head_classes = head_classes
         self._comparable = has_head
@@ -55,7 +61,7 @@ class AccuracyObserver:
         """Count one batch."""
         if self._images == 0:
             self._outputs = logits.shape[1]
-            fits = labels_fit_head(self._data_classes, self._head_classes, self._outputs)
+            fits = labels_fit_head(self._num_classes, self._data_classes, self._head_classes, self._outputs)
             self._comparable = self._comparable and fits
         self._images += len(batch.labels)
         if self._comparable:
@@ -80,13 +86,13 @@ def near_chance(accuracy: Accuracy, num_classes: int) -> bool:
     return bool(accuracy.top1 < chance + 3 * (chance * (1 - chance) / accuracy.images) ** 0.5)
 
 
-def labels_fit_head(data_classes: tuple[str, ...] | None, head_classes: tuple[str, ...] | None, outputs: int) -> bool:
+def labels_fit_head(
+    num_classes: int, data_classes: tuple[str, ...] | None, head_classes: tuple[str, ...] | None, outputs: int
+) -> bool:
     """Return whether the labels of the data number the outputs of the head.
 
     Names decide where both sides have them; else the number of classes does.
     """
-    if data_classes is None:
-        return True
-    if head_classes is not None:
+    if data_classes is not None and head_classes is not None:
         return tuple(data_classes) == tuple(head_classes)
-    return outputs == len(data_classes)
+    return outputs == num_classes

@@ -21,6 +21,8 @@ from autola_analysis.inference.stream import Batch, Stream
 from autola_analysis.inference.tap import tap
 
 PROBE_IMAGES = 8
+BATCH_DEPENDENCE = 1e-3
+"""Difference between an image's logits alone and in a batch, relative to the largest, that rounding cannot explain."""
 
 
 class Observer(Protocol):
@@ -82,6 +84,7 @@ class PassRecord:
         precision: Arithmetic of the forwards.
         folded: Batch norms folded away, per model.
         channels_last: Whether the memory format was channels-last, per model.
+        warnings: What was noticed about the networks.
     """
 
     images: int
@@ -90,6 +93,7 @@ class PassRecord:
     precision: str
     folded: dict[str, int] = field(default_factory=dict)
     channels_last: dict[str, bool] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -> PassRecord:
@@ -108,7 +112,7 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.inference_mode())
-        bar = stack.enter_context(progress_bar(len(stream), "images", quiet=settings.quiet))
+        bar = stack.enter_context(progress_bar(stream.images, "images", quiet=settings.quiet))
         running: list[_Running] = []
         for batch in stream.batches():
             moved = batch.images.to(device, non_blocking=True)
@@ -120,6 +124,8 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
             bar.update(len(batch.labels))
     if not images:
         raise DataError("there is no image to run the networks on.")
+    if stream.labels is not None and images != len(stream.labels):
+        raise DataError(f"the loader gave {images} images, and its data set lists {len(stream.labels)} labels.")
     return PassRecord(
         images=images,
         seconds=time.perf_counter() - start,
@@ -127,6 +133,7 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         precision=settings.precision,
         folded={job.job.name: job.copy.folded for job in running},
         channels_last={job.job.name: job.copy.channels_last for job in running},
+        warnings=tuple(warning for job in running for warning in job.warnings),
     )
 
 
@@ -139,6 +146,7 @@ class _Running:
     kept: Sequence[Mapping[str, Any]]
     settings: Settings
     device: torch.device
+    warnings: Sequence[str]
 
     def take(self, batch: Batch, images: Tensor) -> None:
         """Run one batch through the copy and hand it to the observers."""
@@ -157,11 +165,35 @@ class _Running:
 @contextmanager
 def _started(job: Job, images: Tensor, settings: Settings, device: torch.device) -> Iterator[_Running]:
     layers = list(dict.fromkeys(layer for observer in job.observers for layer in observer.layers))
-    probe = _inputs(job, images[:PROBE_IMAGES])
-    copy = fast_copy(job.model, layers, probe, fold=settings.fold)
+    # Spread over the batch: neighbours in a sorted folder are of one class.
+    probe = _inputs(job, images[:: max(1, len(images) // PROBE_IMAGES)][:PROBE_IMAGES])
+    # What is verified in float32 says nothing about autocast, which rounds the folded weights.
+    fold = settings.fold and settings.precision in ("float32", "tf32")
     with ExitStack() as stack:
+        try:
+            warnings = _checked(job, probe)
+            copy = fast_copy(job.model, layers, probe, fold)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"{job.name} cannot run on images of shape {tuple(images.shape[1:])}: {reason}") from error
         kept = [stack.enter_context(tap(copy.model, observer.layers, observer.reduce)) for observer in job.observers]
-        yield _Running(job, copy, kept, settings, device)
+        yield _Running(job, copy, kept, settings, device, warnings)
+
+
+def _checked(job: Job, probe: Tensor) -> list[str]:
+    """Check that a network puts out logits, and say if an image's logits depend on more than the image."""
+    plain = fast_copy(job.model, [], probe, fold=False).model
+    logits = plain(probe)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise DataError(f"{job.name} must put out one tensor of logits (B, classes); found {found}.")
+    alone = torch.cat([plain(image[None]) for image in probe[:2]])
+    if bool(((alone - logits[:2]).abs() > BATCH_DEPENDENCE * logits.abs().max()).any()):
+        return [
+            f"{job.name}: what it puts out for an image depends on the other images of the batch or on chance "
+            "(batch norm without running statistics, dropout that is always on); results depend on the batches."
+        ]
+    return []
 
 
 def _inputs(job: Job, images: Tensor) -> Tensor:

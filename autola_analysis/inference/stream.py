@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.data.dataset import decoded_batches
@@ -36,6 +36,17 @@ class Batch:
     indices: Tensor
 
 
+def check_labels(labels: Tensor, num_classes: int) -> None:
+    """Check that labels are those of `num_classes` classes.
+
+    Raises:
+        DataError: If one is not 0 to ``num_classes - 1``.
+    """
+    if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+        found = f"{int(labels.min())} to {int(labels.max())}"
+        raise DataError(f"labels must be 0 to {num_classes - 1}; found {found}.")
+
+
 class Stream(Protocol):
     """What a pass reads.
 
@@ -56,7 +67,9 @@ class Stream(Protocol):
     def batches(self) -> Iterator[Batch]:
         """Read everything once."""
 
-    def __len__(self) -> int: ...
+    @property
+    def images(self) -> int | None:
+        """Number of images, for the progress bar; None where it is not known."""
 
 
 class SourceStream:
@@ -92,7 +105,9 @@ class SourceStream:
         ):
             yield Batch(images, labels[indices], indices)
 
-    def __len__(self) -> int:
+    @property
+    def images(self) -> int | None:
+        """Number of images of the source."""
         return len(self._source)
 
 
@@ -116,7 +131,8 @@ class LoaderStream:
         classes = getattr(dataset, "classes", None)
         self.classes: tuple[str, ...] | None = tuple(map(str, classes)) if classes is not None else None
         self.labels: IntArray | None = None
-        if isinstance(loader.sampler, SequentialSampler) and not loader.drop_last:
+        in_order = isinstance(loader.sampler, SequentialSampler) and type(loader.batch_sampler) is BatchSampler
+        if in_order and not loader.drop_last:
             self.labels = _labels_at_hand(dataset)
 
     def batches(self) -> Iterator[Batch]:
@@ -127,10 +143,10 @@ class LoaderStream:
             yield Batch(images, labels, torch.arange(start, start + len(labels)))
             start += len(labels)
 
-    def __len__(self) -> int:
-        if self.labels is not None:
-            return len(self.labels)
-        return len(self._loader) * (self._loader.batch_size or 1)
+    @property
+    def images(self) -> int | None:
+        """Number of images where the data set knows it."""
+        return len(self.labels) if self.labels is not None else None
 
 
 def _labels_at_hand(dataset: Dataset[Any]) -> IntArray | None:

@@ -30,11 +30,14 @@ def test_statistics_alone_get_the_customary_geometry_of_the_network(
     assert found == Preprocessing(resize, side, imagenet.mean, imagenet.std)
 
 
-def test_statistics_alone_get_the_geometry_of_data_that_has_one(folder: ImageFolderSource) -> None:
+@pytest.mark.parametrize(("input_side", "resize", "crop"), [(16, 20, 16), (None, 20, 16), (224, 256, 224)])
+def test_the_geometry_of_the_data_is_taken_where_it_fits_the_network(
+    folder: ImageFolderSource, input_side: int | None, resize: int, crop: int
+) -> None:
     folder.preprocessing = Preprocessing(resize=20, crop=16)
     imagenet = NORMALIZATIONS.get("imagenet")
-    found = preprocessing_for(Variant(Tiny(), preprocessing=imagenet, input_side=224), folder)
-    assert found == Preprocessing(20, 16, imagenet.mean, imagenet.std)
+    found = preprocessing_for(Variant(Tiny(), preprocessing=imagenet, input_side=input_side), folder)
+    assert found == Preprocessing(resize, crop, imagenet.mean, imagenet.std)
 
 
 def test_a_recorded_geometry_wins_and_without_any_record_the_data_decides() -> None:

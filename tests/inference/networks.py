@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from autola_analysis.core.errors import DataError
+
 
 class Tiny(nn.Module):
     """Two stages of convolution, batch norm and ReLU, with statistics of their own; 10 outputs."""
@@ -57,6 +59,23 @@ class SkipsTheNorm(Tiny):
         return self.fc(self.layer2(y).mean((2, 3)))
 
 
+class ReadsTheWeights(Tiny):
+    """A convolution's weights are used beside the convolution: folding would change the result."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        again = nn.functional.conv2d(x, self.layer1[0].weight, padding=1)
+        return self.fc(self.layer2(self.layer1(x) + again).mean((2, 3)))
+
+
+class ClampsBeforeTheNorm(Tiny):
+    """The convolution's output is changed in place before the norm reads it, for values that a probe may not reach."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer1[0](x)
+        y.clamp_(max=1000)
+        return self.fc(self.layer2(self.layer1[2](self.layer1[1](y))).mean((2, 3)))
+
+
 class Fails(Tiny):
     """Breaks after the first stage."""
 
@@ -67,4 +86,4 @@ class Fails(Tiny):
 
 def expectation(network: type[Tiny]) -> AbstractContextManager[object]:
     """Return the context in which a network of this class runs: one that fails must fail, no other may."""
-    return pytest.raises(RuntimeError, match="broken on purpose") if network is Fails else nullcontext()
+    return pytest.raises((RuntimeError, DataError), match="broken on purpose") if network is Fails else nullcontext()

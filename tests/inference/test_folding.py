@@ -4,9 +4,9 @@ from torch import nn
 
 from autola_analysis.attention import list_attentions
 from autola_analysis.backbones import create_model
-from autola_analysis.inference.folding import fast_copy, foldable_pairs
+from autola_analysis.inference.folding import fast_copy, foldable_pairs, same_up_to_rounding
 from autola_analysis.inference.tap import tap
-from tests.inference.networks import ReusedReLU, SkipsTheNorm, Tiny
+from tests.inference.networks import ClampsBeforeTheNorm, ReadsTheWeights, ReusedReLU, SkipsTheNorm, Tiny
 from tests.inference.state import state_of
 
 IMAGES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -64,8 +64,15 @@ def test_a_norm_in_training_mode_of_a_frozen_copy_still_uses_running_statistics(
         torch.testing.assert_close(fast.model(IMAGES), model.eval()(IMAGES), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("network", [SkipsTheNorm, ClampsBeforeTheNorm])
+def test_a_convolution_whose_output_is_read_or_changed_elsewhere_is_not_folded(network: type[Tiny]) -> None:
+    model = network().eval()
+    assert foldable_pairs(model, [], IMAGES) == [("layer2.0", "layer2.1")]
+
+
 def test_where_folding_would_change_the_result_the_plain_copy_is_used() -> None:
-    model = SkipsTheNorm().eval()
+    model = ReadsTheWeights().eval()
+    assert foldable_pairs(model, [], IMAGES) == [("layer1.0", "layer1.1"), ("layer2.0", "layer2.1")]
     fast = fast_copy(model, [], IMAGES)
     assert fast.folded == 0
     assert not fast.channels_last
@@ -85,3 +92,27 @@ def test_parametrised_convolutions_are_left_alone() -> None:
     model = Tiny().eval()
     nn.utils.parametrizations.weight_norm(model.layer1[0])
     assert foldable_pairs(model, [], IMAGES) == [("layer2.0", "layer2.1")]
+
+
+def test_activations_are_compared_channel_by_channel() -> None:
+    expected = torch.ones(2, 3, 4, 4)
+    expected[:, 1] = 0.1
+    expected[:, 2] = 1e-4
+    for channel, error, same in ((0, 5e-5, True), (1, 5e-5, False), (1, 5e-6, True), (2, 4e-6, True), (2, 1e-5, False)):
+        found = expected.clone()
+        found[1, channel, 2, 3] += error
+        assert same_up_to_rounding(expected, found) is same, (channel, error)
+
+
+def test_tapped_layers_are_compared_and_not_only_the_logits() -> None:
+    class Hidden(Tiny):
+        """The tapped layer reads the weights; the logits do not depend on it."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.aside(nn.functional.conv2d(x, self.layer1[0].weight, padding=1))
+            return super().forward(x)
+
+    model = Hidden().eval()
+    model.aside = nn.Identity()
+    assert fast_copy(model, [], IMAGES).folded == 2
+    assert fast_copy(model, ["aside"], IMAGES).folded == 0

@@ -66,7 +66,7 @@ def test_every_image_is_decoded_once_for_all_models_and_seen_once_by_each() -> N
     )
     assert record.images == 23
     assert source.decoded.tolist() == [1] * 23
-    assert forwards == [23, 23]
+    assert forwards == [23 + 5 + 2] * 2  # and once the first batch and two images alone, to check the network
     for recorder in recorders:
         assert recorder.indices == list(range(23))
         assert recorder.labels == [index % 10 for index in range(23)]
@@ -163,27 +163,66 @@ def test_lower_precision_is_used_where_asked_for_and_unknown_ones_are_refused() 
 
 
 def test_accuracy_counts_the_label_among_the_highest_logits() -> None:
-    observer = AccuracyObserver(None)
+    observer = AccuracyObserver(7)
     logits = torch.tensor([[9.0, 1, 2, 3, 4, 5, 0], [0, 9, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5, 9]])
     observer.update(Batch(torch.empty(3), torch.tensor([0, 6, 0]), torch.arange(3)), {}, logits)
     assert observer.result() == Accuracy(images=3, top1=1 / 3, top5=2 / 3)
 
 
 def test_accuracy_is_not_measured_where_labels_and_head_differ() -> None:
-    observer = AccuracyObserver(("cat", "dog"), ("dog", "cat"))
+    observer = AccuracyObserver(2, ("cat", "dog"), ("dog", "cat"))
     observer.update(Batch(torch.empty(1), torch.tensor([0]), torch.arange(1)), {}, torch.tensor([[1.0, 0.0]]))
     assert observer.result() == Accuracy(1, None, None)
-    headless = AccuracyObserver(("cat", "dog"), None, has_head=False)
+    headless = AccuracyObserver(2, ("cat", "dog"), None, has_head=False)
     headless.update(Batch(torch.empty(1), torch.tensor([0]), torch.arange(1)), {}, torch.tensor([[1.0, 0.0]]))
     assert headless.result().top1 is None
 
 
 def test_names_decide_whether_labels_fit_the_head_else_numbers() -> None:
-    assert labels_fit_head(("a", "b"), ("a", "b"), 2)
-    assert not labels_fit_head(("a", "b"), ("b", "a"), 2)
-    assert labels_fit_head(("a", "b"), None, 2)
-    assert not labels_fit_head(("a", "b"), None, 3)
-    assert labels_fit_head(None, ("a",), 1)
+    assert labels_fit_head(2, ("a", "b"), ("a", "b"), 2)
+    assert not labels_fit_head(2, ("a", "b"), ("b", "a"), 2)
+    assert labels_fit_head(2, ("a", "b"), None, 2)
+    assert not labels_fit_head(2, ("a", "b"), None, 3)
+    assert labels_fit_head(2, None, ("a", "b"), 2)
+    assert not labels_fit_head(2, None, None, 1000)
+
+
+def outputs_of(network: torch.nn.Module, images: Tensor | None = None) -> tuple[str, ...]:
+    data = TensorDataset(torch.randn(12, 3, 8, 8) if images is None else images, torch.arange(12) % 2)
+    return run([Job(network, [Recorder()], name="net")], open_stream(data, None, batch_size=6), QUIET).warnings
+
+
+def test_a_network_whose_logits_depend_on_the_batch_is_noticed() -> None:
+    assert outputs_of(Tiny()) == ()
+    dependent = Tiny()
+    dependent.layer1[1] = torch.nn.BatchNorm2d(6, track_running_stats=False)
+    (warning,) = outputs_of(dependent)
+    assert warning.startswith("net: what it puts out for an image depends on the other images of the batch")
+
+
+@pytest.mark.parametrize(
+    ("network", "found"),
+    [
+        (torch.nn.Conv2d(3, 4, 1), "shape .6, 4, 8, 8."),
+        (torch.nn.Sequential(torch.nn.Flatten(1), torch.nn.LSTM(192, 4)), "tuple"),
+    ],
+)
+def test_a_network_that_puts_out_no_logits_is_refused(network: torch.nn.Module, found: str) -> None:
+    with pytest.raises(DataError, match=f"net must put out one tensor of logits .B, classes.; found {found}"):
+        outputs_of(network)
+
+
+def test_images_that_a_network_cannot_take_are_one_sentence() -> None:
+    with pytest.raises(DataError, match=r"net cannot run on images of shape \(4, 8, 8\): .*channels") as raised:
+        outputs_of(Tiny(), torch.randn(12, 4, 8, 8))
+    assert "\n" not in str(raised.value)
+
+
+def test_nothing_is_folded_below_float32() -> None:
+    stream = open_stream(ClutteredDigits("test", 4), None)
+    low = run([Job(Tiny(), [Recorder()], Preprocessing(), "n")], stream, Settings("cpu", "bfloat16", quiet=True))
+    full = run([Job(Tiny(), [Recorder()], Preprocessing(), "n")], stream, QUIET)
+    assert (low.folded["n"], full.folded["n"]) == (0, 2)
 
 
 def test_near_chance_is_within_three_standard_errors_of_guessing() -> None:

@@ -30,10 +30,31 @@ def test_the_same_file_twice_is_refused(checkpoint: Callable[..., Path]) -> None
         load_models([], LoadingOptions())
 
 
+def test_files_that_would_share_a_name_and_runs_of_different_networks_are_refused(
+    checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    for folder, attention in (("a", "se"), ("b", "none")):
+        (tmp_path / folder).mkdir()
+        checkpoint(attention).rename(tmp_path / folder / "last.safetensors")
+    files = [str(tmp_path / folder / "last.safetensors") for folder in ("a", "b")]
+    with pytest.raises(OptionError, match="would both be called 'last'; give NAME=PATH"):
+        load_models(files, LoadingOptions())
+    with pytest.raises(OptionError, match="different networks and cannot be runs of one variant 'X'"):
+        load_models([f"X={file}" for file in files], LoadingOptions())
+    assert len(load_models([f"A={files[0]}", f"B={files[1]}"], LoadingOptions())) == 2
+
+
+@pytest.mark.parametrize("name", ["None", "nan", "a\nb", "x" * 61])
+def test_names_that_tables_or_figures_would_lose_are_refused(name: str) -> None:
+    with pytest.raises(OptionError, match="cannot name a variant"):
+        load_models([f"{name}=a.pth"], LoadingOptions())
+
+
 def test_options_are_for_all_variants_or_for_one() -> None:
     names = ["A", "B"]
     assert per_variant(["imagenet"], names, "--normalize") == {"": "imagenet"}
     assert per_variant(["A=none", "imagenet"], names, "--normalize") == {"A": "none", "": "imagenet"}
+    assert per_variant(["epoch=9=none"], ["epoch", "epoch=9"], "--normalize") == {"epoch=9": "none"}
     with pytest.raises(OptionError, match="no --ckpt is named 'C'; names: A, B"):
         per_variant(["C=none"], names, "--normalize")
     with pytest.raises(OptionError, match="--normalize is given twice for A: none, imagenet"):

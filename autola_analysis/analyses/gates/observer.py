@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from autola_analysis.analyses.gates.find import Gate
-from autola_analysis.core.errors import DataError, LayerError
-from autola_analysis.inference.stream import Batch
+from autola_analysis.core.errors import LayerError
+from autola_analysis.inference.stream import Batch, check_labels
 
 SATURATED_LOW = 0.05
 SATURATED_HIGH = 0.95
@@ -93,8 +93,7 @@ class GateObserver:
             DataError: If a label is not one of the classes.
         """
         classes = len(self.counts)
-        if not 0 <= int(batch.labels.min()) <= int(batch.labels.max()) < classes:
-            raise DataError(f"labels must be 0 to {classes - 1}; found {int(batch.labels.max())}.")
+        check_labels(batch.labels, classes)
         self.counts += torch.bincount(batch.labels, minlength=classes)
         for layer in self.layers:
             self._add(layer, kept[layer], batch.labels)

@@ -94,6 +94,8 @@ def measure_selectivities(
         A result per variant, in order, and a record per pass.
     """
     options = options or SelectivityOptions()
+    if layers is not None and not layers:
+        raise LayerError("the list of layers is empty; name at least one, or give none for the stages.")
     chosen = {id(variant): resolve_layers(variant.model, layers) for variant in variants}
     labelings: dict[int, Labelings] = {}
 
@@ -166,7 +168,7 @@ def _warnings(labelings: Labelings, images_per_class: dict[str, int]) -> list[st
             f"{len(missing)} of {len(images_per_class)} classes have no image and are left out: "
             f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else '.'}"
         )
-    if not labelings.known:
+    if labelings.labels is None:
         warnings.append(
             "no chance level and no interval: the labels are not known before the pass "
             "(a loader with shuffle=False over a data set with `targets` has them)."

@@ -9,7 +9,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from autola_analysis.analyses.selectivity.index import SelectivityIndex, class_means, selectivity_index
-from autola_analysis.core.errors import DataError, LayerError, OptionError
+from autola_analysis.core.errors import LayerError, OptionError
+from autola_analysis.inference.stream import check_labels
 
 
 class ClassSelectivity(Metric):
@@ -66,12 +67,11 @@ class ClassSelectivity(Metric):
                 f"activations must be (B, {self.num_units}) or (B, {self.num_units}, H, W); "
                 f"found {tuple(activations.shape)}."
             )
-        if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < self.num_classes:
-            raise DataError(
-                f"labels must be 0 to {self.num_classes - 1}; found {int(labels.min())} to {int(labels.max())}."
-            )
+        check_labels(labels, self.num_classes)
         if bool((activations < 0).any()):
             raise LayerError("class selectivity needs activations after a ReLU; found negative ones.")
+        if not bool(torch.isfinite(activations).all()):
+            raise LayerError("class selectivity needs finite activations; found NaN or infinity.")
         activity = activations.to(torch.float64)
         if activity.ndim == 4:
             activity = activity.mean((2, 3))

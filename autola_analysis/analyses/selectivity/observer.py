@@ -12,7 +12,7 @@ from torch import Tensor
 
 from autola_analysis.analyses.selectivity.labelings import image_folds, permuted_labels, usable_folds
 from autola_analysis.core.errors import DataError, LayerError
-from autola_analysis.inference.stream import Batch
+from autola_analysis.inference.stream import Batch, check_labels
 
 Refuse = Callable[[str, Tensor], LayerError]
 """(layer, images of the batch) -> what to raise for a layer with negative activity"""
@@ -27,7 +27,7 @@ class Labelings:
         folds: Fold of every image, ``(N,)``; None where the labels of the run are not known beforehand.
         num_folds: Number of folds; 1 where there are no folds.
         permuted: Permuted labels, ``(P, N)``; P = 0 where the labels are not known beforehand.
-        known: Whether the labels of the run are known beforehand.
+        labels: Labels of the run, ``(N,)``; None where they are not known beforehand.
         folds_asked_for: Number of folds that was asked for.
     """
 
@@ -35,7 +35,7 @@ class Labelings:
     folds: Tensor | None
     num_folds: int
     permuted: Tensor
-    known: bool
+    labels: Tensor | None
     folds_asked_for: int
 
     @classmethod
@@ -44,14 +44,14 @@ class Labelings:
     ) -> Labelings:
         """Draw folds and permutations for the labels of a run; neither where the labels are not known."""
         if labels is None:
-            return cls(num_classes, None, 1, torch.empty(0, 0, dtype=torch.int32), False, folds)
+            return cls(num_classes, None, 1, torch.empty(0, 0, dtype=torch.int32), None, folds)
         num_folds = usable_folds(labels, folds)
         return cls(
             num_classes,
             torch.from_numpy(image_folds(labels, num_folds, seed)) if num_folds else None,
             max(num_folds, 1),
             torch.from_numpy(permuted_labels(labels, permutations, seed).astype(np.int32)),
-            True,
+            torch.from_numpy(labels),
             folds,
         )
 
@@ -106,29 +106,45 @@ class SelectivityObserver:
             )
         if self._rectify:
             activation = activation.relu()
-        activity = activation.mean((2, 3), dtype=torch.float32) if activation.ndim == 4 else activation.float()
+        activity = (
+            activation.mean((2, 3), dtype=torch.float32)
+            if activation.ndim == 4
+            else activation.to(torch.float32, copy=True)
+        )
         return activity, activation.amin()
 
     def update(self, batch: Batch, kept: Mapping[str, tuple[Tensor, Tensor]], logits: Tensor) -> None:
         """Add one batch to the sums.
 
         Raises:
-            LayerError: If a layer has negative activity.
+            LayerError: If a layer has negative activity, or one that is not finite.
             DataError: If a label is not one of the classes.
         """
         for layer in self.layers:
             if kept[layer][1].item() < 0:
                 raise self._refuse(layer, batch.images)
-        classes = self.labelings.num_classes
-        if not 0 <= int(batch.labels.min()) <= int(batch.labels.max()) < classes:
-            raise DataError(f"labels must be 0 to {classes - 1}; found {int(batch.labels.max())}.")
+        self._check_labels(batch)
         activity = torch.cat([kept[layer][0] for layer in self.layers], dim=1)
+        if not bool(torch.isfinite(activity).all()):
+            raise LayerError(f"activations that are not finite, in one of the layers {', '.join(self.layers)}.")
+        self._add(batch, activity, {layer: kept[layer][0].shape[1] for layer in self.layers})
+
+    def _check_labels(self, batch: Batch) -> None:
+        check_labels(batch.labels, self.labelings.num_classes)
+        expected = self.labelings.labels
+        if expected is not None and not torch.equal(expected[batch.indices], batch.labels):
+            raise DataError(
+                "the loader hands out other labels than its data set lists (a target_transform, or a sampler that "
+                "changes the order); give a loader whose labels are those of its data set, in order."
+            )
+
+    def _add(self, batch: Batch, activity: Tensor, units: dict[str, int]) -> None:
         if activity.device.type == "mps":
             activity = activity.cpu()
         activity = activity.to(torch.float64)
         labelings = self.labelings
         if not self._units:
-            self._units = {layer: kept[layer][0].shape[1] for layer in self.layers}
+            self._units = units
             groups = labelings.num_folds + len(labelings.permuted)
             self._sums = activity.new_zeros(groups * labelings.num_classes, activity.shape[1])
         rows = batch.labels

@@ -22,6 +22,8 @@ UNIT_COLUMNS = [
 SUMMARY_COLUMNS = [
     "model", "run", "layer", "units", "dead", "mean", "ci_low", "ci_high", "median", "q25", "q75", "null_mean"
 ]  # fmt: skip
+NUMBERS_MISSING = dict.fromkeys(("selectivity", "mean", "ci_low", "ci_high", "median", "q25", "q75", "null_mean"), "")
+"""Only in columns of numbers is an empty field a missing value: a variant may be called "None"."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +89,14 @@ class SelectivityResult:
             raise DataError(f"{directory} holds no saved selectivity result: there is no result.json in it.")
         rest = json.loads(manifest.read_text(encoding="utf-8"))
         text = {"model": str, "run": str, "layer": str, "preferred_class": str}
+        reading: Any = {"dtype": text, "keep_default_na": False, "na_values": NUMBERS_MISSING}
         with np.load(directory / "class_means.npz") as arrays:
             means = {layer: arrays[layer] for layer in rest["layers"]}
         return cls(
             model=rest["model"],
             run=rest["run"],
-            units=pd.read_csv(
-                directory / "units.csv", dtype=text, keep_default_na=False, na_values={"selectivity": ""}
-            ),
-            summary=pd.read_csv(directory / "summary.csv", dtype=text),
+            units=pd.read_csv(directory / "units.csv", **reading),
+            summary=pd.read_csv(directory / "summary.csv", **reading),
             class_means=means,
             classes=tuple(rest["classes"]),
             accuracy=Accuracy(**rest["accuracy"]),

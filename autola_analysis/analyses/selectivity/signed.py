@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -33,9 +34,10 @@ def nearest_rectified_layer(model: nn.Module, images: Tensor, layer: str) -> str
             stack.callback(module.register_forward_hook(partial(watch, name)).remove)
         copy(images)
     names = [name for name, _ in order]
+    once = Counter(names)
     if layer not in names:
         return None
     here = names.index(layer)
-    behind = [name for name, rectified in order[here + 1 :] if rectified and name]
-    before = [name for name, rectified in order[:here] if rectified and name]
+    behind = [name for name, rectified in order[here + 1 :] if rectified and name and once[name] == 1]
+    before = [name for name, rectified in order[:here] if rectified and name and once[name] == 1]
     return behind[0] if behind else before[-1] if before else None

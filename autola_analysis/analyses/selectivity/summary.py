@@ -66,6 +66,8 @@ def jackknife_interval(layer: ClassSums, confidence: float = 0.95) -> tuple[floa
     centre = _mean(selectivity_index(class_means(sums, counts)).values)
     error = np.sqrt((folds - 1) / folds * ((theta - theta.mean()) ** 2).sum())
     margin = stats.t.ppf(0.5 + confidence / 2, folds - 1) * error
+    if np.isnan(centre + margin):  # all units are dead
+        return float("nan"), float("nan")
     return max(0.0, float(centre - margin)), min(1.0, float(centre + margin))
 
 

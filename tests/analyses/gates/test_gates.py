@@ -136,7 +136,7 @@ def test_the_callers_network_is_as_before() -> None:
 def test_labels_beyond_the_classes_are_refused() -> None:
     dataset = data()
     dataset.classes = ["a", "b"]
-    with pytest.raises(DataError, match="labels must be 0 to 1; found 3"):
+    with pytest.raises(DataError, match="labels must be 0 to 1; found 0 to 3"):
         measure_gates(network("se"), dataset, settings=PLAIN)
 
 

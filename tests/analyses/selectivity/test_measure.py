@@ -70,7 +70,11 @@ def test_pooled_activations_give_the_naive_value_to_twelve_digits() -> None:
     """Without a spatial mean in float32 nothing but the order of float64 sums is left."""
     data = class_sorted()
     pooled = torch.nn.Sequential(Tiny().layer1, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.ReLU())
+    with torch.no_grad():
+        pooled[0][1].weight[2] = 0  # a unit that never fires
+        pooled[0][1].bias[2] = -1
     result = measure_selectivity(pooled, data, layers=["3"], settings=PLAIN, batch_size=13)
+    assert result.units["dead"][2]
     np.testing.assert_allclose(
         result.units["selectivity"], naive_selectivity(*stored(pooled, data, "3")), rtol=0, atol=1e-12
     )
@@ -252,3 +256,73 @@ def test_published_cifar10_networks_have_the_known_accuracy_on_the_jpeg_images(
     options = SelectivityOptions(permutations=0, folds=0)
     result = measure_selectivity(model, source, layers=["layer3"], options=options, settings=QUIET)
     assert 100 * result.accuracy.top1 == pytest.approx(top1, abs=0.05)
+
+
+def test_a_layer_of_vectors_is_read_before_what_follows_overwrites_it() -> None:
+    class Vectors(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.fc = torch.nn.Sequential(torch.nn.Linear(192, 5), torch.nn.ReLU()), torch.nn.Linear(5, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = self.hidden(x.flatten(1))
+            h += 5
+            return self.fc(h)
+
+    data, model = class_sorted((8, 9, 7)), Vectors()
+    result = measure_selectivity(model, data, layers=["hidden"], settings=PLAIN)
+    with torch.no_grad():
+        activations = model.hidden(data.tensors[0].flatten(1)).numpy()
+    np.testing.assert_allclose(
+        result.units["selectivity"], naive_selectivity(activations, data.tensors[1].numpy()), rtol=0, atol=1e-12
+    )
+
+
+def test_labels_that_differ_from_those_the_data_set_lists_are_refused() -> None:
+    data = class_sorted((8, 9, 7))
+    data.targets = data.tensors[1].flip(0)
+    with pytest.raises(DataError, match="hands out other labels than its data set lists"):
+        measure_selectivity(Tiny(), data, settings=QUIET)
+
+
+def test_a_batch_sampler_of_ones_own_has_no_null() -> None:
+    data = class_sorted((8, 9, 7))
+    loader = DataLoader(data, batch_sampler=[[0, 9, 20], [5, 12, 23]])
+    result = measure_selectivity(Tiny(), loader, settings=QUIET)
+    assert result.accuracy.images == 6
+    assert result.summary["null_mean"].isna().all()
+
+
+def test_activations_that_are_not_finite_are_refused() -> None:
+    class Overflows(Tiny):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.layer1(x * float("inf"))
+            return self.fc(torch.zeros(len(y), 8))
+
+    with pytest.raises(LayerError, match="not finite"):
+        measure_selectivity(Overflows(), class_sorted((8, 9, 7)), layers=["layer1"], settings=PLAIN)
+
+
+def test_a_layer_of_dead_units_has_no_interval() -> None:
+    model = Tiny()
+    with torch.no_grad():
+        model.layer2[1].weight[:] = 0
+        model.layer2[1].bias[:] = -1
+    row = measure_selectivity(model, class_sorted((8, 9, 7)), layers=["layer2"], settings=PLAIN).summary.iloc[0]
+    assert row["dead"] == row["units"] == 8
+    assert row[["mean", "ci_low", "ci_high", "null_mean"]].isna().all()
+
+
+def test_the_slightest_negative_activity_is_refused() -> None:
+    class AlmostRectified(Tiny):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer1.add_module("shift", torch.nn.Threshold(1e-6, -1e-6))
+
+    with pytest.raises(LayerError, match="has negative activity"):
+        measure_selectivity(AlmostRectified(), class_sorted((8, 9, 7)), layers=["layer1"], settings=PLAIN)
+
+
+def test_an_empty_list_of_layers_is_refused() -> None:
+    with pytest.raises(LayerError, match="list of layers is empty"):
+        measure_selectivity(Tiny(), class_sorted((8, 9, 7)), layers=[], settings=QUIET)
