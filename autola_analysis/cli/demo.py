@@ -24,6 +24,6 @@ def demo(
     from autola_analysis.study.demo import demo_request
     from autola_analysis.study.selectivity import selectivity_report
 
-    results = selectivity_report(demo_request(out, device, overwrite, quiet))
+    report = selectivity_report(demo_request(out, device, overwrite, quiet))
     if not quiet:
-        echo_selectivity(results, out)
+        echo_selectivity(report, out)

@@ -46,18 +46,34 @@ def _run(arguments: list[str], debug: bool) -> int:
     try:
         status = int(app(arguments, standalone_mode=False) or 0)
     except UsageError as error:
-        error.show()
+        if "Usage:" in error.format_message():  # called without a command: the help
+            error.show()
+        else:
+            typer.echo(f"autola-analyze: {one_line(error.format_message())}", err=True)
         return int(error.exit_code)
     except AutolaError as error:
         if debug:
             raise
-        typer.echo(f"autola-analyze: {error}", err=True)
+        typer.echo(f"autola-analyze: {one_line(str(error))}", err=True)
+        return 2
+    except OSError as error:
+        if debug:
+            raise
+        where = f" ({str(error.filename)[:200]})" if error.filename else ""
+        typer.echo(
+            f"autola-analyze: {error.strerror or one_line(str(error))}{where}; nothing was left half-written.", err=True
+        )
         return 2
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:  # some versions of typer turn the interrupt into this status themselves
-        typer.echo("autola-analyze: interrupted; no report was written.", err=True)
+        typer.echo("autola-analyze: interrupted; nothing was left half-written.", err=True)
     return status
+
+
+def one_line(message: str) -> str:
+    """Return a message without line breaks: other libraries' reasons inside ours may have some."""
+    return " ".join(message.split())
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

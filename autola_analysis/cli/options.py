@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -69,8 +70,8 @@ class ArchitectureFlags:
 
 
 @dataclass(frozen=True)
-class CheckpointFlags(ArchitectureFlags):
-    """Which checkpoints, and how they are read."""
+class CheckpointFlags:
+    """Which checkpoints."""
 
     ckpt: Annotated[
         list[str],
@@ -95,7 +96,8 @@ class ImageFlags:
     ] = None
     split: Annotated[str | None, typer.Option(help="Split of the images. Default: validation or test.")] = None
     limit: Annotated[
-        int | None, typer.Option(metavar="N", help="Only N images, drawn at random within each class.")
+        int | None,
+        typer.Option(metavar="N", help="Only N images in all, drawn at random, each class in proportion."),
     ] = None
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave out images that cannot be decoded, and list them.")
@@ -146,8 +148,8 @@ class OutputFlags:
     width: Annotated[str, typer.Option(metavar="neurips|cvpr|INCHES", help="Width of the figure.")] = "neurips"
 
     def directory(self, command: str) -> Path:
-        """Return the report directory, ``reports/<command>-<time>`` where none was given."""
-        return self.out or Path("reports") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}"
+        """Return the report directory, ``reports/<command>-<time>-<process>`` where none was given."""
+        return self.out or Path("reports") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
 def split_commas(text: str | None) -> list[str] | None:

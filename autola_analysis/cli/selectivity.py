@@ -8,6 +8,7 @@ import typer
 
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import (
+    ArchitectureFlags,
     CheckpointFlags,
     ImageFlags,
     Layers,
@@ -22,6 +23,7 @@ from autola_analysis.cli.summary import echo_selectivity
 def selectivity(
     checkpoints: CheckpointFlags,
     images: ImageFlags,
+    architecture: ArchitectureFlags,
     machine: MachineFlags,
     output: OutputFlags,
     layers: Layers = None,
@@ -40,13 +42,13 @@ def selectivity(
         checkpoints=checkpoints.ckpt,
         out=output.directory("selectivity"),
         layers=split_commas(layers),
-        loading=checkpoints.loading(checkpoints.ckpt),
+        loading=architecture.loading(checkpoints.ckpt),
         data=images.options(machine.seed, machine.quiet),
         options=SelectivityOptions(permutations, folds, machine.seed, rectify),
         reading=machine.reading(),
         width=output.width,
         overwrite=output.overwrite,
     )
-    results = selectivity_report(request)
+    report = selectivity_report(request)
     if not machine.quiet:
-        echo_selectivity(results, request.out)
+        echo_selectivity(report, request.out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,12 @@ import typer
 from autola_analysis.cli.printing import echo_table
 
 if TYPE_CHECKING:
-    from autola_analysis.analyses.selectivity import SelectivityResult
+    from autola_analysis.study.selectivity import SelectivityReport
 
 
-def echo_selectivity(results: Sequence[SelectivityResult], out: Path) -> None:
+def echo_selectivity(report: SelectivityReport, out: Path) -> None:
     """Print the summary table, accuracies, warnings, and where the page is."""
+    results = report.results
     several_runs = any(result.run != "1" for result in results)
     rows = []
     for result in results:
@@ -32,6 +32,6 @@ def echo_selectivity(results: Sequence[SelectivityResult], out: Path) -> None:
         ["model", "top-1", "layer", "units", "dead", "mean", "95% interval", "median", "chance"],
         rows,
     )
-    for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
+    for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"\nReport: {out / 'index.html'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -92,6 +93,7 @@ def decoded_batches(
         num_workers=workers,
         collate_fn=partial(_collate_or_error, ids=source.ids),
         pin_memory=pin_memory,
+        worker_init_fn=_leave_ending_to_the_parent,
         generator=torch.Generator(),  # else the loader draws its seed from the global one
     )
     first: Item | None = None
@@ -103,6 +105,11 @@ def decoded_batches(
         if images.shape[1:] != first[1].shape:
             raise _sizes_differ((int(indices[0]), images[0]), first, source.ids)
         yield indices, images
+
+
+def _leave_ending_to_the_parent(worker: int) -> None:
+    """Ignore SIGTERM sent to the whole process group: the parent ends its workers, without their tracebacks."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class _ErrorsAsItems(Dataset[Item | DataError]):

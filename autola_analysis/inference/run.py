@@ -96,6 +96,17 @@ class PassRecord:
     warnings: tuple[str, ...] = ()
 
 
+def check_settings(settings: Settings | None) -> None:
+    """Check device and precision before any work is done.
+
+    Raises:
+        OptionError: If there is no such device or precision.
+    """
+    settings = settings or Settings()
+    with precision_of(settings.precision, resolve_device(settings.device)):
+        pass
+
+
 def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -> PassRecord:
     """Read the stream once and run every job's model on every batch.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
+import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +32,8 @@ def report_directory(out: Path, overwrite: bool = False) -> Iterator[Path]:
     out = out.absolute()
     _repair(out)
     check_free(out, overwrite)
-    temporary = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    temporary = out.with_name(f".{out.name}.partial-{_host()}-{secrets.token_hex(4)}-{os.getpid()}")
+    made = [parent for parent in out.parents if not parent.exists()]
     try:
         temporary.mkdir(parents=True)
     except OSError as error:
@@ -37,9 +42,17 @@ def report_directory(out: Path, overwrite: bool = False) -> Iterator[Path]:
         yield temporary
         if not (temporary / MANIFEST).exists():
             raise ReportError(f"a report must end with {MANIFEST}; this one was not finished.")
+        check_free(out, overwrite)  # somebody may have written there meanwhile
         _move_in(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        for parent in made:
+            if parent.exists() and not any(parent.iterdir()):
+                parent.rmdir()
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "host"
 
 
 def check_free(out: Path, overwrite: bool = False) -> None:
@@ -80,7 +93,8 @@ def _repair(out: Path) -> None:
             shutil.rmtree(old)
         else:
             old.rename(out)
-    for leftover in out.parent.glob(f".{out.name}.partial-*"):
+    # Only this host's: on a shared disk another host's process may be alive and well.
+    for leftover in out.parent.glob(f".{glob.escape(out.name)}.partial-{_host()}-*"):
         if not _alive(leftover.name.rpartition("-")[2]):
             shutil.rmtree(leftover, ignore_errors=True)
 

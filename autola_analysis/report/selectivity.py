@@ -31,7 +31,11 @@ class MeasuredModel:
 
 
 def write_selectivity(
-    directory: Path, models: Sequence[MeasuredModel], data: str, width: str | float = "neurips"
+    directory: Path,
+    models: Sequence[MeasuredModel],
+    data: str,
+    warnings: Sequence[str] = (),
+    width: str | float = "neurips",
 ) -> None:
     """Write ``tables/``, ``figures/selectivity.*``, ``arrays/`` and ``index.html``.
 
@@ -39,6 +43,7 @@ def write_selectivity(
         directory: The report under construction.
         models: In the order they are shown.
         data: What the networks were run on, for caption and page ("cifar10, test").
+        warnings: Shown at the top of the page.
         width: Of the figure.
     """
     results = [model.result for model in models]
@@ -59,7 +64,7 @@ def write_selectivity(
         figure="selectivity",
         caption=caption,
         tables={"Selectivity by layer": summary, "Accuracy and cost": accuracy},
-        warnings=[warning for result in results for warning in result.warnings],
+        warnings=warnings,
     )
 
 
@@ -93,10 +98,11 @@ def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
         if first.settings["permutations"]
         else ""
     )
+    rectified = ", negative values set to zero" if first.settings["rectify"] else " after the ReLU"
     return (
         f"Class selectivity index of the units of {', '.join(dict.fromkeys(x for r in results for x in r.layers))} "
         f"on {first.accuracy.images:,} images of {present} classes ({data}), for {', '.join(runs)}. "
-        "A unit's activity is the spatial mean of its feature map after the ReLU; "
+        f"A unit's activity is the spatial mean of its feature map{rectified}; "
         "curves are kernel densities over live units, scaled to equal height, ticks their medians." + chance + pooled
     )
 

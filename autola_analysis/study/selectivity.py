@@ -11,8 +11,10 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.selectivity import SelectivityOptions, SelectivityResult, measure_selectivities
 from autola_analysis.analyses.variants import preprocessing_for
 from autola_analysis.data.source import ImageSource
+from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.cost import cost_of
-from autola_analysis.inference.run import PassRecord
+from autola_analysis.inference.layers import resolve_layers
+from autola_analysis.inference.run import PassRecord, check_settings
 from autola_analysis.report.directory import check_free, report_directory
 from autola_analysis.report.record import write_record
 from autola_analysis.report.selectivity import MeasuredModel, write_selectivity
@@ -47,18 +49,32 @@ class SelectivityRequest:
     overwrite: bool = False
 
 
-def selectivity_report(request: SelectivityRequest) -> list[SelectivityResult]:
-    """Measure the selectivity of some checkpoints and write a report.
+@dataclass(frozen=True)
+class SelectivityReport:
+    """What was measured and written.
 
-    Returns:
-        The results that the report shows.
+    Attributes:
+        results: In the order they are shown.
+        warnings: Sentences that the page, the record and the terminal all show.
+    """
+
+    results: Sequence[SelectivityResult]
+    warnings: Sequence[str]
+
+
+def selectivity_report(request: SelectivityRequest) -> SelectivityReport:
+    """Measure the selectivity of some checkpoints and write a report.
 
     Raises:
         AutolaError: If anything about checkpoints, images, options or the output directory is not as it should be;
             nothing is written then.
     """
     check_free(request.out, request.overwrite)
+    figure_width(request.width)
+    check_settings(request.reading.settings)
     models = load_models(request.checkpoints, request.loading)
+    for model in models:
+        resolve_layers(model.variant.model, request.layers)
     source, left_out = source_for(models, request.data)
     with report_directory(request.out, request.overwrite) as directory:
         results, passes = measure_selectivities(
@@ -72,12 +88,20 @@ def selectivity_report(request: SelectivityRequest) -> list[SelectivityResult]:
             MeasuredModel(result, cost_of(model.variant.model, _image_shape(model, source)))
             for result, model in zip(results, models, strict=True)
         ]
-        write_selectivity(directory, measured, title_of(source), request.width)
-        warnings = [f"{model.variant.title}: {warning}" for model in models for warning in model.loaded.warnings]
-        warnings += [warning for result in results for warning in result.warnings]
-        warnings += [f"left out, cannot be decoded: {path}" for path in left_out]
+        warnings = _warnings(models, results, left_out)
+        write_selectivity(directory, measured, title_of(source), warnings, request.width)
         write_record(directory, _facts(request, models, source, left_out, results, passes), warnings)
-    return results
+    return SelectivityReport(results, warnings)
+
+
+def _warnings(models: Sequence[StudyModel], results: Sequence[SelectivityResult], left_out: Sequence[str]) -> list[str]:
+    found = [f"{model.variant.title}: {warning}" for model in models for warning in model.loaded.warnings]
+    found += [warning for result in results for warning in result.warnings]
+    if left_out:
+        names = ", ".join(Path(path).name for path in left_out[:5])
+        more = ", ..." if len(left_out) > 5 else ""
+        found.append(f"{len(left_out)} images cannot be decoded and are left out (all in run.json): {names}{more}")
+    return list(dict.fromkeys(found))
 
 
 def _image_shape(model: StudyModel, source: ImageSource) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry, nearest
+from autola_analysis.data.preprocessing import NORMALIZATIONS
 
 SCHEDULES = ("cosine", "step")
 
@@ -36,6 +37,7 @@ class Recipe:
         random_resized_crop: Side in pixels of a crop of random area and aspect; 0 for none.
         flip: Whether images are mirrored at random.
         cutout: Side in pixels of a square set to the mean colour; 0 for none.
+        normalize: Name of the statistics to standardise with; "" takes the source's own.
 
     Raises:
         OptionError: If a value is out of its range.
@@ -58,6 +60,7 @@ class Recipe:
     random_resized_crop: int = 0
     flip: bool = True
     cutout: int = 0
+    normalize: str = ""
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
@@ -65,6 +68,19 @@ class Recipe:
         for name in ("epochs", "batch_size", "learning_rate", "step_epochs"):
             if getattr(self, name) <= 0:
                 raise OptionError(f"{name} must be positive; found {getattr(self, name)}.")
+        for name in (
+            "width",
+            "momentum",
+            "weight_decay",
+            "warmup_epochs",
+            "crop_padding",
+            "random_resized_crop",
+            "cutout",
+        ):
+            if getattr(self, name) < 0:
+                raise OptionError(f"{name} cannot be negative; found {getattr(self, name)}.")
+        if self.normalize:
+            NORMALIZATIONS.get(self.normalize)
 
     def learning_rate_factor(self, epoch: float) -> float:
         """Return the learning rate at a (fractional) epoch as a share of `learning_rate`."""

@@ -6,6 +6,8 @@ import json
 import logging
 import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,15 +22,16 @@ from autola_analysis.attention.registry import attention_factory
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.backbones.registry import BACKBONES
 from autola_analysis.checkpoints.writing import save_model
+from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data.open import open_source
-from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.training.images import AugmentedImages, PreprocessedImages
 from autola_analysis.training.module import ClassifierTraining
 from autola_analysis.training.recipes import Recipe
 
-logger = logging.getLogger(__name__)
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ class Machine:
         workers: Processes that decode images.
         quiet: Whether to leave out the progress bar.
         half: Whether the weights are stored in half precision.
+
+    Raises:
+        OptionError: If there is no such device or precision.
     """
 
     device: str = "auto"
@@ -89,6 +95,11 @@ class Machine:
     workers: int = 0
     quiet: bool = False
     half: bool = False
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"precision is one of {', '.join(PRECISIONS)}; found {self.precision!r}.")
+        resolve_device(self.device)
 
 
 def run_training(training: Training, out: Path, machine: Machine = Machine()) -> dict[str, float]:
@@ -110,31 +121,28 @@ def run_training(training: Training, out: Path, machine: Machine = Machine()) ->
     BACKBONES.get(training.backbone or recipe.backbone)
     train_source = open_source(training.data or recipe.data, split="train")
     test_source = open_source(training.data or recipe.data, split=recipe.test_split)
-    preprocessing = train_source.preprocessing or Preprocessing()
-    state = _state_folder(out, training.record())
-    with isolate_rng():
+    preprocessing = _preprocessing(recipe, train_source)
+    with isolate_rng(), _quiet_lightning():
         pl.seed_everything(training.seed, workers=True, verbose=False)
         spec = training.spec(len(train_source.classes))
         train_loader, test_loader = _loaders(train_source, test_source, preprocessing, recipe, machine.workers)
         module = ClassifierTraining(spec.build(), preprocessing, recipe, len(train_loader))
+        # Not before the network could be built: an error above leaves nothing behind.
+        state = _state_folder(out, {**training.record(), "images": train_source.fingerprint()})
         trainer = _trainer(recipe, state, machine)
         last = state / "last.ckpt"
-        with warnings.catch_warnings():
-            # Advice about the number of workers, which is the user's choice here.
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            # The folder holds the state to resume from, and the test split is measured once, at the end.
-            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-            warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
-            warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+        try:
             trainer.fit(module, train_loader, ckpt_path=str(last) if last.exists() else None)
             (metrics,) = trainer.validate(module, test_loader, verbose=False)
+        except SystemExit as error:
+            raise KeyboardInterrupt from error  # what lightning makes of an interrupt
     save_model(
         out,
         module.model.to(memory_format=torch.contiguous_format),
         spec,
         classes=train_source.classes,
         preprocessing=preprocessing,
-        source=recipe.data,
+        source=train_source.name if ":" not in train_source.name else None,
         recipe=training.record(),
         seed=training.seed,
         metrics=dict(metrics),
@@ -142,6 +150,38 @@ def run_training(training: Training, out: Path, machine: Machine = Machine()) ->
     )
     shutil.rmtree(state)
     return dict(metrics)
+
+
+def _preprocessing(recipe: Recipe, source: ImageSource) -> Preprocessing:
+    if recipe.normalize:
+        geometry = source.preprocessing or Preprocessing()
+        return geometry.with_statistics_of(NORMALIZATIONS.get(recipe.normalize))
+    if source.preprocessing is None:
+        raise OptionError(
+            f"{source.name} has no statistics of its own; give --set normalize=imagenet, cifar10 or none."
+        )
+    return source.preprocessing
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Leave out lightning's advice: about hardware, workers that the user chose, and the folder to resume from."""
+    rank_zero = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    level = rank_zero.level
+    rank_zero.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for message in (
+                ".*does not have many workers.*",
+                ".*exists and is not empty.*",
+                ".*have no `val_dataloader`.*",
+                ".*isinstance.treespec, LeafSpec.*",
+                ".*GPU available but not used.*",
+            ):
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        rank_zero.setLevel(level)
 
 
 def _state_folder(out: Path, record: dict[str, Any]) -> Path:

@@ -146,7 +146,7 @@ def test_an_interrupt_is_status_130_and_leaves_nothing(
     file = checkpoint("se")
     status, _, err = run("selectivity", "--ckpt", file, "--limit", 20, "--out", tmp_path / "out")
     assert status == 130
-    assert "interrupted; no report was written" in err
+    assert "interrupted; nothing was left half-written" in err
     assert list(tmp_path.iterdir()) == [file]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from autola_analysis.core.errors import ReportError
-from autola_analysis.report.directory import MANIFEST, report_directory
+from autola_analysis.report.directory import MANIFEST, _host, report_directory
 
 
 def write_report(out: Path, content: str, overwrite: bool = False) -> None:
@@ -82,8 +82,8 @@ def test_what_a_killed_run_left_is_cleared_or_put_back(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_report(out, "old")
     dead = next(number for number in range(400_000, 500_000) if not Path(f"/proc/{number}").exists())
-    (tmp_path / f".out.partial-{dead}").mkdir()
-    mine = tmp_path / f".out.partial-{os.getppid()}"
+    (tmp_path / f".out.partial-{_host()}-0-{dead}").mkdir()
+    mine = tmp_path / f".out.partial-{_host()}-0-{os.getppid()}"
     mine.mkdir()
     out.rename(tmp_path / ".out.replaced")  # killed between two renames
     with pytest.raises(ReportError, match="--overwrite"):
@@ -96,3 +96,25 @@ def test_a_parent_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="cannot write a report into"):
         write_report(tmp_path / "file" / "out", "new")
+
+
+def test_what_somebody_wrote_there_meanwhile_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def overtaken() -> None:
+        with report_directory(out) as directory:
+            (directory / MANIFEST).write_text("{}")
+            write_report(out, "theirs")
+
+    with pytest.raises(ReportError, match="holds a report already"):
+        overtaken()
+    assert (out / "index.html").read_text() == "theirs"
+    assert names(tmp_path) == ["out"]
+
+
+def test_odd_names_are_names_and_made_parents_are_removed_after_an_error(tmp_path: Path) -> None:
+    write_report(tmp_path / "a**b[1]", "new")
+    assert names(tmp_path) == ["a**b[1]"]
+    with pytest.raises(ReportError, match="not finished"), report_directory(tmp_path / "x" / "y" / "out"):
+        pass
+    assert names(tmp_path) == ["a**b[1]"]

@@ -48,6 +48,7 @@ def test_any_value_can_be_overridden_from_text() -> None:
         ({"flip": "1"}, "flip takes a value of type bool; found '1'"),
         ({"schedule": "linear"}, "schedule is one of cosine, step; found 'linear'"),
         ({"batch_size": "0"}, "batch_size must be positive; found 0"),
+        ({"momentum": "-1"}, "momentum cannot be negative; found -1.0"),
     ],
 )
 def test_overrides_that_make_no_sense_are_refused(values: dict[str, str], message: str) -> None:

@@ -8,8 +8,10 @@ from autola_analysis.checkpoints import load_model
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.training.images import AugmentedImages, cutout
+from autola_analysis.training.module import ClassifierTraining
 from autola_analysis.training.recipes import RECIPES, Recipe
 from autola_analysis.training.trainer import Machine, Training, run_training
+from tests.data.conftest import write_image
 
 QUIET = Machine(device="cpu", quiet=True)
 
@@ -121,3 +123,41 @@ def test_cutout_zeroes_one_square_that_may_stick_out() -> None:
     assert missing.max() == 16
     assert missing.min() >= 4
     assert images.min() == 1
+
+
+def test_the_learning_rate_follows_the_schedule_and_cutout_reaches_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe("", data="x", epochs=4, cutout=6)
+    module = ClassifierTraining(torch.nn.Conv2d(3, 2, 32), Preprocessing(), recipe, steps_per_epoch=2)
+    configured = module.configure_optimizers()
+    optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in range(8):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([0.1 * recipe.learning_rate_factor(step / 2) for step in range(8)])
+
+    seen: list[torch.Tensor] = []
+    module.model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3072, 2))
+    module.model[0].register_forward_hook(lambda layer, inputs, output: seen.append(inputs[0]))
+    monkeypatch.setattr(module, "log", lambda *arguments, **options: None)
+    module.training_step((torch.full((5, 3, 32, 32), 255, dtype=torch.uint8), torch.zeros(5, dtype=int)), 0)
+    assert ((seen[0] == 0).sum((1, 2, 3)) >= 3 * 9).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"device": "gpu"}, "device is"), ({"precision": "8"}, "precision is")]
+)
+def test_machines_that_do_not_exist_are_refused(options: dict[str, str], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Machine(**options)
+
+
+def test_a_folder_asks_for_statistics_and_leaves_nothing(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            write_image(tmp_path / "pets" / split / name / "0.png", size=(32, 32))
+    training = Training("cifar10", RECIPES.get("cifar10"), data=f"folder:{tmp_path / 'pets'}")
+    with pytest.raises(OptionError, match="has no statistics of its own; give --set normalize="):
+        run_training(training, tmp_path / "out", QUIET)
+    assert [path.name for path in tmp_path.iterdir()] == ["pets"]
