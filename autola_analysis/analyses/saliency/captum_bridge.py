@@ -84,7 +84,8 @@ class CaptumMethod:
             LayerError: If the attribution at the layer has not the shape of a feature map.
         """
         attribution: Any = dict(_attributions())[self.name]
-        options = DEFAULTS.get(self.name, lambda _: {})(images) | dict(self.options)
+        defaults = DEFAULTS[self.name](images) if self.name in DEFAULTS else {}
+        options = defaults | dict(self.options)
         place = [] if layer is None else [model.get_submodule(layer)]
         inputs = images.detach().clone().requires_grad_()
         try:

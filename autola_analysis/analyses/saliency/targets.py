@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,10 +33,11 @@ def fixed_targets(target: Target, labels: Classes | None, images: int) -> Tensor
         if labels is None:
             raise OptionError("target 'label' explains each image's own class, and no labels were given.")
         return _per_image(labels, images, "labels")
-    if isinstance(target, (Sequence, np.ndarray, Tensor)):
-        return _per_image(target, images, "targets")
     if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
         return torch.full((images,), int(target), dtype=torch.int64)
+    if isinstance(target, (Sequence, np.ndarray, Tensor)):
+        classes: Any = target
+        return _per_image(classes, images, "targets")
     raise OptionError(f"{expected}; found {target!r}.")
 
 
