@@ -6,6 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autola_analysis.analyses.saliency import Explanation as Explanation
+    from autola_analysis.analyses.saliency import SanityResult as SanityResult
+    from autola_analysis.analyses.saliency import explain as explain
+    from autola_analysis.analyses.saliency import sanity_check as sanity_check
     from autola_analysis.analyses.selectivity import SelectivityOptions as SelectivityOptions
     from autola_analysis.analyses.selectivity import SelectivityResult as SelectivityResult
     from autola_analysis.analyses.selectivity import measure_selectivity as measure_selectivity
@@ -28,11 +32,14 @@ _HOMES = {
     "AutolaError": "core.errors",
     "CheckpointReport": "checkpoints",
     "ClassSelectivity": "analyses.selectivity.metric",
+    "Explanation": "analyses.saliency",
     "LoadedModel": "checkpoints",
+    "SanityResult": "analyses.saliency",
     "SelectivityOptions": "analyses.selectivity",
     "SelectivityResult": "analyses.selectivity",
     "create_attention": "attention",
     "create_model": "backbones",
+    "explain": "analyses.saliency",
     "inspect_checkpoint": "checkpoints",
     "list_attentions": "attention",
     "list_backbones": "backbones",
@@ -41,6 +48,7 @@ _HOMES = {
     "open_source": "data.open",
     "plot_selectivity": "figures.selectivity",
     "register_attention": "attention",
+    "sanity_check": "analyses.saliency",
     "tap": "inference.tap",
 }
 """Where each public name lives. It is imported when first used, so that ``import autola_analysis`` stays light."""
