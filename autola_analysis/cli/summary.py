@@ -12,6 +12,7 @@ import typer
 from autola_analysis.cli.printing import echo_table
 
 if TYPE_CHECKING:
+    from autola_analysis.analyses.saliency.result import SaliencyResult
     from autola_analysis.analyses.selectivity import SelectivityResult
 
 
@@ -32,6 +33,22 @@ def echo_selectivity(results: Sequence[SelectivityResult], out: Path) -> None:
         ["model", "top-1", "layer", "units", "dead", "mean", "95% interval", "median", "chance"],
         rows,
     )
-    for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
+    _echo_end([warning for result in results for warning in result.warnings], out)
+
+
+def echo_saliency(result: SaliencyResult, out: Path) -> None:
+    """Print where the maps lie, warnings, and where the page is."""
+    rows = []
+    for row in result.metrics[result.metrics["subset"] == "all"].to_dict("records"):
+        interval = "" if math.isnan(row["ci_low"]) else f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
+        place = [str(row[column]) for column in ("model", "method", "layer", "metric")]
+        rows.append([*place, str(row["images"]), f"{row['mean']:.4f}", interval])
+    if rows:
+        echo_table(["model", "method", "layer", "metric", "images", "mean", "95% interval"], rows)
+    _echo_end(result.warnings, out)
+
+
+def _echo_end(warnings: Sequence[str], out: Path) -> None:
+    for warning in dict.fromkeys(warnings):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"\nReport: {out / 'index.html'}")

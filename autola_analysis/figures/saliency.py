@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.result import Panel, Picture
 from autola_analysis.core.errors import OptionError
-from autola_analysis.figures.style import VARIANT_COLOURS, VARIANT_DASHES, figure_width, paper_style
+from autola_analysis.figures.style import VARIANT_COLOURS, figure_width, paper_style
 
 Scale = Literal["own", "shared"]
 FloatArray = NDArray[np.float64]
@@ -24,6 +24,7 @@ FloatArray = NDArray[np.float64]
 SCALES = ("own", "shared")
 COLOURS = "inferno"
 WRONG = "#B23A00"
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 TITLES = {
     "grad-cam": "Grad-CAM",
     "grad-cam++": "Grad-CAM++",
@@ -227,7 +228,7 @@ def plot_sanity(table: pd.DataFrame, width: str | float = "column") -> Figure:
                 ax.plot(
                     steps, [1.0, *rows], marker="o", markersize=2.2, linewidth=1, label=variant,
                     color=VARIANT_COLOURS[position % len(VARIANT_COLOURS)],
-                    linestyle=VARIANT_DASHES[position % len(VARIANT_DASHES)],
+                    linestyle=DASHES[position % len(DASHES)],
                 )  # fmt: skip
                 ax.set_xticks(steps, ["trained", *rows.index], rotation=90)
             ax.axhline(0, color="0.6", linewidth=0.5, zorder=0)

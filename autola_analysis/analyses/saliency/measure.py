@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency.boxes import Box, boxes_for, mask_of, preprocessed_mask
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.explanation import Explanation
@@ -62,9 +63,7 @@ def measure_saliency(
     variants: Sequence[Variant],
     data: ImageSource,
     options: SaliencyOptions | None = None,
-    settings: Settings | None = None,
-    batch_size: int | None = None,
-    workers: int = 0,
+    reading: Reading | None = None,
 ) -> SaliencyResult:
     """Explain every image with every network, the same target for all, and measure the maps against the objects.
 
@@ -75,15 +74,14 @@ def measure_saliency(
         variants: Networks, in the order they are to be shown.
         data: The images.
         options: Methods, layers, target, boxes, images to show.
-        settings: Device and progress bar; the arithmetic is always float32.
-        batch_size: Images per forward; None chooses by their size.
-        workers: Processes that decode images.
+        reading: Device, batch size, workers, progress bar; the arithmetic is always float32.
 
     Raises:
         OptionError: If labels are asked for and are not the head's.
         AutolaError: As `explain`.
     """
-    options, settings = options or SaliencyOptions(), settings or Settings()
+    options, reading = options or SaliencyOptions(), reading or Reading()
+    settings = reading.settings or Settings()
     if settings.precision != "float32":
         raise OptionError(f"gradients are taken in float32; --precision {settings.precision} is not for saliency.")
     if not variants:
@@ -96,7 +94,7 @@ def measure_saliency(
         groups.setdefault(preprocessing.shared_key, []).append((position, preprocessing))
     with progress_bar(len(data) * len(variants), "explaining", quiet=settings.quiet) as bar:
         for group in groups.values():
-            for size in run.group(group, batch_size, workers):
+            for size in run.group(group, reading.batch_size, reading.workers):
                 bar.update(size)
     return saliency_result(run.rows, list(run.pictures.values()), run.warnings(), run.facts(), options.seed)
 
@@ -283,7 +281,7 @@ class _Run:
 
     def warnings(self) -> list[str]:
         """Return what belongs beside the numbers."""
-        warnings = []
+        warnings: list[str] = []
         for variant in self.variants:
             rows = [row for row in self.rows if (row["model"], row["run"]) == (variant.name, variant.run)]
             for method in self.options.methods:
