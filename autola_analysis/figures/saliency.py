@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -78,9 +79,25 @@ class _Sheet:
         self.panel_height = self.side * rows / columns_of_pixels
         self.has_colours = any(panel.map.ndim == 2 for panel in panels)
         foot = FOOT if self.has_colours else 0.02
-        self.width, self.height = width, HEAD + len(pictures) * (self.panel_height + LABEL) + foot
+        self.titles, self.title_size = self._fitting_titles()
+        self.head = HEAD + (max(title.count("\n") for title in self.titles)) * self.title_size * 1.2 / 72
+        self.width, self.height = width, self.head + len(pictures) * (self.panel_height + LABEL) + foot
         self.figure = Figure(figsize=(self.width, self.height))
         self.size = min(7.0, max(4.5, self.side * 10.5))  # points that fit below a panel
+
+    def _fitting_titles(self) -> tuple[list[str], float]:
+        """Return the heads of the groups, on more lines where one does not fit, and their size in points."""
+        room = len(self.variants) * (self.side + GAP) + GROUP_GAP / 2
+        names = [(TITLES.get(method, method), layer) for method, layer in self.groups]
+        for size in (7.5, 6.5, 5.5):
+            longest = int(room * 72 / (0.58 * size))
+            titles = [f"{name}, {layer}" if layer else name for name, layer in names]
+            if max(map(len, titles)) <= longest:
+                return titles, size
+        return [
+            "\n".join(textwrap.wrap(name, longest) + ([_short(layer, longest)] if layer else []))
+            for name, layer in names
+        ], size
 
     def draw(self) -> Figure:
         self._heads()
@@ -109,7 +126,7 @@ class _Sheet:
         return MARGIN + before * self.side + gaps
 
     def _axes(self, row: int, group: int, column: int) -> Axes:
-        top = HEAD + row * (self.panel_height + LABEL)
+        top = self.head + row * (self.panel_height + LABEL)
         bottom = self.height - top - self.panel_height
         left = self._left(group, column)
         ax = self.figure.add_axes(
@@ -122,12 +139,12 @@ class _Sheet:
         self.figure.text(x / self.width, 1 - y / self.height, text, ha="center", **options)
 
     def _heads(self) -> None:
-        self._text(self._left(0, 0) + self.side / 2, HEAD - 0.05, "Input", va="baseline", fontsize=self.size)
-        for group, (method, layer) in enumerate(self.groups, start=1):
+        self._text(self._left(0, 0) + self.side / 2, self.head - 0.05, "Input", va="baseline", fontsize=self.size)
+        for group, title in enumerate(self.titles, start=1):
             left, right = self._left(group, 0), self._left(group, len(self.variants) - 1) + self.side
-            title = TITLES.get(method, method) + (f", {layer}" if layer else "")
-            self._text((left + right) / 2, 0.13, title, va="baseline", fontsize=7.5)
-            y = 1 - 0.18 / self.height
+            line_at = self.head - HEAD + 0.18
+            self._text((left + right) / 2, line_at - 0.05, title, va="bottom", fontsize=self.title_size)
+            y = 1 - line_at / self.height
             line = mpl.lines.Line2D(
                 [left / self.width, right / self.width],
                 [y, y],
@@ -138,12 +155,13 @@ class _Sheet:
             self.figure.add_artist(line)
             for column, variant in enumerate(self.variants):
                 centre = self._left(group, column) + self.side / 2
-                self._text(centre, HEAD - 0.05, variant, va="baseline", fontsize=self.size)
+                self._text(centre, self.head - 0.05, variant, va="baseline", fontsize=self.size)
 
     def _panel(self, ax: Axes, picture: Picture, panel: Panel, shared: float | None) -> None:
         if panel.map.ndim == 2:
-            ax.imshow(overlay(picture.pixels, panel.map, shared), interpolation="nearest")
-            _outline(ax, picture.mask)
+            pixels, mask = (picture.pixels, picture.mask) if panel.pixels is None else (panel.pixels, panel.mask)
+            ax.imshow(overlay(pixels, panel.map, shared), interpolation="nearest")
+            _outline(ax, mask)
         else:  # an outline would hide the edges that these pictures consist of
             ax.imshow(gradient_display(panel.map), interpolation="nearest")
         if panel.status != "ok":

@@ -96,6 +96,7 @@ def measure_saliency(
         for group in groups.values():
             for size in run.group(group, reading.batch_size, reading.workers):
                 bar.update(size)
+    run.sort()
     return saliency_result(run.rows, list(run.pictures.values()), run.warnings(), run.facts(), options.seed)
 
 
@@ -254,11 +255,12 @@ class _Run:
         key: tuple[str, str | None],
     ) -> None:
         classes = variant.classes or self.data.classes
+        pixels = batch.images[place].permute(1, 2, 0).numpy()
         if index not in self.pictures:
             label = self._label(index)
             self.pictures[index] = Picture(
                 image=self.data.ids[index],
-                pixels=batch.images[place].permute(1, 2, 0).numpy(),
+                pixels=pixels,
                 mask=mask,
                 label="" if label is None else self.data.classes[label],
                 target=_class_name(classes, int(found.targets[place])),
@@ -276,8 +278,17 @@ class _Run:
                 probability=float(found.logits[place].softmax(0)[predicted]),
                 score=float(found.scores[place]),
                 status=found.status[key][place],
+                pixels=pixels,
+                mask=mask,
             )
         )
+
+    def sort(self) -> None:
+        """Bring rows and panels into the order of the networks, which their geometry may have mixed; chance last."""
+        order = {(variant.name, variant.run): position for position, variant in enumerate(self.variants)}
+        self.rows.sort(key=lambda row: order.get((row["model"], row["run"]), len(order)))
+        for picture in self.pictures.values():
+            picture.panels.sort(key=lambda panel: order[panel.variant, panel.run])
 
     def warnings(self) -> list[str]:
         """Return what belongs beside the numbers."""

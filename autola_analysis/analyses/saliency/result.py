@@ -35,6 +35,8 @@ class Panel:
         probability: Softmax of that class.
         score: Logit of the target.
         status: See `Explanation`.
+        pixels: The image as this network sees it, where its geometry is not the first network's.
+        mask: Of the object in these pixels.
     """
 
     variant: str
@@ -46,6 +48,8 @@ class Panel:
     probability: float
     score: float
     status: str
+    pixels: NDArray[np.uint8] | None = None
+    mask: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Picture:
 
     Attributes:
         image: Its id.
-        pixels: ``(H, W, 3)``, uint8.
+        pixels: ``(H, W, 3)``, uint8, as the first network sees it.
         mask: Where the object is; None where that is not known.
         label: Name of its class; empty where it has none.
         target: Name of the class that is explained.

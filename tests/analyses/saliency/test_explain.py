@@ -210,6 +210,7 @@ def test_targets_choose_the_class() -> None:
     for classes in ([1, 2, 3], np.array([1, 2, 3]), torch.tensor([1, 2, 3])):
         found = explain(model, IMAGES, "gradient", target=classes)
         assert found.targets.tolist() == [1, 2, 3]
+        assert explain(model, IMAGES, "gradient", target=classes, batch_size=2).targets.tolist() == [1, 2, 3]
         torch.testing.assert_close(found.scores, logits[range(3), [1, 2, 3]])
         torch.testing.assert_close(found.probabilities, logits.softmax(1)[range(3), [1, 2, 3]])
     assert explain(model, IMAGES, "gradient", target="label", labels=[1, 2, 3]).targets.tolist() == [1, 2, 3]
