@@ -4,8 +4,8 @@ Each contender lives in a process of its own, so that its peak memory is its own
 each per round (A B C A B C ...), so that whatever else the machine does falls on all alike. Ratios are medians of the
 ratios within rounds.
 
-    python benchmarks/saliency.py                                     # ResNet-50, batch 8 at 224, 2 threads
-    python benchmarks/saliency.py --backbone resnet18 --side 64 --batch 2 --threads 1 --rounds 3
+    python -m benchmarks.saliency                                     # ResNet-50, batch 8 at 224, 2 threads
+    python -m benchmarks.saliency --backbone resnet18 --side 64 --batch 2 --threads 1 --rounds 3
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def measure(names: list[str], setting: Setting, rounds: int) -> tuple[dict[str, 
     """Return the seconds of each contender's rounds, and its peak memory above what it held before, in MB."""
     processes = {
         name: subprocess.Popen(
-            [sys.executable, __file__, "--work", name, *map(str, setting)],
+            [sys.executable, "-m", "benchmarks.saliency", "--work", name, *map(str, setting)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -198,9 +198,16 @@ def main() -> None:
         work(name, Setting(backbone, *map(int, numbers)))
         return
     setting = Setting(arguments.backbone, arguments.side, arguments.batch, arguments.threads)
-    print(f"{setting.backbone}, batch {setting.batch} at {setting.side}, {setting.threads} threads, ", end="")
-    print(f"{arguments.rounds} rounds\n")
-    sys.exit(0 if report(*measure(GRAD_CAM + BOTH, setting, arguments.rounds)) else 1)
+    sys.exit(0 if print_table(arguments.rounds, setting) else 1)
+
+
+def print_table(rounds: int = 9, setting: Setting = Setting("resnet50", 224, 8, 2)) -> bool:  # noqa: B008
+    """Measure and print everything; return whether all limits hold."""
+    print(
+        f"\nSaliency: {setting.backbone}, batch {setting.batch} at {setting.side}, {setting.threads} threads, ", end=""
+    )
+    print(f"{rounds} rounds\n")
+    return report(*measure(GRAD_CAM + BOTH, setting, rounds))
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def gradients(
             it, there is no ReLU to guide, or the network cannot be differentiated.
     """
     if guided:
-        _refuse_scripted(model)
+        _refuse_compiled(model)
     with ExitStack() as stack:
         cuda = [images.device] if images.device.type == "cuda" else []
         stack.enter_context(torch.random.fork_rng(devices=cuda))
@@ -221,14 +221,18 @@ def _check_logits(logits: Any, images: int) -> None:
     )
 
 
-def _refuse_scripted(model: nn.Module) -> None:
-    scripted = [name for name, module in model.named_modules() if isinstance(module, torch.jit.ScriptModule)]
-    if scripted:
-        where = f"module {scripted[0]!r}" if scripted[0] else "this network"
-        raise LayerError(
-            f"guided backpropagation cannot see the ReLUs of scripted code, and {where} is scripted; "
-            "give the network as it was before torch.jit."
-        )
+def _refuse_compiled(model: nn.Module) -> None:
+    """Refuse networks whose ReLUs a function mode does not see, or not reliably."""
+    for name, module in model.named_modules():
+        scripted = isinstance(module, torch.jit.ScriptModule)
+        # By name: importing dynamo takes longer than explaining an image.
+        if scripted or type(module).__name__ == "OptimizedModule":
+            how, before = ("scripted", "torch.jit") if scripted else ("compiled", "torch.compile")
+            where = f"module {name!r}" if name else "this network"
+            raise LayerError(
+                f"guided backpropagation cannot see the ReLUs of {how} code, and {where} is {how}; "
+                f"give the network as it was before {before}."
+            )
 
 
 def _no_relu(relu: GuidedReLU) -> str:

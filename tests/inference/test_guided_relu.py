@@ -101,6 +101,11 @@ def test_scripted_code_is_refused() -> None:
     assert gradients(model, IMAGES, best, image=True).image.shape == IMAGES.shape
 
 
+def test_compiled_code_is_refused() -> None:
+    with pytest.raises(LayerError, match=r"this network is compiled; .* as it was before torch\.compile"):
+        gradients(torch.compile(Tiny().eval(), backend="eager"), IMAGES, best, guided=True)
+
+
 def test_relus_inside_named_modules_stay_ordinary() -> None:
     class Gated(Rectified):
         def __init__(self) -> None:
