@@ -91,7 +91,8 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
         warnings = [*result.warnings, *_near_chance(models, accuracies, source)]
         result = replace(result, warnings=tuple(warnings))
         accuracy = accuracy_table(measured_models(models, source, accuracies))
-        write_saliency(directory, result, accuracy, sanity, title_of(source), request.width, request.scale)
+        title = "image files" if request.images else title_of(source)
+        write_saliency(directory, result, accuracy, sanity, title, request.width, request.scale)
         facts = {
             "analysis": "saliency",
             **facts_of(models, source, left_out, request.data.hash_contents),
