@@ -6,6 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autola_analysis.analyses.saliency import Explanation as Explanation
+    from autola_analysis.analyses.saliency import SanityResult as SanityResult
+    from autola_analysis.analyses.saliency import explain as explain
+    from autola_analysis.analyses.saliency import sanity_check as sanity_check
+    from autola_analysis.analyses.saliency.measure import measure_saliency as measure_saliency
     from autola_analysis.analyses.selectivity import SelectivityOptions as SelectivityOptions
     from autola_analysis.analyses.selectivity import SelectivityResult as SelectivityResult
     from autola_analysis.analyses.selectivity import measure_selectivity as measure_selectivity
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from autola_analysis.checkpoints import load_model as load_model
     from autola_analysis.core.errors import AutolaError as AutolaError
     from autola_analysis.data.open import open_source as open_source
+    from autola_analysis.figures.saliency import plot_saliency as plot_saliency
     from autola_analysis.figures.selectivity import plot_selectivity as plot_selectivity
     from autola_analysis.inference.tap import tap as tap
 
@@ -28,19 +34,25 @@ _HOMES = {
     "AutolaError": "core.errors",
     "CheckpointReport": "checkpoints",
     "ClassSelectivity": "analyses.selectivity.metric",
+    "Explanation": "analyses.saliency",
     "LoadedModel": "checkpoints",
+    "SanityResult": "analyses.saliency",
     "SelectivityOptions": "analyses.selectivity",
     "SelectivityResult": "analyses.selectivity",
     "create_attention": "attention",
     "create_model": "backbones",
+    "explain": "analyses.saliency",
     "inspect_checkpoint": "checkpoints",
     "list_attentions": "attention",
     "list_backbones": "backbones",
     "load_model": "checkpoints",
     "measure_selectivity": "analyses.selectivity",
+    "measure_saliency": "analyses.saliency.measure",
     "open_source": "data.open",
+    "plot_saliency": "figures.saliency",
     "plot_selectivity": "figures.selectivity",
     "register_attention": "attention",
+    "sanity_check": "analyses.saliency",
     "tap": "inference.tap",
 }
 """Where each public name lives. It is imported when first used, so that ``import autola_analysis`` stays light."""

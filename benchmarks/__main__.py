@@ -1,6 +1,7 @@
 """All benchmarks, one after the other."""
 
-from benchmarks import selectivity
+from benchmarks import saliency, selectivity
 
 if __name__ == "__main__":
     selectivity.print_table(runs=5, threads=2)
+    saliency.print_table()

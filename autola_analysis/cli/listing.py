@@ -35,10 +35,19 @@ def _recipes() -> list[str]:
     return [f"{name}: {RECIPES.get(name).description}" for name in RECIPES]
 
 
+def _methods() -> list[str]:
+    from autola_analysis.analyses.saliency.captum_bridge import PREFIX
+    from autola_analysis.analyses.saliency.methods import METHODS
+
+    ours = [f"{name}: {METHODS.get(name).description} ({METHODS.get(name).reference})" for name in METHODS]
+    return [*ours, f"{PREFIX}NAME: any attribution of captum, e.g. {PREFIX}IntegratedGradients"]
+
+
 LISTS: dict[str, Callable[[], list[str]]] = {
     "attentions": _attentions,
     "backbones": _backbones,
     "data": _data,
+    "methods": _methods,
     "recipes": _recipes,
 }
 

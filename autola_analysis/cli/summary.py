@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import typer
 from autola_analysis.cli.printing import echo_table
 
 if TYPE_CHECKING:
+    from autola_analysis.analyses.saliency.result import SaliencyResult
     from autola_analysis.study.selectivity import SelectivityReport
 
 
@@ -32,6 +34,22 @@ def echo_selectivity(report: SelectivityReport, out: Path) -> None:
         ["model", "top-1", "layer", "units", "dead", "mean", "95% interval", "median", "chance"],
         rows,
     )
-    for warning in report.warnings:
+    _echo_end(report.warnings, out)
+
+
+def echo_saliency(result: SaliencyResult, out: Path) -> None:
+    """Print where the maps lie, warnings, and where the page is."""
+    rows = []
+    for row in result.metrics[result.metrics["subset"] == "all"].to_dict("records"):
+        interval = "" if math.isnan(row["ci_low"]) else f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
+        place = [str(row[column]) for column in ("model", "method", "layer", "metric")]
+        rows.append([*place, str(row["images"]), f"{row['mean']:.4f}", interval])
+    if rows:
+        echo_table(["model", "method", "layer", "metric", "images", "mean", "95% interval"], rows)
+    _echo_end(result.warnings, out)
+
+
+def _echo_end(warnings: Sequence[str], out: Path) -> None:
+    for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"\nReport: {out / 'index.html'}")

@@ -20,6 +20,22 @@ def keep_copy(layer: str, activation: Tensor) -> Tensor:
     return activation.clone()
 
 
+def single_output(layer: str, output: Any, kept: Mapping[str, Any]) -> Tensor:
+    """Return the output of a layer, given what was kept before in the same forward.
+
+    Raises:
+        LayerError: If the layer has run before, or its output is not a tensor.
+    """
+    if not isinstance(output, Tensor):
+        raise LayerError(f"layer {layer!r} puts out {type(output).__name__}, not a tensor; tap a layer inside it.")
+    if layer in kept:
+        raise LayerError(
+            f"layer {layer!r} runs more than once in a forward (a module used at several places); "
+            "tap the block around the place that is meant."
+        )
+    return output
+
+
 @contextmanager
 def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -> Iterator[Mapping[str, Any]]:
     """Read what layers put out while the context lasts.
@@ -49,16 +65,7 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
 
     def hook_for(layer: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if not isinstance(output, Tensor):
-                raise LayerError(
-                    f"layer {layer!r} puts out {type(output).__name__}, not a tensor; tap a layer inside it."
-                )
-            if layer in kept:
-                raise LayerError(
-                    f"layer {layer!r} runs more than once in a forward (a module used at several places); "
-                    "tap the block around the place that is meant."
-                )
-            kept[layer] = keep(layer, output)
+            kept[layer] = keep(layer, single_output(layer, output, kept))
 
         return hook
 

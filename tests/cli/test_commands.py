@@ -14,7 +14,7 @@ from autola_analysis.cli import main as entry
 from autola_analysis.study.models import LoadingOptions
 from tests.data.conftest import write_image
 
-COMMANDS = ["demo", "selectivity", "inspect", "layers", "list", "train"]
+COMMANDS = ["demo", "selectivity", "saliency", "inspect", "layers", "list", "train"]
 
 
 @pytest.fixture
@@ -187,7 +187,13 @@ def test_inspect_and_layers_describe_a_file(run: Callable[..., tuple[int, str, s
 
 @pytest.mark.parametrize(
     ("what", "expected"),
-    [("attentions", "hoga"), ("backbones", "resnet50"), ("data", "cluttered-digits"), ("recipes", "cifar10: ")],
+    [
+        ("attentions", "hoga"),
+        ("backbones", "resnet50"),
+        ("data", "cluttered-digits"),
+        ("methods", "grad-cam: "),
+        ("recipes", "cifar10: "),
+    ],
 )
 def test_list_names_what_other_commands_take(
     run: Callable[..., tuple[int, str, str]], what: str, expected: str

@@ -1,0 +1,168 @@
+"""Every other attribution, through captum: ``captum:IntegratedGradients``, ``captum:LayerGradCam``, ..."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from autola_analysis.analyses.saliency.cam import upsample
+from autola_analysis.core.errors import LayerError, MissingExtraError, OptionError, UnknownNameError
+from autola_analysis.core.registry import nearest
+
+PREFIX = "captum:"
+
+Defaults = Callable[[Tensor], dict[str, Any]]
+
+DEFAULTS: dict[str, Defaults] = {
+    "GradientShap": lambda images: {"baselines": torch.zeros_like(images)},
+    "DeepLiftShap": lambda images: {"baselines": torch.zeros_like(images[:1]).expand(2, -1, -1, -1)},
+    "LayerGradientShap": lambda images: {"baselines": torch.zeros_like(images)},
+    "LayerGradCam": lambda images: {"relu_attributions": True},
+    "Occlusion": lambda images: {
+        "sliding_window_shapes": (images.shape[1], *(max(1, side // 8) for side in images.shape[2:])),
+        "strides": (images.shape[1], *(max(1, side // 16) for side in images.shape[2:])),
+    },
+    "FeatureAblation": lambda images: {"feature_mask": patches(images)},
+    "ShapleyValueSampling": lambda images: {"feature_mask": patches(images)},
+    "KernelShap": lambda images: {"feature_mask": patches(images)},
+    "Lime": lambda images: {"feature_mask": patches(images)},
+}
+"""What captum asks for and has no default of its own for: zero is the mean image, a window is an eighth of a side."""
+
+
+def patches(images: Tensor, per_side: int = 8) -> Tensor:
+    """Return a mask ``(1, C, H, W)`` that numbers square patches, all channels of one together."""
+    height, width = images.shape[2:]
+    rows = torch.arange(height) * per_side // height
+    columns = torch.arange(width) * per_side // width
+    mask = rows[:, None] * per_side + columns
+    return mask.expand(1, images.shape[1], height, width).to(images.device)
+
+
+def captum_names() -> list[str]:
+    """Return the attributions that can be asked for, without the prefix."""
+    return sorted(name for name, _ in _attributions())
+
+
+@dataclass(frozen=True)
+class CaptumMethod:
+    """An attribution of captum.
+
+    It runs on a copy of the network, so that whatever it leaves behind is not left on the caller's.
+
+    Attributes:
+        name: Class in ``captum.attr``.
+        options: Arguments of its ``attribute``.
+        by_layer: Whether it explains at a layer. What has the layer's shape is then summed over channels and brought
+            to input size.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    by_layer: bool = False
+
+    def maps(self, model: nn.Module, images: Tensor, targets: Tensor, layer: str | None) -> Tensor:
+        """Return the maps of a batch: ``(B, H, W)`` at a layer, else ``(B, 3, H, W)``.
+
+        Args:
+            model: A copy in evaluation mode whose parameters take no gradient.
+            images: ``(B, 3, H, W)``.
+            targets: ``(B,)``.
+            layer: Name of the layer, where the attribution has one.
+
+        Raises:
+            OptionError: If captum refuses the options.
+            LayerError: If the attribution at the layer has not the shape of a feature map.
+        """
+        attribution: Any = dict(_attributions())[self.name]
+        defaults = DEFAULTS[self.name](images) if self.name in DEFAULTS else {}
+        options = defaults | dict(self.options)
+        place = [] if layer is None else [model.get_submodule(layer)]
+        inputs = images.detach().clone().requires_grad_()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # on hooks that it sets and removes
+                found = attribution(model, *place).attribute(inputs, target=targets, **options)
+        except Exception as error:
+            if not _raised_by_captum(error):
+                raise
+            raise OptionError(f"captum's {self.name} cannot explain this network: {_first_line(error)}") from error
+        if not isinstance(found, Tensor):
+            raise LayerError(f"captum's {self.name} gave {type(found).__name__} at layer {layer!r}, not one tensor.")
+        found = found.detach()
+        if layer is None or not self.name.startswith("Layer"):
+            return found.expand_as(images)
+        if found.ndim != 4:
+            raise LayerError(f"captum's {self.name} gave shape {tuple(found.shape)} at layer {layer!r}, not a map.")
+        return upsample(found.sum(1), (images.shape[2], images.shape[3]))
+
+
+def captum_method(name: str, options: Mapping[str, Any] | None = None) -> CaptumMethod:
+    """Return the attribution of a name as ``captum:NAME`` has it.
+
+    Raises:
+        MissingExtraError: If captum is not installed.
+        UnknownNameError: If it has no such attribution for images or layers.
+    """
+    known = dict(_attributions())
+    short = name.removeprefix(PREFIX)
+    if short not in known:
+        raise UnknownNameError(f"captum has no attribution {short!r}; the nearest: {', '.join(nearest(short, known))}.")
+    return CaptumMethod(short, options or {}, "layer" in inspect.signature(known[short]).parameters)
+
+
+@contextmanager
+def copied_for_captum(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield a frozen copy in evaluation mode, with every random state of the process as before afterwards."""
+    with torch.inference_mode(False), torch.enable_grad():
+        ours = copy.deepcopy(model).eval().requires_grad_(False)
+        cuda = list({parameter.device for parameter in ours.parameters() if parameter.device.type == "cuda"})
+        state = np.random.get_state()  # noqa: NPY002  (captum draws from it)
+        try:
+            with torch.random.fork_rng(devices=cuda):
+                yield ours
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+
+
+def _attributions() -> list[tuple[str, Callable[..., Any]]]:
+    try:
+        from captum import attr
+    except ImportError as error:
+        raise MissingExtraError("captum: methods need captum, which is not installed; pip install captum.") from error
+    found: list[tuple[str, Callable[..., Any]]] = []
+    for name in attr.__all__:
+        item = getattr(attr, name)
+        if not inspect.isclass(item) or not hasattr(item, "attribute") or inspect.isabstract(item):
+            continue
+        # Neuron methods also need a unit, similarity-based ones data, wrappers a method, language ones no images.
+        if name.startswith(("Neuron", "LLM", "RemoteLLM", "Internal")):
+            continue
+        needed = [key for key, value in inspect.signature(item).parameters.items() if value.default is value.empty]
+        takes_network = needed in (["forward_func"], ["model"], ["forward_func", "layer"], ["model", "layer"])
+        if takes_network and "target" in inspect.signature(item.attribute).parameters:
+            found.append((name, item))
+    return found
+
+
+def _raised_by_captum(error: BaseException) -> bool:
+    """Return whether captum refused, rather than the network failing or torch finding no way."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in: str = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return raised_in.startswith("captum") or (isinstance(error, TypeError) and raised_in == __name__)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

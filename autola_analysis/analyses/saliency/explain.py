@@ -1,0 +1,263 @@
+"""Explain what a network sees: any number of methods and layers from one forward per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autola_analysis.analyses.saliency.captum_bridge import PREFIX, CaptumMethod, captum_method, copied_for_captum
+from autola_analysis.analyses.saliency.explanation import Explanation, MapKey, status_of
+from autola_analysis.analyses.saliency.methods import METHODS, Method, Signals
+from autola_analysis.analyses.saliency.targets import Classes, Target, check_range, fixed_targets
+from autola_analysis.analyses.variants import Variant, as_variant
+from autola_analysis.attention.gates import gate_names
+from autola_analysis.checkpoints import LoadedModel
+from autola_analysis.core.errors import DataError, LayerError, OptionError
+from autola_analysis.inference.gradients import Gradients, gradients
+from autola_analysis.inference.layers import resolve_layers
+
+Reshape = Callable[[Tensor], Tensor]
+"""A layer's output, of any shape, -> ``(B, K, h, w)``; applied to activation and gradient alike"""
+
+PIXELS_PER_BATCH = 8 * 224 * 224
+
+
+def explain(
+    model: LoadedModel | nn.Module | Variant,
+    images: Tensor,
+    methods: str | Sequence[str] = ("grad-cam", "guided-backprop"),
+    layers: str | Sequence[str] | None = None,
+    target: Target = "predicted",
+    labels: Classes | None = None,
+    *,
+    guide_gates: bool = True,
+    reshape: Reshape | None = None,
+    method_options: Mapping[str, Mapping[str, Any]] | None = None,
+    batch_size: int | None = None,
+) -> Explanation:
+    """Make saliency maps of some images.
+
+    All layers and methods of a batch share one forward; the graph begins at the earliest layer where no method
+    explains the image itself. The network runs unfolded, in evaluation mode, in its own memory format and where it
+    is. Everything of the caller's is as before afterwards, also after an exception.
+
+    Args:
+        model: A loaded checkpoint or any network ``(B, 3, H, W) -> (B, K)``, in any mode, frozen or not.
+        images: ``(B, 3, H, W)``, preprocessed; or uint8, for a model whose preprocessing is known.
+        methods: Names, see ``METHODS``, or ``captum:NAME`` for an attribution of captum.
+        layers: Layers of the methods that explain at a layer; None takes the last stage.
+        target: "predicted", "label", one class for all images, or a class per image.
+        labels: Class of every image, for the target "label".
+        guide_gates: Whether guided backpropagation also guides the ReLUs inside attention gates.
+        reshape: Brings a layer's output that is no feature map into the shape of one, e.g. the tokens of a
+            transformer: ``lambda x: x[:, 1:].transpose(1, 2).unflatten(2, (14, 14))``.
+        method_options: Options of captum's attributions by method name, e.g.
+            ``{"captum:IntegratedGradients": {"n_steps": 20}}``.
+        batch_size: Images per forward; None chooses by their size.
+
+    Raises:
+        OptionError: If a target, label or option is not possible.
+        DataError: If the images are not a batch, or the network has no head.
+        LayerError: If a layer puts out no feature map, or the network cannot be explained by a method.
+        UnknownNameError: If there is no such method or layer.
+        MissingExtraError: If captum is asked for and not installed.
+
+    Example:
+        >>> from autola_analysis import create_model
+        >>> explanation = explain(create_model("resnet20", num_classes=10), torch.rand(2, 3, 32, 32))
+        >>> [(key, tuple(maps.shape)) for key, maps in explanation.maps.items()]
+        [(('grad-cam', 'layer3'), (2, 32, 32)), (('guided-backprop', None), (2, 3, 32, 32))]
+    """
+    variant = as_variant(model)
+    images = _standardised(variant, images)
+    plan = _Plan.of(variant, methods, layers, guide_gates, reshape, method_options or {})
+    chosen = fixed_targets(target, labels, len(images))
+    size = batch_size or max(1, min(256, PIXELS_PER_BATCH // (images.shape[2] * images.shape[3])))
+    parts: list[_Part] = []
+    with ExitStack() as stack:
+        copy = stack.enter_context(copied_for_captum(variant.model)) if plan.has_captum else None
+        for start in range(0, len(images), size):
+            batch = images[start : start + size]
+            targets = None if chosen is None else chosen[start : start + size]
+            parts.append(plan.run(variant.model, copy, batch, targets))
+    maps = {key: torch.cat([part.maps[key] for part in parts]) for key in plan.keys}
+    status = {key: status_of(found) for key, found in maps.items()}
+    first = parts[0].found
+    settings = {
+        "methods": list(plan.methods),
+        "layers": list(plan.layers),
+        "target": target if isinstance(target, (str, int)) else "per image",
+        "guide_gates": guide_gates,
+        "guided_relus": first.relus,
+        "ordinary_activations": list(first.ordinary),
+        "batch_size": size,
+    }
+    return Explanation(
+        maps=maps,
+        targets=torch.cat([part.found.targets for part in parts]).cpu(),
+        scores=torch.cat([part.found.scores for part in parts]).float().cpu(),
+        logits=torch.cat([part.found.logits for part in parts]).float().cpu(),
+        status=status,
+        settings=settings,
+        warnings=tuple(_warnings(variant, status)),
+    )
+
+
+def resolve_methods(
+    names: str | Sequence[str], options: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Method | CaptumMethod]:
+    """Return saliency methods by name, ours or captum's.
+
+    Raises:
+        UnknownNameError: If there is no such method.
+        OptionError: If none is named, one is named twice, or options are given for one that takes none.
+    """
+    names = [names] if isinstance(names, str) else list(names)
+    if not names or len(set(names)) != len(names):
+        raise OptionError(f"methods are one or more names, each once; found {', '.join(names) or 'none'}.")
+    for name in options or {}:
+        if name not in names or not name.startswith(PREFIX):
+            raise OptionError(f"options were given for {name!r}, which is no captum: method that was asked for.")
+    return {
+        name: captum_method(name, (options or {}).get(name)) if name.startswith(PREFIX) else METHODS.get(name)
+        for name in names
+    }
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One batch, explained; the maps on the CPU."""
+
+    found: Gradients
+    maps: Mapping[MapKey, Tensor]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What to take from each forward, and what to make of it."""
+
+    methods: Mapping[str, Method | CaptumMethod]
+    layers: Sequence[str]
+    ordinary_in: Sequence[str]
+    reshape: Reshape | None
+
+    @classmethod
+    def of(
+        cls,
+        variant: Variant,
+        names: str | Sequence[str],
+        layers: str | Sequence[str] | None,
+        guide_gates: bool,
+        reshape: Reshape | None,
+        options: Mapping[str, Mapping[str, Any]],
+    ) -> _Plan:
+        methods = resolve_methods(names, options)
+        chosen: list[str] = []
+        if any(method.by_layer for method in methods.values()):
+            chosen = resolve_layers(variant.model, [layers] if isinstance(layers, str) else layers)
+            chosen = chosen[-1:] if layers is None else chosen
+            if not chosen:
+                raise OptionError("these methods explain at layers, and the list of layers is empty.")
+        return cls(methods, chosen, [] if guide_gates else gate_names(variant.model), reshape)
+
+    @property
+    def keys(self) -> list[MapKey]:
+        return [
+            (name, layer)
+            for name, method in self.methods.items()
+            for layer in (self.layers if method.by_layer else [None])
+        ]
+
+    @property
+    def has_captum(self) -> bool:
+        return any(isinstance(method, CaptumMethod) for method in self.methods.values())
+
+    def run(self, model: nn.Module, copy: nn.Module | None, images: Tensor, targets: Tensor | None) -> _Part:
+        ours = [method for method in self.methods.values() if isinstance(method, Method)]
+        found = gradients(
+            model,
+            images,
+            partial(_choose, targets),
+            self.layers if any(method.by_layer for method in ours) else (),
+            image=any(method.image for method in ours),
+            guided=any(method.guided for method in ours),
+            ordinary_in=self.ordinary_in,
+        )
+        size = (images.shape[2], images.shape[3])
+        maps: dict[MapKey, Tensor] = {}
+        with torch.inference_mode(False), torch.no_grad():
+            signals: dict[str | None, Signals] = {None: Signals(size, image=found.image, guided=found.guided)}
+            for layer in found.layers:
+                activation, gradient = self._feature_maps(layer, found.activations[layer], found.layers[layer])
+                signals[layer] = Signals(size, activation, gradient, found.image, found.guided)
+            for key in self.keys:
+                method = self.methods[key[0]]
+                if isinstance(method, Method):
+                    maps[key] = method.make(signals[key[1]]).to("cpu", torch.float32)
+        for key in self.keys:
+            method = self.methods[key[0]]
+            if isinstance(method, CaptumMethod):
+                assert copy is not None
+                maps[key] = method.maps(copy, images, found.targets, key[1]).to("cpu", torch.float32)
+        # The maps are made; what they were made of need not be kept.
+        return _Part(replace(found, activations={}, layers={}, image=None, guided=None), maps)
+
+    def _feature_maps(self, layer: str, *tensors: Tensor) -> list[Tensor]:
+        shaped = [self.reshape(tensor) for tensor in tensors] if self.reshape else list(tensors)
+        for before, after in zip(tensors, shaped, strict=True):
+            if not isinstance(after, Tensor) or after.ndim != 4 or len(after) != len(before):
+                found = f"puts out shape {tuple(before.shape)}"
+                if self.reshape:
+                    became = tuple(after.shape) if isinstance(after, Tensor) else type(after).__name__
+                    found += f", which reshape made {became}"
+                raise LayerError(
+                    f"layer {layer!r} {found}; a saliency map needs a feature map (B, K, h, w): name another layer, or "
+                    "give reshape, a function that brings the output into that shape."
+                )
+        return shaped
+
+
+def _choose(targets: Tensor | None, logits: Tensor) -> Tensor:
+    if targets is None:
+        return logits.argmax(1)
+    check_range(targets, logits.shape[1])
+    return targets.to(logits.device)
+
+
+def _standardised(variant: Variant, images: Tensor) -> Tensor:
+    """Return the images as the network takes them, on its device and in its type."""
+    if not isinstance(images, Tensor) or images.ndim != 4:
+        found = f"shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise DataError(f"images must be a tensor (B, 3, H, W); found {found} (images[None] makes a batch of one).")
+    if not len(images):
+        raise DataError("there is no image to explain.")
+    if not variant.has_head:
+        raise DataError(f"{variant.title} has no head, so that there is no class score to explain.")
+    weight = next((p for p in variant.model.parameters() if p.is_floating_point()), None)
+    with torch.inference_mode(False), torch.no_grad():
+        device = images.device if weight is None else weight.device
+        images = images.to(device)
+        if images.dtype == torch.uint8:
+            if variant.preprocessing is None:
+                raise DataError("the images are uint8 and the network's preprocessing is not known; standardise them.")
+            images = variant.preprocessing.normalize(images)
+        if not images.is_floating_point():
+            raise DataError(f"images must be floating point or uint8; found {images.dtype}.")
+        return images if weight is None else images.to(weight.dtype)
+
+
+def _warnings(variant: Variant, status: Mapping[MapKey, Iterable[str]]) -> list[str]:
+    warnings = []
+    for (method, layer), statuses in status.items():
+        found = list(statuses)
+        for bad in ("non-finite", "zero", "constant"):
+            if count := found.count(bad):
+                place = f"{method} at {layer}" if layer else method
+                warnings.append(f"{variant.title}: {count} of {len(found)} maps of {place} are {bad}.")
+    return warnings

@@ -1,0 +1,134 @@
+"""The saliency methods by name: what each needs from a forward, and what it makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from autola_analysis.analyses.saliency.cam import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, upsample
+from autola_analysis.core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What one forward gave to explain a batch with.
+
+    Attributes:
+        size: Height and width of the images.
+        activation: Of the layer, ``(B, K, h, w)``; None for methods without a layer.
+        gradient: Of the score at the layer, of the same shape.
+        image: Plain gradient of the score at the images, ``(B, 3, H, W)``, where a method needs it.
+        guided: The same by guided backpropagation.
+    """
+
+    size: tuple[int, int]
+    activation: Tensor | None = None
+    gradient: Tensor | None = None
+    image: Tensor | None = None
+    guided: Tensor | None = None
+
+    def cam(self, cam: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Return a class activation map at the size of the images, ``(B, H, W)``."""
+        assert self.activation is not None
+        assert self.gradient is not None
+        return upsample(cam(self.activation.float(), self.gradient.float()), self.size)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to explain a score.
+
+    Attributes:
+        make: Makes the maps of a batch: ``(B, H, W)``, or ``(B, 3, H, W)`` for methods that explain the input.
+        description: One line for lists and pages.
+        reference: Who proposed it.
+        by_layer: Whether it explains at a layer.
+        image: Whether it needs the plain gradient at the images.
+        guided: Whether it needs the guided one.
+    """
+
+    make: Callable[[Signals], Tensor]
+    description: str
+    reference: str
+    by_layer: bool = False
+    image: bool = False
+    guided: bool = False
+
+
+METHODS: Registry[Method] = Registry("saliency method")
+
+METHODS.register("grad-cam")(
+    Method(
+        lambda signals: signals.cam(grad_cam),
+        "activation maps of a layer, weighted by their mean gradient",
+        "Selvaraju et al., ICCV 2017",
+        by_layer=True,
+    )
+)
+METHODS.register("grad-cam++")(
+    Method(
+        lambda signals: signals.cam(grad_cam_plus_plus),
+        "activation maps of a layer, weighted by a weighted mean of their positive gradients",
+        "Chattopadhay et al., WACV 2018",
+        by_layer=True,
+    )
+)
+METHODS.register("hires-cam")(
+    Method(
+        lambda signals: signals.cam(hires_cam),
+        "activation of a layer times its gradient, position by position",
+        "Draelos and Carin, 2020",
+        by_layer=True,
+    )
+)
+METHODS.register("layer-cam")(
+    Method(
+        lambda signals: signals.cam(layer_cam),
+        "activation of a layer times its positive gradient, position by position",
+        "Jiang et al., TIP 2021",
+        by_layer=True,
+    )
+)
+
+
+def _gradient(signals: Signals) -> Tensor:
+    assert signals.image is not None
+    return signals.image
+
+
+def _guided_backprop(signals: Signals) -> Tensor:
+    assert signals.guided is not None
+    return signals.guided
+
+
+def _guided_grad_cam(signals: Signals) -> Tensor:
+    return _guided_backprop(signals) * signals.cam(grad_cam)[:, None]
+
+
+METHODS.register("gradient")(
+    Method(
+        _gradient,
+        "gradient of the score at the image",
+        "Simonyan, Vedaldi and Zisserman, ICLR 2014 workshop",
+        image=True,
+    )
+)
+METHODS.register("guided-backprop")(
+    Method(
+        _guided_backprop,
+        "gradient at the image that passes ReLUs only where it is positive",
+        "Springenberg et al., ICLR 2015 workshop",
+        guided=True,
+    )
+)
+METHODS.register("guided-grad-cam")(
+    Method(
+        _guided_grad_cam,
+        "guided backpropagation times Grad-CAM",
+        "Selvaraju et al., ICCV 2017",
+        by_layer=True,
+        guided=True,
+    )
+)

@@ -1,0 +1,83 @@
+"""Image files named one by one, without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from autola_analysis.core.errors import DataError
+from autola_analysis.data.decoding import bad_image, read_image
+from autola_analysis.data.files import IMAGE_SUFFIXES
+from autola_analysis.data.source import ImageSource, hash_of
+
+NO_LABEL = -1
+
+
+class ListedImages(ImageSource):
+    """Image files in the order given; of a folder, its images sorted by path, nested ones included.
+
+    They have no labels: every label is -1, and there are no classes.
+
+    Args:
+        paths: Files or folders.
+
+    Raises:
+        DataError: If there is none, a path does not exist, or a folder holds no image.
+    """
+
+    name = "images"
+    split = "as given"
+    classes = ()
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        self.paths = [file for path in paths for file in _files(Path(path))]
+        if not self.paths:
+            raise DataError("no image was given; name files or folders.")
+        self.labels = np.full(len(self.paths), NO_LABEL, dtype=np.int64)
+        self.ids = [str(path) for path in self.paths]
+
+    def image(self, index: int) -> Image.Image:
+        """Decode one image to RGB.
+
+        Raises:
+            BadImageError: If the file cannot be read or decoded to its end.
+        """
+        return read_image(self.paths[index])
+
+    def contents(self, index: int) -> bytes:
+        """Return the bytes of one file.
+
+        Raises:
+            BadImageError: If it cannot be read.
+        """
+        try:
+            return self.paths[index].read_bytes()
+        except OSError as error:
+            raise bad_image(self.paths[index], str(error.strerror).lower()) from error
+
+    def fingerprint(self) -> str:
+        """Return a hash of the names, sizes and modification times of the files."""
+        facts = []
+        for path in self.paths:
+            try:
+                status = path.stat()
+            except OSError as error:
+                raise bad_image(path, str(error.strerror).lower()) from error
+            facts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
+        return hash_of(self.name, *facts)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise DataError(f"there is no image {path}; check the path.")
+    if not path.is_dir():
+        return [path]
+    found = sorted(
+        file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+    )
+    if not found:
+        raise DataError(f"the folder {path} holds no image ({', '.join(IMAGE_SUFFIXES)}).")
+    return found

@@ -1,0 +1,240 @@
+"""Gradients of a target's score with respect to layers and images, from one forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from autola_analysis.core.errors import LayerError
+from autola_analysis.inference.guided_relu import GuidedReLU
+from autola_analysis.inference.layers import resolve_layers
+from autola_analysis.inference.precision import precision_of
+from autola_analysis.inference.tap import single_output
+
+ChooseTargets = Callable[[Tensor], Tensor]
+"""logits ``(B, K)`` -> class per image ``(B,)``, int64"""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What one forward and its backward passes give. No tensor is part of a graph.
+
+    Attributes:
+        logits: ``(B, K)``.
+        targets: Class that was explained, ``(B,)``, int64.
+        scores: Logit of that class, ``(B,)``.
+        activations: Output per layer.
+        layers: Gradient of the score per layer, of the activation's shape.
+        image: Gradient with respect to the images, ``(B, C, H, W)``; None where it was not asked for.
+        guided: The same by guided backpropagation's rule.
+        relus: ReLUs that followed that rule.
+        ordinary: Names of activations that did not.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    scores: Tensor
+    activations: Mapping[str, Tensor]
+    layers: Mapping[str, Tensor]
+    image: Tensor | None = None
+    guided: Tensor | None = None
+    relus: int = 0
+    ordinary: tuple[str, ...] = ()
+
+
+def gradients(
+    model: nn.Module,
+    images: Tensor,
+    choose: ChooseTargets,
+    layers: Sequence[str] = (),
+    image: bool = False,
+    guided: bool = False,
+    ordinary_in: Sequence[str] = (),
+) -> Gradients:
+    """Run one forward and the backward passes that are asked for: one for all plain gradients, one for the guided.
+
+    The graph begins at the earliest of the layers, so that what lies before it runs as in inference; it begins at the
+    images only where `image` or `guided` is asked for. Parameters get no gradients. The network runs as it is, in
+    evaluation mode, unfolded, in its own memory format and in float32 arithmetic. Its flags, hooks and gradients, the
+    images and the random state are as before afterwards, also after an exception; the caller may be under
+    ``no_grad`` or ``inference_mode``, and the parameters may be frozen.
+
+    Args:
+        model: ``(B, C, H, W) -> (B, K)``.
+        images: ``(B, C, H, W)``, on the model's device.
+        choose: Picks the class to explain from the logits.
+        layers: Names of layers to take activations and gradients of.
+        image: Whether to take the gradient with respect to the images.
+        guided: Whether to take it by guided backpropagation's rule.
+        ordinary_in: Names of modules whose ReLUs keep their own gradient in guided backpropagation.
+
+    Raises:
+        UnknownNameError: If the model has no such layer.
+        LayerError: If the output is not ``(B, K)``, a layer puts out no single tensor or the score does not depend on
+            it, there is no ReLU to guide, or the network cannot be differentiated.
+    """
+    if guided:
+        _refuse_compiled(model)
+    with ExitStack() as stack:
+        cuda = [images.device] if images.device.type == "cuda" else []
+        stack.enter_context(torch.random.fork_rng(devices=cuda))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(precision_of("float32", images.device))
+        stack.enter_context(evaluating(model))
+        leaf = _own_images(model, images).requires_grad_(image or guided)
+        kept = stack.enter_context(_graph_taps(model, layers))
+        relu = GuidedReLU()
+        with ExitStack() as forward:
+            if guided:
+                forward.enter_context(_ordinary(model, ordinary_in, relu))
+                forward.enter_context(relu)
+            # A copy: the network may begin with an operation in place.
+            logits = _forward(model, leaf.clone())
+        _check_logits(logits, len(images))
+        if guided and not relu.met:
+            raise LayerError(_no_relu(relu))
+        targets = choose(logits.detach())
+        scores = logits.gather(1, targets[:, None])[:, 0]
+        total = scores.sum()
+        wanted = {layer: kept[layer] for layer in layers} | ({"": leaf} if image else {})
+        found = _backward(total, wanted, retain_graph=guided)
+        guided_found: dict[str, Tensor] = {}
+        if guided:
+            relu.guided = True
+            guided_found = _backward(total, {"": leaf})
+        return Gradients(
+            logits=logits.detach(),
+            targets=targets,
+            scores=scores.detach(),
+            activations={layer: kept[layer].detach() for layer in layers},
+            layers={layer: found[layer] for layer in layers},
+            image=found.get(""),
+            guided=guided_found.get(""),
+            relus=relu.met,
+            ordinary=tuple(sorted(relu.ordinary)),
+        )
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode; every module's own flag comes back afterwards."""
+    flags = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+def _own_images(model: nn.Module, images: Tensor) -> Tensor:
+    """Return the images outside any graph, in the memory format of the model's convolutions."""
+    if images.is_inference():
+        images = images.clone()
+    weights = [parameter for parameter in model.parameters() if parameter.ndim == 4]
+    channels_last = any(
+        weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous() for weight in weights
+    )
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    return images.detach().contiguous(memory_format=memory_format)
+
+
+@contextmanager
+def _graph_taps(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Keep the layers' outputs as places to take gradients at; the first that runs begins the graph."""
+    kept: dict[str, Tensor] = {}
+
+    def hook(layer: str, module: nn.Module, inputs: Any, output: Any) -> Tensor:
+        activation = single_output(layer, output, kept)
+        kept[layer] = activation if activation.requires_grad else activation.detach().requires_grad_()
+        # A copy, which is no leaf: operations in place may follow.
+        return kept[layer].clone()
+
+    with ExitStack() as stack:
+        for layer in resolve_layers(model, layers):
+            handle = model.get_submodule(layer).register_forward_hook(partial(hook, layer))
+            stack.callback(handle.remove)
+        yield kept
+
+
+@contextmanager
+def _ordinary(model: nn.Module, names: Sequence[str], relu: GuidedReLU) -> Iterator[None]:
+    """Leave the ReLUs of some modules ordinary."""
+    with ExitStack() as stack:
+        for name in names:
+            module = model.get_submodule(name)
+            stack.callback(module.register_forward_pre_hook(relu.enter_ordinary).remove)
+            stack.callback(module.register_forward_hook(relu.leave_ordinary).remove)
+        yield
+
+
+def _forward(model: nn.Module, images: Tensor) -> Any:
+    """Run the network with parameters that take no gradient, whatever their flags."""
+    tensors = chain(model.named_parameters(), model.named_buffers())
+    own = {name: _constant(tensor) for name, tensor in tensors if tensor.requires_grad or tensor.is_inference()}
+    return functional_call(model, own, (images,)) if own else model(images)
+
+
+def _constant(tensor: Tensor) -> Tensor:
+    # What was made under inference_mode cannot be saved for a backward pass.
+    return tensor.clone() if tensor.is_inference() else tensor.detach()
+
+
+def _backward(total: Tensor, wanted: Mapping[str, Tensor], retain_graph: bool = False) -> dict[str, Tensor]:
+    if not wanted:
+        return {}
+    found: tuple[Tensor | None, ...] = (None,) * len(wanted)
+    if total.requires_grad:
+        try:
+            found = torch.autograd.grad(total, list(wanted.values()), retain_graph=retain_graph, allow_unused=True)
+        except RuntimeError as error:
+            if "inplace operation" not in str(error):
+                raise
+            raise LayerError(
+                "this network overwrites in place a value that its own gradient needs, so that it cannot be "
+                "differentiated; write that operation out of place (inplace=False)."
+            ) from error
+    result: dict[str, Tensor] = {}
+    for name, gradient in zip(wanted, found, strict=True):
+        if gradient is None:
+            place = f"layer {name!r}" if name else "the images"
+            raise LayerError(f"the score does not depend on {place}, so that there is no gradient to take there.")
+        result[name] = gradient
+    return result
+
+
+def _check_logits(logits: Any, images: int) -> None:
+    if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == images:
+        return
+    found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+    raise LayerError(
+        f"explaining a class needs a network that puts out logits (B, classes); this one puts out {found}."
+    )
+
+
+def _refuse_compiled(model: nn.Module) -> None:
+    """Refuse networks whose ReLUs a function mode does not see, or not reliably."""
+    for name, module in model.named_modules():
+        scripted = isinstance(module, torch.jit.ScriptModule)
+        # By name: importing dynamo takes longer than explaining an image.
+        if scripted or type(module).__name__ == "OptimizedModule":
+            how, before = ("scripted", "torch.jit") if scripted else ("compiled", "torch.compile")
+            where = f"module {name!r}" if name else "this network"
+            raise LayerError(
+                f"guided backpropagation cannot see the ReLUs of {how} code, and {where} is {how}; "
+                f"give the network as it was before {before}."
+            )
+
+
+def _no_relu(relu: GuidedReLU) -> str:
+    others = f"; met instead: {', '.join(sorted(relu.ordinary))}" if relu.ordinary else ""
+    return f"guided backpropagation changes the gradient of ReLUs, and this network ran none{others}."

@@ -1,0 +1,187 @@
+"""The saliency command's work: checkpoints and images in, a report out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.saliency.boxes import read_boxes
+from autola_analysis.analyses.saliency.explain import resolve_methods
+from autola_analysis.analyses.saliency.measure import SaliencyOptions, measure_saliency
+from autola_analysis.analyses.saliency.result import SaliencyResult
+from autola_analysis.analyses.saliency.sanity import sanity_check
+from autola_analysis.analyses.variants import preprocessing_for
+from autola_analysis.core.errors import OptionError
+from autola_analysis.data.listed import ListedImages
+from autola_analysis.data.source import ImageSource
+from autola_analysis.data.subset import Subset
+from autola_analysis.data.subset import limit as limited
+from autola_analysis.figures.saliency import SCALES, Scale
+from autola_analysis.figures.style import figure_width
+from autola_analysis.inference.accuracy import Accuracy, near_chance
+from autola_analysis.inference.run import check_settings
+from autola_analysis.report.accuracy import accuracy_table
+from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.record import write_record
+from autola_analysis.report.saliency import write_saliency
+from autola_analysis.study.facts import facts_of, measured_models, warnings_of
+from autola_analysis.study.models import LoadingOptions, StudyModel, load_models
+from autola_analysis.study.sources import DataOptions, source_for, title_of
+
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class SaliencyRequest:
+    """One run of the saliency command.
+
+    Attributes:
+        checkpoints: ``PATH`` or ``NAME=PATH``, in the order they are shown.
+        out: Report directory.
+        images: Image files or folders, instead of a source.
+        boxes: File or folder with the objects' boxes.
+        show: Number of images in the figure, drawn by class; of image files, the first.
+        sanity: Number of images for the sanity check; 0 leaves it out.
+        scale: What maps are divided by in the figure.
+        loading: How checkpoints are read.
+        data: Which images.
+        options: Methods, layers, target.
+        reading: Device, batch size, workers, progress bar.
+        width: Of the figure.
+        overwrite: Whether an earlier report at `out` is replaced.
+    """
+
+    checkpoints: Sequence[str]
+    out: Path
+    images: Sequence[Path] = ()
+    boxes: Path | None = None
+    show: int = SHOWN
+    sanity: int = 0
+    scale: Scale = "own"
+    loading: LoadingOptions = field(default_factory=LoadingOptions)
+    data: DataOptions = field(default_factory=DataOptions)
+    options: SaliencyOptions = field(default_factory=SaliencyOptions)
+    reading: Reading = field(default_factory=Reading)
+    width: str = "neurips"
+    overwrite: bool = False
+
+
+def saliency_report(request: SaliencyRequest) -> SaliencyResult:
+    """Explain images with some checkpoints and write a report.
+
+    Raises:
+        AutolaError: If anything about checkpoints, images, options or the output directory is not as it should be;
+            nothing is written then.
+    """
+    _check(request)
+    models = load_models(request.checkpoints, request.loading)
+    source, left_out = _images(models, request)
+    shown = _sample(source, request.show, request.data.seed)
+    options = replace(
+        request.options, shown=shown, boxes=read_boxes(request.boxes) if request.boxes else request.options.boxes
+    )
+    with report_directory(request.out, request.overwrite) as directory:
+        result = measure_saliency([model.variant for model in models], source, options, request.reading)
+        sanity = _sanity(models, source, request, result) if request.sanity else None
+        accuracies = _accuracies(models, result)
+        warnings = warnings_of(models, left_out, [*result.warnings, *_near_chance(models, accuracies, source)])
+        result = replace(result, warnings=tuple(warnings))
+        accuracy = accuracy_table(measured_models(models, source, accuracies))
+        title = "image files" if request.images else title_of(source)
+        write_saliency(directory, result, accuracy, sanity, title, request.width, request.scale)
+        facts = {
+            "analysis": "saliency",
+            **facts_of(models, source, left_out, request.data.hash_contents),
+            "settings": {**result.settings, "scale": request.scale, "sanity_images": request.sanity},
+            "seeds": {"limit": request.data.seed, "bootstrap": options.seed},
+        }
+        write_record(directory, facts, warnings)
+    return result
+
+
+def _check(request: SaliencyRequest) -> None:
+    """Refuse what can be refused before any work."""
+    check_free(request.out, request.overwrite)
+    figure_width(request.width)
+    check_settings(request.reading.settings)
+    resolve_methods(request.options.methods)
+    if request.scale not in SCALES:
+        raise OptionError(f"--scale is {' or '.join(SCALES)}; found {request.scale!r}.")
+    if request.images and request.data.data:
+        raise OptionError("give --images or --data, not both.")
+    if request.show < 1 or request.sanity < 0:
+        raise OptionError(f"--show needs at least 1 image, --sanity 0 or more; found {request.show}, {request.sanity}.")
+
+
+def _images(models: Sequence[StudyModel], request: SaliencyRequest) -> tuple[ImageSource, tuple[str, ...]]:
+    if not request.images:
+        return source_for(models, request.data)
+    source: ImageSource = ListedImages(request.images)
+    if request.data.limit is not None and request.data.limit < len(source):
+        source = Subset(source, range(request.data.limit))
+    return source, ()
+
+
+def _sample(source: ImageSource, count: int, seed: int) -> list[int]:
+    """Return the numbers of some images: drawn by class, or the first where there are no classes."""
+    if len(source) <= count:
+        return list(range(len(source)))
+    if not len(source.classes):
+        return list(range(count))
+    sample = limited(source, count, seed)
+    assert isinstance(sample, Subset)
+    return [int(index) for index in sample.indices]
+
+
+def _sanity(
+    models: Sequence[StudyModel], source: ImageSource, request: SaliencyRequest, result: SaliencyResult
+) -> pd.DataFrame:
+    """Check every network on a sample of the images, with the targets of the analysis."""
+    numbers = _sample(source, request.sanity, request.data.seed)
+    explained = result.images.dropna(subset=["target"]).drop_duplicates("image").set_index("image")["target"]
+    targets = [int(explained[source.ids[index]]) for index in numbers]
+    tables = []
+    for model in models:
+        preprocessing = preprocessing_for(model.variant, source)
+        assert preprocessing is not None
+        images = torch.stack([preprocessing.geometry(source.image(index)) for index in numbers])
+        checked = sanity_check(
+            replace(model.variant, preprocessing=preprocessing),
+            images,
+            request.options.methods,
+            request.options.layers,
+            targets,
+            seed=request.options.seed,
+            guide_gates=request.options.guide_gates,
+        )
+        table = checked.table
+        table.insert(1, "run", model.variant.run)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _accuracies(models: Sequence[StudyModel], result: SaliencyResult) -> list[Accuracy]:
+    """Return the accuracy of each network on the images explained; not measured where the labels are not the head's."""
+    found = []
+    for model in models:
+        images = result.images
+        rows = images[(images["model"] == model.variant.name) & (images["run"] == model.variant.run)]
+        rows = rows.drop_duplicates("image")
+        comparable = bool(rows["label"].notna().all())
+        top1 = float((rows["label"] == rows["predicted"]).mean()) if comparable else None
+        found.append(Accuracy(len(rows), top1, None))
+    return found
+
+
+def _near_chance(models: Sequence[StudyModel], accuracies: Sequence[Accuracy], source: ImageSource) -> list[str]:
+    return [
+        f"{model.variant.title}: top-1 accuracy {accuracy.top1:.1%} is no better than chance; "
+        "is the preprocessing the one of training, and are the classes in the head's order?"
+        for model, accuracy in zip(models, accuracies, strict=True)
+        if accuracy.top1 is not None and near_chance(accuracy, len(source.classes))
+    ]

@@ -1,0 +1,94 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autola_analysis.analyses.saliency.boxes import Box, box_of, boxes_for, mask_of, preprocessed_mask, read_boxes
+from autola_analysis.core.errors import DataError
+from autola_analysis.data import ClutteredDigits, Preprocessing
+
+VOC = """<?xml version="1.0"?>
+<annotation><filename>dog</filename><size><width>6</width><height>4</height></size>
+<object><name>dog</name><bndbox><xmin>2</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>
+<object><name>cat</name><bndbox><ymin>2.0</ymin><xmin>5</xmin><ymax>2</ymax><xmax>5</xmax></bndbox></object>
+</annotation>"""
+BOMB = """<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>"""
+READS_FILES = """<?xml version="1.0"?><!DOCTYPE a SYSTEM "file:///etc/hostname"><a/>"""
+COCO: dict[str, Any] = {
+    "images": [{"id": 7, "file_name": "dog.jpg"}, {"id": 8, "file_name": "empty.jpg"}],
+    "annotations": [
+        {"image_id": 7, "bbox": [1, 0, 2, 4], "category_id": 1},
+        {"image_id": 7, "bbox": [4, 1, 1, 1], "category_id": 2},
+        {"image_id": 7, "bbox": [0, 0, 6, 4], "iscrowd": 1},
+    ],
+}
+BOTH = [Box(1, 0, 3, 4), Box(4, 1, 5, 2)]
+
+
+def test_voc_and_coco_name_the_same_pixels(tmp_path: Path) -> None:
+    (tmp_path / "dog.xml").write_text(VOC)
+    (tmp_path / "coco.json").write_text(json.dumps(COCO))
+    assert read_boxes(tmp_path / "dog.xml") == {"dog": BOTH}
+    assert read_boxes(tmp_path) == {"dog": BOTH}
+    coco = read_boxes(tmp_path / "coco.json")
+    assert coco == {"dog.jpg": BOTH, "empty.jpg": []}
+    assert mask_of(BOTH, 4, 6).astype(int).tolist() == [
+        [0, 1, 1, 0, 0, 0],
+        [0, 1, 1, 0, 1, 0],
+        [0, 1, 1, 0, 0, 0],
+        [0, 1, 1, 0, 0, 0],
+    ]
+    assert boxes_for(coco, "animals/dog.jpg") == boxes_for({"dog": BOTH}, "animals/dog.jpg") == BOTH
+    assert boxes_for(coco, "cat.jpg") == []
+
+
+def test_the_box_of_a_mask_and_back() -> None:
+    digits = ClutteredDigits("test", 5)
+    for index in range(5):
+        mask = digits.mask(index)
+        box = box_of(mask)
+        around = mask_of([box], *mask.shape)
+        assert (mask <= around).all()
+        assert box_of(around) == box
+    assert box_of(np.zeros((3, 3), dtype=bool)) is None
+
+
+def test_a_mask_goes_through_the_geometry_of_its_image() -> None:
+    mask = np.zeros((40, 80), dtype=bool)
+    mask[10:30, 30:50] = True
+    found = preprocessed_mask(mask, Preprocessing(resize=20, crop=16, mean=(0.5, 0.5, 0.5)))
+    assert found.shape == (16, 16)
+    assert box_of(found) == Box(3, 3, 13, 13)
+    assert found.sum() == 100
+    assert (preprocessed_mask(mask, Preprocessing()) == mask).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.xml", BOMB, "document type declaration, .* refused"),
+        ("a.xml", READS_FILES, "document type declaration, .* refused"),
+        ("a.xml", "<annotation><object>", "not well-formed XML"),
+        ("a.xml", VOC.replace("<xmin>2</xmin>", ""), "needs the numbers xmin, ymin, xmax and ymax"),
+        ("a.xml", VOC.replace("<xmin>2", "<xmin>9"), r"left < right and top < bottom; found \(8.0"),
+        ("a.json", "{", "is not JSON"),
+        ("a.json", "[]", "not built as COCO has it"),
+        ("a.json", '{"images": [], "annotations": [{"image_id": 1, "bbox": [0, 0, 1, 1]}]}', "not built as COCO"),
+        ("a.json", json.dumps(COCO | {"annotations": [{"image_id": 7, "bbox": [0, 0, 0, 1]}]}), "left < right"),
+        ("a.txt", "", "COCO-style .json, a VOC or ImageNet .xml or a folder"),
+    ],
+)
+def test_a_bad_file_is_one_sentence_that_names_it(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=message) as raised:
+        read_boxes(tmp_path / name)
+    assert name in str(raised.value)
+
+
+def test_a_missing_file_or_empty_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot read .*nothing.json: no such file"):
+        read_boxes(tmp_path / "nothing.json")
+    with pytest.raises(DataError, match=r"holds no \.xml file"):
+        read_boxes(tmp_path)

@@ -1,0 +1,191 @@
+"""Several networks over the images of a source: same targets, same images, numbers per image."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.saliency.boxes import box_of, mask_of
+from autola_analysis.analyses.saliency.explain import explain
+from autola_analysis.analyses.saliency.faithfulness import faithfulness
+from autola_analysis.analyses.saliency.localisation import localise
+from autola_analysis.analyses.saliency.measure import SaliencyOptions, measure_saliency
+from autola_analysis.analyses.saliency.result import CHANCE, IMAGE_COLUMNS, METRIC_COLUMNS, bootstrap_interval
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.inference.run import Settings
+from tests.inference.networks import Tiny
+from tests.inference.state import state_of
+
+READING = Reading(Settings(device="cpu", quiet=True), batch_size=4)
+STATISTICS = Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.1))
+
+
+@pytest.fixture(scope="module")
+def variants() -> list[Variant]:
+    torch.manual_seed(0)
+    wider = replace(STATISTICS, resize=40, crop=36)
+    return [Variant(Tiny(), "SE", "1", STATISTICS), Variant(Tiny(), "SE", "2", wider), Variant(Tiny(), "HOGA", "1")]
+
+
+class Unlabelled(ClutteredDigits):
+    """Digits of nine classes: not those of the head."""
+
+    classes = tuple("abcdefghi")
+
+    def __init__(self, length: int) -> None:
+        super().__init__("test", length)
+        self.labels = self.labels % 9
+
+    def mask(self, index: int) -> None:
+        return None
+
+
+def test_every_row_is_what_explain_and_the_metrics_say(variants: list[Variant]) -> None:
+    source = ClutteredDigits("test", 10)
+    before = [state_of(variant.model) for variant in variants]
+    options = SaliencyOptions(("grad-cam", "gradient"), faithfulness=True, shown=[3])
+    result = measure_saliency(variants, source, options, READING)
+    assert [state_of(variant.model) for variant in variants] == before
+    assert list(result.images.columns) == [*IMAGE_COLUMNS, "energy", "pointing", "iou", "insertion", "deletion"]
+    rows = result.images[(result.images["model"] == "SE") & (result.images["run"] == "1")]
+    images = STATISTICS.normalize(
+        torch.from_numpy(np.stack([np.asarray(source.image(i)) for i in range(10)])).permute(0, 3, 1, 2)
+    )
+    expected = explain(variants[0].model, images, ("grad-cam", "gradient"), target=source.labels)
+    masks = np.stack([source.mask(i) for i in range(10)])
+    for key, maps in expected.maps.items():
+        found = rows[rows["method"] == key[0]].set_index("image").loc[list(source.ids)]
+        assert found["target"].tolist() == found["label"].tolist() == source.labels.tolist()
+        assert found["predicted"].tolist() == expected.predicted.tolist()
+        np.testing.assert_allclose(found["score"], expected.scores, rtol=1e-4)
+        for metric, values in localise(maps, masks).items():
+            np.testing.assert_allclose(found[metric], values, rtol=1e-3)
+        measured = faithfulness(variants[0].model, images, maps, expected.targets)
+        np.testing.assert_allclose(found["insertion"], measured.insertion, rtol=1e-3)
+        np.testing.assert_allclose(found["deletion"], measured.deletion, rtol=1e-3)
+    (picture,) = result.pictures
+    assert (picture.image, picture.label, picture.target) == (source.ids[3], "3", "3")
+    np.testing.assert_array_equal(picture.pixels, np.asarray(source.image(3)))
+    np.testing.assert_array_equal(picture.mask, source.mask(3))
+    torch.testing.assert_close(torch.from_numpy(picture.panels[0].map), expected.maps["grad-cam", "layer2"][3])
+    order = [(name, run) for name, run in (("SE", "1"), ("SE", "2"), ("HOGA", "1")) for _ in range(2)]
+    assert [(panel.variant, panel.run) for panel in picture.panels] == order
+    assert result.images[["model", "run"]].drop_duplicates().to_numpy().tolist() == [
+        ["SE", "1"], ["SE", "2"], ["HOGA", "1"], [CHANCE, ""],
+    ]  # fmt: skip
+    assert [panel.pixels.shape[0] for panel in picture.panels] == [32, 32, 36, 36, 32, 32]
+
+
+def test_means_are_over_images_and_runs_beside_chance(variants: list[Variant]) -> None:
+    result = measure_saliency(variants, ClutteredDigits("test", 10), SaliencyOptions(("grad-cam",)), READING)
+    table = result.metrics
+    assert list(table.columns) == METRIC_COLUMNS
+    assert table["model"].drop_duplicates().tolist() == ["SE", "HOGA", CHANCE]
+    energy = result.images.groupby("model")["energy"].mean()
+    everything = table[(table["metric"] == "energy") & (table["subset"] == "all")].set_index("model")
+    assert everything.loc["SE", "mean"] == pytest.approx(energy["SE"])
+    assert everything.loc["SE", "images"] == 10
+    assert (everything["ci_low"] < everything["mean"]).all()
+    assert (everything["mean"] < everything["ci_high"]).all()
+    assert table[table["model"] == CHANCE]["method"].drop_duplicates().tolist() == ["uniform", "centred-gaussian"]
+
+
+def test_the_subset_that_every_variant_gets_right() -> None:
+    class Knows(Tiny):
+        """Knows the labels of some images of the run, which come in order."""
+
+        def __init__(self, right: set[int]) -> None:
+            super().__init__()
+            self.right = right
+            self.fc.bias.data.zero_()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            logits = super().forward(x)
+            keys = x.detach().mean((1, 2, 3))
+            known = [any(torch.isclose(key, other, atol=1e-7) for other in KEYS[list(self.right)]) for key in keys]
+            sure = torch.zeros_like(logits)
+            for place, key in enumerate(keys):
+                label = int((KEYS - key).abs().argmin()) % 10
+                sure[place, label if known[place] else (label + 1) % 10] = 100
+            return logits + sure
+
+    source = ClutteredDigits("test", 6)
+    pixels = torch.from_numpy(np.stack([np.asarray(source.image(i)) for i in range(6)])).permute(0, 3, 1, 2)
+    global KEYS
+    KEYS = (pixels.float() / 255).mean((1, 2, 3))
+    pair = [Variant(Knows({0, 1, 2, 3}), "a"), Variant(Knows({2, 3, 4}), "b")]
+    table = measure_saliency(pair, source, SaliencyOptions(("grad-cam",)), READING).metrics
+    assert set(table[table["subset"] == "all"]["images"]) == {6}
+    assert set(table[table["subset"] == "all-correct"]["images"]) == {2}
+
+
+KEYS = torch.empty(0)
+
+
+@pytest.mark.parametrize("target", [None, "predicted", 7])
+def test_all_networks_explain_the_same_target(variants: list[Variant], target: str | int | None) -> None:
+    source = Unlabelled(6)
+    result = measure_saliency(variants, source, SaliencyOptions(("grad-cam",), target=target), READING)
+    wide = result.images[result.images["model"] != CHANCE].pivot(
+        index="image", columns=["model", "run"], values="target"
+    )
+    assert (wide.nunique(axis=1) == 1).all()
+    first = result.images[(result.images["model"] == "SE") & (result.images["run"] == "1")]
+    expected = [7] * 6 if target == 7 else first["predicted"].tolist()
+    assert first["target"].tolist() == expected
+    assert result.images["label"].isna().all() or set(result.images.dropna(subset=["label"])["model"]) == {CHANCE}
+    assert len(result.metrics) == 0
+    assert "no image has a mask or a box" in result.warnings[-1]
+
+
+def test_boxes_stand_in_for_masks(variants: list[Variant]) -> None:
+    digits = ClutteredDigits("test", 4)
+    boxes = {digits.ids[index]: [box_of(digits.mask(index))] for index in range(3)}
+    options = SaliencyOptions(("grad-cam",), target=0, boxes=boxes, shown=[0, 3])
+    result = measure_saliency(variants[:1], Unlabelled(4), options, READING)
+    assert result.images[result.images["model"] == "SE"]["energy"].notna().tolist() == [True, True, True, False]
+    assert set(result.metrics["images"]) == {3}
+    np.testing.assert_array_equal(result.pictures[0].mask, mask_of(boxes[digits.ids[0]], 32, 32))
+    assert result.pictures[1].mask is None
+
+
+def test_what_cannot_be_measured_is_refused(variants: list[Variant]) -> None:
+    with pytest.raises(OptionError, match=r"'label' needs labels that number the outputs of SE; .*--target predicted"):
+        measure_saliency(variants, Unlabelled(4), SaliencyOptions(target="label"), READING)
+    with pytest.raises(OptionError, match="gradients are taken in float32; --precision bfloat16"):
+        measure_saliency(variants, Unlabelled(4), None, Reading(Settings(precision="bfloat16")))
+    with pytest.raises(OptionError, match="no network to explain"):
+        measure_saliency([], Unlabelled(4))
+    with pytest.raises(DataError, match="has no head"):
+        measure_saliency([replace(variants[0], has_head=False)], ClutteredDigits("test", 4), None, READING)
+
+
+def test_the_interval_covers_and_takes_runs_into_account_from_three_on() -> None:
+    generator = np.random.default_rng(0)
+    covered = 0
+    for seed in range(60):
+        low, high = bootstrap_interval(generator.normal(0, 1, (1, 60)), seed, 300)
+        covered += low <= 0 <= high
+    assert covered >= 50
+    runs = np.array([[0.0], [1.0], [2.0]]) + generator.normal(0, 0.01, (3, 50))
+    low, high = bootstrap_interval(runs)
+    assert high - low > 1
+    low, high = bootstrap_interval(runs[:2])
+    assert high - low < 0.01
+    assert np.isnan(bootstrap_interval(np.ones((1, 1)))).all()
+
+
+def test_a_network_that_guides_not_everything_is_named() -> None:
+    model = Tiny()
+    model.layer1[2] = torch.nn.SiLU()
+    result = measure_saliency(
+        [Variant(model, "odd")], ClutteredDigits("test", 2), SaliencyOptions(("guided-backprop",)), READING
+    )
+    assert any("odd: not guided, their gradient is the plain one: silu" in warning for warning in result.warnings)
+    assert "guided-backprop" in result._repr_html_()
+    assert isinstance(result.images, pd.DataFrame)

@@ -1,0 +1,171 @@
+"""Gradients at layers and images: equal to autograd's, with the graph no longer than needed."""
+
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from autola_analysis.core.errors import LayerError, UnknownNameError
+from autola_analysis.inference.gradients import gradients
+from tests.inference.networks import Fails, InPlaceAfterwards, ReusedReLU, Tiny, expectation
+from tests.inference.state import state_of
+
+IMAGES = torch.randn(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+
+
+def best(logits: Tensor) -> Tensor:
+    return logits.argmax(1)
+
+
+def test_activations_and_gradients_of_several_layers_are_those_of_autograd() -> None:
+    model = Tiny().eval()
+    first = model.layer1(IMAGES)
+    second = model.layer2(first)
+    logits = model.fc(second.mean((2, 3)))
+    total = logits.amax(1).sum()
+    expected = torch.autograd.grad(total, [first, second])
+    found = gradients(model, IMAGES, best, ["layer2", "layer1"], image=True)
+    assert list(found.layers) == ["layer2", "layer1"]
+    torch.testing.assert_close(found.activations["layer1"], first.detach())
+    torch.testing.assert_close(found.layers["layer1"], expected[0])
+    torch.testing.assert_close(found.layers["layer2"], expected[1])
+    torch.testing.assert_close(found.scores, logits.amax(1).detach())
+    assert not any(t.requires_grad for t in (found.logits, found.image, *found.layers.values()))
+
+
+def test_the_trunk_before_the_earliest_layer_runs_without_a_graph() -> None:
+    model = Tiny()
+    seen: dict[str, bool] = {}
+    for name in ("layer1", "layer2"):
+        getattr(model, name)[0].register_forward_hook(lambda m, i, o, n=name: seen.__setitem__(n, o.requires_grad))
+    gradients(model, IMAGES, best, ["layer1"])
+    assert seen == {"layer1": False, "layer2": True}
+    gradients(model, IMAGES, best, ["layer1"], guided=True)
+    assert seen == {"layer1": True, "layer2": True}
+
+
+def test_an_operation_in_place_may_follow_a_tapped_layer() -> None:
+    found = gradients(InPlaceAfterwards(), IMAGES, best, ["layer1", "layer2"])
+    assert found.activations["layer1"].abs().max() > 0
+    assert (found.layers["layer1"] == 0).all()
+
+
+def test_a_network_may_begin_in_place() -> None:
+    class Standardises(Tiny):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.sub_(0.5))
+
+    images = IMAGES.clone()
+    for options in ({}, {"image": True}, {"guided": True}):
+        gradients(Standardises(), images, best, ["layer2"], **options)
+        assert torch.equal(images, IMAGES)
+
+
+@pytest.mark.parametrize("context", [nullcontext, torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_callers_without_gradients_and_frozen_networks_get_the_same(context: type, frozen: bool) -> None:
+    model = Tiny()
+    expected = gradients(model, IMAGES, best, ["layer1"], image=True, guided=True)
+    model.requires_grad_(not frozen)
+    with context():
+        before = state_of(model)
+        found = gradients(model, IMAGES.clone(), best, ["layer1"], image=True, guided=True)
+        assert state_of(model) == before
+    assert torch.equal(found.layers["layer1"], expected.layers["layer1"])
+    assert torch.equal(found.image, expected.image)
+    assert torch.equal(found.guided, expected.guided)
+
+
+def test_a_network_made_under_inference_mode_can_be_explained() -> None:
+    with torch.inference_mode():
+        model = Tiny()
+        found = gradients(model, IMAGES.clone(), best, ["layer1"], guided=True)
+    assert found.layers["layer1"].abs().max() > 0
+
+
+@pytest.mark.parametrize("network", [Tiny, Fails, ReusedReLU])
+def test_everything_of_the_callers_is_as_before(network: type[Tiny]) -> None:
+    model = network().train()
+    model.layer1[1].eval()
+    model.fc.weight.requires_grad_(False)
+    model.fc.bias.grad = torch.ones(10)
+    model.dropout = nn.Dropout()
+    images = IMAGES.clone()
+    before = state_of(model)
+    with expectation(network):
+        gradients(model, images, best, ["layer1", "layer2"], image=True, guided=True)
+    assert state_of(model) == before
+    assert torch.equal(images, IMAGES)
+    assert not images.requires_grad
+    assert images.grad is None
+
+
+def test_randomness_of_the_network_does_not_move_the_callers_random_state() -> None:
+    class Noisy(Tiny):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x + torch.randn_like(x))
+
+    model = Noisy()
+    before = torch.get_rng_state()
+    gradients(model, IMAGES, best, ["layer2"])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_networks_own_memory_format_decides() -> None:
+    seen = []
+    model = Tiny()
+    model.layer1[0].register_forward_hook(lambda m, i, o: seen.append(i[0].is_contiguous()))
+    gradients(model, IMAGES.contiguous(memory_format=torch.channels_last), best, ["layer2"])
+    model.to(memory_format=torch.channels_last)
+    gradients(model, IMAGES, best, ["layer2"])
+    assert seen == [True, False]
+
+
+def test_an_autocasting_caller_gets_float32() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert gradients(Tiny(), IMAGES, best, ["layer1"]).logits.dtype == torch.float32
+
+
+class Discards(Tiny):
+    """Runs a layer and does not use it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.layer1(x)
+        self.layer2(first)
+        return self.fc(self.layer2[0](first).mean((2, 3)))
+
+
+class Overwrites(Tiny):
+    """Overwrites what its own backward pass needs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.layer2(self.layer1(x)).exp().mul_(2).mean((2, 3)).sigmoid().zero_())
+
+
+class Sequences(Tiny):
+    """Puts out no logits."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer2(self.layer1(x))
+
+
+@pytest.mark.parametrize(
+    ("model", "layers", "message"),
+    [
+        (Discards(), ["layer2"], "score does not depend on layer 'layer2'"),
+        (Overwrites(), ["layer1"], "overwrites in place a value that its own gradient needs"),
+        (Sequences(), ["layer1"], r"logits \(B, classes\); this one puts out shape \(3, 8, 6, 6\)"),
+        (ReusedReLU(), ["relu"], "'relu' runs more than once"),
+    ],
+)
+def test_what_cannot_be_differentiated_is_one_sentence(model: nn.Module, layers: list[str], message: str) -> None:
+    before = state_of(model)
+    with pytest.raises(LayerError, match=message):
+        gradients(model, IMAGES, best, layers)
+    assert state_of(model) == before
+
+
+def test_an_unknown_layer_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="no layer 'layer9'; the nearest: layer"):
+        gradients(Tiny(), IMAGES, best, ["layer9"])
