@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autola_analysis.core.errors import ReportError
+from autola_analysis.core.files import process_alive
 
 MANIFEST = "run.json"
 """Written last: a directory without it is no report."""
@@ -81,17 +82,5 @@ def _repair(out: Path) -> None:
         else:
             old.rename(out)
     for leftover in out.parent.glob(f".{out.name}.partial-*"):
-        if not _alive(leftover.name.rpartition("-")[2]):
+        if not process_alive(leftover.name.rpartition("-")[2]):
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _alive(process: str) -> bool:
-    if not process.isdecimal():
-        return True
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

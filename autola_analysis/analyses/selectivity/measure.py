@@ -24,7 +24,7 @@ from autola_analysis.analyses.variants import Variant, as_variant, grouped_by_ge
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, OptionError
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.inference.accuracy import AccuracyObserver, near_chance
+from autola_analysis.inference.accuracy import AccuracyObserver, chance_warning
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.run import Job, PassRecord, Settings, run
 from autola_analysis.inference.stream import ImageData, Stream, open_stream
@@ -206,11 +206,9 @@ def _warnings(
     accuracy: AccuracyObserver,
 ) -> list[str]:
     warnings = []
-    if near_chance(accuracy.result(), len(classes)):
-        warnings.append(
-            f"{variant.title}: top-1 accuracy {accuracy.result().top1:.1%} is no better than chance; "
-            "is the preprocessing the one of training, and are the classes in the head's order?"
-        )
+    guessing = chance_warning(variant.title, accuracy.result(), len(classes))
+    if guessing:
+        warnings.append(guessing)
     missing = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if missing:
         warnings.append(
