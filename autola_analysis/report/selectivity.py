@@ -3,47 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from autola_analysis.analyses.selectivity import SelectivityResult
 from autola_analysis.figures.selectivity import plot_selectivity
-from autola_analysis.inference.cost import Cost
 from autola_analysis.report.figures import write_figure
 from autola_analysis.report.page import write_page
 
-
-@dataclass(frozen=True)
-class MeasuredModel:
-    """A network's selectivity together with what it costs.
-
-    Attributes:
-        result: Selectivity and accuracy.
-        cost: Parameters and multiply-adds.
-    """
-
-    result: SelectivityResult
-    cost: Cost
+READING = (
+    Markup(
+        "The class selectivity index of a unit is (&mu;<sub>max</sub> &minus; &mu;<sub>rest</sub>) / "
+        "(&mu;<sub>max</sub> + &mu;<sub>rest</sub>) over its class-conditional mean activities: 0 for a unit that "
+        "answers all classes alike, 1 for one that answers a single class (Morcos et al., ICLR 2018). The interval of "
+        "a mean is a 95% jackknife over images; it says nothing about another training run. <em>null_mean</em> is the "
+        "mean under permuted labels: a chance level, not something to subtract. Units that never fire are "
+        "<em>dead</em>, counted and left out. Selectivity is neither necessary nor sufficient for performance "
+        "(Leavitt and Morcos, 2020; Gale et al., 2020)."
+    ),
+)
 
 
 def write_selectivity(
-    directory: Path, models: Sequence[MeasuredModel], data: str, width: str | float = "neurips"
+    directory: Path,
+    results: Sequence[SelectivityResult],
+    accuracy: pd.DataFrame,
+    data: str,
+    width: str | float = "neurips",
 ) -> None:
     """Write ``tables/``, ``figures/selectivity.*``, ``arrays/`` and ``index.html``.
 
     Args:
         directory: The report under construction.
-        models: In the order they are shown.
+        results: In the order they are shown.
+        accuracy: Table of accuracy and cost, see `accuracy_table`.
         data: What the networks were run on, for caption and page ("cifar10, test").
         width: Of the figure.
     """
-    results = [model.result for model in models]
     summary = pd.concat([result.summary for result in results], ignore_index=True)
-    accuracy = accuracy_table(models)
     tables = directory / "tables"
     tables.mkdir()
     pd.concat([result.units for result in results], ignore_index=True).to_csv(tables / "selectivity.csv", index=False)
@@ -56,29 +57,11 @@ def write_selectivity(
     write_page(
         directory,
         title="Class selectivity",
-        figure="selectivity",
-        caption=caption,
+        figures={"selectivity": caption},
         tables={"Selectivity by layer": summary, "Accuracy and cost": accuracy},
+        reading=READING,
         warnings=[warning for result in results for warning in result.warnings],
     )
-
-
-def accuracy_table(models: Sequence[MeasuredModel]) -> pd.DataFrame:
-    """Return the columns of ``tables/accuracy.csv``; accuracy is empty where it was not measured."""
-    return pd.DataFrame(
-        [
-            {
-                "model": model.result.model,
-                "run": model.result.run,
-                "images": model.result.accuracy.images,
-                "top1": model.result.accuracy.top1,
-                "top5": model.result.accuracy.top5,
-                "parameters": model.cost.parameters,
-                "macs": model.cost.macs,
-            }
-            for model in models
-        ]
-    ).astype({"top1": float, "top5": float})
 
 
 def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:

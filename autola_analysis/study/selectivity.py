@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from autola_analysis.analyses.selectivity import SelectivityOptions, SelectivityResult, measure_selectivities
-from autola_analysis.analyses.variants import preprocessing_for
-from autola_analysis.data.source import ImageSource
-from autola_analysis.inference.cost import cost_of
-from autola_analysis.inference.run import PassRecord, Settings
+from autola_analysis.inference.run import Settings
+from autola_analysis.report.accuracy import accuracy_table
 from autola_analysis.report.directory import check_free, report_directory
 from autola_analysis.report.record import write_record
-from autola_analysis.report.selectivity import MeasuredModel, write_selectivity
-from autola_analysis.study.models import ReadingOptions, StudyModel, load_models
+from autola_analysis.report.selectivity import write_selectivity
+from autola_analysis.study.facts import facts_of, measured_models, warnings_of
+from autola_analysis.study.models import ReadingOptions, load_models
 from autola_analysis.study.sources import DataOptions, source_for, title_of
 
 
@@ -73,64 +71,18 @@ def selectivity_report(request: SelectivityRequest) -> list[SelectivityResult]:
             request.batch_size,
             request.workers,
         )
-        measured = [
-            MeasuredModel(result, cost_of(model.variant.model, _image_shape(model, source)))
-            for result, model in zip(results, models, strict=True)
-        ]
-        write_selectivity(directory, measured, title_of(source), request.width)
-        warnings = [f"{model.variant.title}: {warning}" for model in models for warning in model.loaded.warnings]
-        warnings += [warning for result in results for warning in result.warnings]
-        warnings += [f"left out, cannot be decoded: {path}" for path in left_out]
-        write_record(directory, _facts(request, models, source, left_out, results, passes), warnings)
+        accuracy = accuracy_table(measured_models(models, source, [result.accuracy for result in results]))
+        write_selectivity(directory, results, accuracy, title_of(source), request.width)
+        facts = {
+            "analysis": "selectivity",
+            **facts_of(models, source, left_out),
+            "settings": [
+                {"model": result.model, "run": result.run, "layers": result.layers, **result.settings}
+                for result in results
+            ],
+            "seeds": {"limit": request.data.seed, "labels": request.options.seed},
+            "passes": [asdict(record) for record in passes],
+        }
+        said = [warning for result in results for warning in result.warnings]
+        write_record(directory, facts, warnings_of(models, left_out, said))
     return results
-
-
-def _image_shape(model: StudyModel, source: ImageSource) -> tuple[int, int, int]:
-    preprocessing = preprocessing_for(model.variant, source)
-    assert preprocessing is not None
-    channels, height, width = preprocessing.geometry(source.image(0)).shape
-    return channels, height, width
-
-
-def _facts(
-    request: SelectivityRequest,
-    models: Sequence[StudyModel],
-    source: ImageSource,
-    left_out: Sequence[str],
-    results: Sequence[SelectivityResult],
-    passes: Sequence[PassRecord],
-) -> dict[str, Any]:
-    return {
-        "analysis": "selectivity",
-        "models": [
-            {
-                "model": model.variant.name,
-                "run": model.variant.run,
-                "path": str(model.loaded.path),
-                "sha256": model.loaded.sha256,
-                "spec": model.loaded.spec.to_dict() if model.loaded.spec else None,
-                "preprocessing": _recorded(model, source),
-                "evidence": list(model.loaded.evidence),
-                "warnings": list(model.loaded.warnings),
-            }
-            for model in models
-        ],
-        "data": {
-            "name": source.name,
-            "split": source.split,
-            "images": len(source),
-            "classes": len(source.classes),
-            "fingerprint": source.fingerprint(),
-            "left_out": [str(path) for path in left_out],
-        },
-        "settings": [
-            {"model": result.model, "run": result.run, "layers": result.layers, **result.settings} for result in results
-        ],
-        "seeds": {"limit": request.data.seed, "labels": request.options.seed},
-        "passes": [asdict(record) for record in passes],
-    }
-
-
-def _recorded(model: StudyModel, source: ImageSource) -> dict[str, Any] | None:
-    preprocessing = preprocessing_for(model.variant, source)
-    return preprocessing.to_dict() if preprocessing else None

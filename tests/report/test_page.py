@@ -27,9 +27,9 @@ def page(tmp_path: Path, name: str) -> Outline:
     write_page(
         tmp_path,
         title=f"About {name}",
-        figure="f",
-        caption=f"Caption of {name}",
+        figures={"f": f"Caption of {name}"},
         tables={f"Table of {name}": pd.DataFrame({"model": [name], "mean": [0.123456], "units": [1234]})},
+        reading=[f"Read {name} so"],
         warnings=[f"{name} is odd"],
     )
     outline = Outline()
@@ -43,7 +43,7 @@ def test_names_are_shown_as_text_wherever_they_stand(tmp_path: Path) -> None:
     images = [attributes for tag, attributes in outline.tags if tag == "img"]
     assert len(images) == 1
     assert str(images[0]["src"]).startswith("data:image/png;base64,")
-    assert outline.text.count(evil) == 6
+    assert outline.text.count(evil) == 7
 
 
 def test_the_page_asks_for_nothing_from_anywhere(tmp_path: Path) -> None:
@@ -55,4 +55,4 @@ def test_the_page_asks_for_nothing_from_anywhere(tmp_path: Path) -> None:
 def test_numbers_are_shown_with_four_digits_and_separated_thousands(tmp_path: Path) -> None:
     assert "0.1235" in page(tmp_path, "SE").text
     assert format_cell(1234) == "1,234"
-    assert format_cell(float("nan")) == ""
+    assert format_cell(float("nan")) == format_cell(pd.NA) == ""
