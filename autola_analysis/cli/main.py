@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from autola_analysis.cli import demo, inspect, layers, listing, selectivity, train
+from autola_analysis.cli import demo, embed, inspect, layers, listing, selectivity, train
 from autola_analysis.core.errors import AutolaError
 
 INTERRUPTED = 130
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("selectivity")(selectivity.selectivity)
+app.command("embed")(embed.embed)
 app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)
 app.command("list")(listing.list_names)

@@ -11,7 +11,10 @@ import typer
 
 from autola_analysis.cli.printing import echo_table
 
+PLANE_METRICS = ("knn_accuracy", "trustworthiness", "knn_recall", "kl_divergence")
+
 if TYPE_CHECKING:
+    from autola_analysis.analyses.embedding.result import Embedding
     from autola_analysis.analyses.selectivity import SelectivityResult
 
 
@@ -32,6 +35,38 @@ def echo_selectivity(results: Sequence[SelectivityResult], out: Path) -> None:
         ["model", "top-1", "layer", "units", "dead", "mean", "95% interval", "median", "chance"],
         rows,
     )
-    for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
+    _echo_end([warning for result in results for warning in result.warnings], out)
+
+
+def echo_embeddings(embeddings: Sequence[Embedding], out: Path) -> None:
+    """Print accuracies and quality, one row per embedding, warnings, and where the page is."""
+    several_seeds = len({embedding.seed for embedding in embeddings}) > 1
+    rows = []
+    for embedding in embeddings:
+        name = embedding.model if embedding.run == "1" else f"{embedding.model} run {embedding.run}"
+        top1 = embedding.accuracy.top1 if embedding.accuracy else None
+        quality = {(row["space"], row["metric"]): row for row in embedding.quality.to_dict("records")}
+        knn = quality["features", "knn_accuracy"]
+        numbers = [
+            f"{knn['value']:.4f}",
+            f"[{knn['ci_low']:.4f}, {knn['ci_high']:.4f}]",
+            f"{quality['features', 'silhouette']['value']:.4f}",
+            *(f"{quality['plane', metric]['value']:.4f}" for metric in PLANE_METRICS),
+        ]
+        accuracy = "not measured" if top1 is None else f"{100 * top1:.2f} %"
+        seed = [str(embedding.seed)] if several_seeds else []
+        rows.append([name, accuracy, embedding.layer, *seed, *numbers])
+    echo_table(
+        [
+            "model", "top-1", "layer", *(["seed"] if several_seeds else []), "kNN", "95% interval", "silhouette",
+            "plane kNN", "trust", "recall", "KL",
+        ],
+        rows,
+    )  # fmt: skip
+    _echo_end([warning for embedding in embeddings for warning in embedding.warnings], out)
+
+
+def _echo_end(warnings: Sequence[str], out: Path) -> None:
+    for warning in dict.fromkeys(warnings):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"\nReport: {out / 'index.html'}")

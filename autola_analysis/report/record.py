@@ -16,7 +16,9 @@ from typing import Any
 from autola_analysis.core.files import sha256_of
 from autola_analysis.report.directory import MANIFEST
 
-PACKAGES = ("autola-analysis", "torch", "torchvision", "torchmetrics", "numpy", "scipy", "pandas", "matplotlib")
+PACKAGES = (
+    "autola-analysis", "torch", "torchvision", "torchmetrics", "numpy", "scipy", "pandas", "matplotlib", "openTSNE",
+)  # fmt: skip
 
 
 def write_record(directory: Path, facts: Mapping[str, Any], warnings: Sequence[str]) -> None:

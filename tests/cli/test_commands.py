@@ -14,7 +14,7 @@ from autola_analysis.cli import main as entry
 from autola_analysis.study.models import ReadingOptions
 from tests.data.conftest import write_image
 
-COMMANDS = ["demo", "selectivity", "inspect", "layers", "list", "train"]
+COMMANDS = ["demo", "selectivity", "inspect", "layers", "list", "train", "embed"]
 
 
 @pytest.fixture
