@@ -33,6 +33,7 @@ METHODS = (*one_run.GRADIENTS, "pca")
 FEWEST = 10  # images
 START_SPREAD = 1e-4  # standard deviation of the first coordinate of a start
 POINT_SPREAD = 0.1  # a t-SNE plane is tens of units wide
+POINTS_PER_THREAD = 1000
 LINE = 1e-3  # ratio of the two standard deviations
 
 FloatArray = NDArray[np.float64]
@@ -89,7 +90,7 @@ def embed(
         seed: Of the start's jitter and of the bootstrap.
         metric: Of the feature space: "euclidean" or "cosine".
         device: Where neighbours and quality are computed.
-        threads: Of the optimisation; None takes one per core.
+        threads: Of the optimisation; None takes one per thousand images, up to the number of cores.
         cache: Directory that keeps nearest neighbours.
         quiet: Whether to leave out progress bars.
 
@@ -124,7 +125,7 @@ def embed_all(
         options: Method, perplexity, metric, device.
         seeds: Each set of features is embedded once per seed.
         processes: How many optimisations run at once; None takes one per core, 1 runs them here, one by one.
-        threads: Of an optimisation that runs here; None takes one per core.
+        threads: Of an optimisation that runs here; None takes one per thousand images, up to the number of cores.
         cache: Directory that keeps nearest neighbours.
         quiet: Whether to leave out progress bars.
 
@@ -147,7 +148,7 @@ def embed_all(
         solutions = [Solution(each.components, float("nan")) for each, _ in tasks]
     else:
         problems = [each.problem(options.method, seed) for each, seed in tasks]
-        solutions = _solve(problems, processes or usable_cores(), threads or usable_cores(), quiet)
+        solutions = _solve(problems, processes or usable_cores(), threads, quiet)
     return [_embedding(each, options, seed, solution) for (each, seed), solution in zip(tasks, solutions, strict=True)]
 
 
@@ -217,7 +218,7 @@ def initial_positions(components: FloatArray, seed: int) -> FloatArray:
     return jittered
 
 
-def _solve(problems: list[Problem], processes: int, threads: int, quiet: bool) -> list[Solution]:
+def _solve(problems: list[Problem], processes: int, threads: int | None, quiet: bool) -> list[Solution]:
     iterations = len(problems) * (one_run.EARLY_ITERATIONS + one_run.ITERATIONS)
     with progress_bar(iterations, "t-SNE", unit="it", quiet=quiet) as bar:
 
@@ -225,8 +226,13 @@ def _solve(problems: list[Problem], processes: int, threads: int, quiet: bool) -
             bar.update(done)
 
         if processes == 1 or len(problems) == 1:
-            return [optimise(problem, threads, report) for problem in problems]
+            return [optimise(problem, threads or useful_threads(problem), report) for problem in problems]
         return optimise_all(problems, processes, report)
+
+
+def useful_threads(problem: Problem) -> int:
+    """Return how many threads make a run faster: one per thousand points, since they meet in every iteration."""
+    return max(1, min(usable_cores(), len(problem.start) // POINTS_PER_THREAD))
 
 
 def _embedding(prepared: _Prepared, options: EmbeddingOptions, seed: int, solution: Solution) -> Embedding:
