@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
     """Features of the images of a run in one layer of one network.
 

@@ -29,7 +29,7 @@ GRADIENTS = {"barnes-hut": "bh", "fft": "fft"}
 """Our names of the methods -> openTSNE's names of the negative gradient. Its "auto" would change at 10,000 points."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """Everything a run depends on.
 
@@ -50,7 +50,7 @@ class Problem:
     seed: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """What a run gives.
 

@@ -19,7 +19,7 @@ from autola_analysis.inference.accuracy import Accuracy
 MANIFEST = "embedding.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Embedding:
     """Images in the plane.
 
