@@ -25,7 +25,7 @@ def layers(
     from autola_analysis.inference.shapes import layer_outputs
     from autola_analysis.study.models import load_models
 
-    (model,) = load_models([ckpt], architecture.reading([ckpt]))
+    (model,) = load_models([ckpt], architecture.loading([ckpt]))
     stages = stage_names(model.variant.model)
     rows = []
     for output in layer_outputs(model.variant.model, model.variant.input_side or 224):

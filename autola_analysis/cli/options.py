@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from autola_analysis.inference.run import Settings
-    from autola_analysis.study.models import ReadingOptions
+    from autola_analysis.analyses.observation import Reading
+    from autola_analysis.study.models import LoadingOptions
     from autola_analysis.study.sources import DataOptions
 
 Trust = Annotated[
@@ -58,12 +58,12 @@ class ArchitectureFlags:
     ] = field(default_factory=list)
     trust_checkpoint: Trust = False
 
-    def reading(self, checkpoints: list[str]) -> ReadingOptions:
+    def loading(self, checkpoints: list[str]) -> LoadingOptions:
         """Return them sorted by the variants that the checkpoints name."""
-        from autola_analysis.study.models import ReadingOptions, per_variant, split_named_path
+        from autola_analysis.study.models import LoadingOptions, per_variant, split_named_path
 
         names = [split_named_path(text)[0] for text in checkpoints]
-        return ReadingOptions(
+        return LoadingOptions(
             arch=per_variant(self.arch, names, "--arch"),
             genotype=per_variant(self.genotype, names, "--genotype"),
             attention=per_variant(self.attention, names, "--attention"),
@@ -105,11 +105,15 @@ class ImageFlags:
         bool, typer.Option("--skip-bad-images", help="Leave out images that cannot be decoded, and list them.")
     ] = False
 
+    hash_data: Annotated[
+        bool, typer.Option("--hash-data", help="Record a hash of the images' contents; reads every file once more.")
+    ] = False
+
     def options(self, seed: int, quiet: bool) -> DataOptions:
         """Return them with the seed of the draw."""
         from autola_analysis.study.sources import DataOptions
 
-        return DataOptions(self.data, self.split, self.limit, seed, self.skip_bad_images, quiet)
+        return DataOptions(self.data, self.split, self.limit, seed, self.skip_bad_images, self.hash_data, quiet)
 
 
 @dataclass(frozen=True)
@@ -127,11 +131,12 @@ class MachineFlags:
     seed: Seed = 0
     quiet: Quiet = False
 
-    def settings(self) -> Settings:
+    def reading(self) -> Reading:
         """Return what a pass needs of them."""
+        from autola_analysis.analyses.observation import Reading
         from autola_analysis.inference.run import Settings
 
-        return Settings(self.device, self.precision, quiet=self.quiet)
+        return Reading(Settings(self.device, self.precision, quiet=self.quiet), self.batch_size, self.workers)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Figure 1: the distribution of class selectivity over the units of each layer, one line per variant."""
+"""Figure 1: the distribution of class selectivity over the units of each layer, a row per variant."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from scipy import stats
 
 from autola_analysis.analyses.selectivity import SelectivityResult
 from autola_analysis.core.errors import OptionError
-from autola_analysis.figures.style import VARIANT_COLOURS, VARIANT_DASHES, figure_width, paper_style
+from autola_analysis.figures.style import VARIANT_COLOURS, figure_width, paper_style
 
 FloatArray = NDArray[np.float64]
-GRID = np.linspace(0.0, 1.0, 401)
+GRID = np.linspace(0.0, 1.0, 501)
 PANELS_PER_ROW = 4
-MEDIAN_ROW = 0.055  # height of a median's tick, as a share of the panel
-NOTHING = 1e-3  # share of a curve's maximum below which it would only thicken the axis
+ROW_INCHES = 0.36
+CURVE_HEIGHT = 0.82  # of a row, for the highest point of every curve
+NOTHING = 2e-3  # share of a curve's maximum below which it is not drawn
+CHANCE_STYLE: dict[str, Any] = {"color": "0.35", "linewidth": 0.7, "linestyle": (0, (1, 1.2))}
 
 
 @overload
@@ -34,10 +36,11 @@ def plot_selectivity(
 def plot_selectivity(
     results: SelectivityResult | Sequence[SelectivityResult], width: str | float = "neurips", ax: Axes | None = None
 ) -> Figure | Axes:
-    """Draw one panel per layer, one density over units per variant.
+    """Draw one panel per layer with shared axes; in it, one density over units per variant, in a row of its own.
 
-    Thick ticks at the foot of a panel mark the medians, dotted lines the mean under permuted labels (chance level).
-    Runs of one variant are pooled. Dead units are left out of the densities and counted in the legend.
+    Rows keep narrow distributions of early layers from flattening wide ones of late layers, and equal ones from
+    hiding each other; every curve has the same height. Dark ticks mark medians, dotted lines the mean under permuted
+    labels (chance level). Runs of one variant are pooled. Dead units are left out of the densities and counted.
 
     Args:
         results: One result or several, in the order they are to be drawn.
@@ -55,63 +58,69 @@ def plot_selectivity(
     if not layers:
         raise OptionError("there is no selectivity result to draw.")
     with paper_style():
-        if ax is not None:
-            if len(layers) != 1:
-                raise OptionError(f"one Axes takes one layer; the results have {len(layers)}: {', '.join(layers)}.")
-            _draw_layer(ax, results, layers[0])
-            ax.legend(handles=_legend(results), loc="upper right")
-            return ax
-        return _draw_figure(results, layers, figure_width(width))
+        if ax is None:
+            return _draw_figure(results, layers, figure_width(width))
+        if len(layers) != 1:
+            raise OptionError(f"one Axes takes one layer; the results have {len(layers)}: {', '.join(layers)}.")
+        _draw_layer(ax, results, layers[0])
+        return ax
 
 
 def _draw_figure(results: Sequence[SelectivityResult], layers: Sequence[str], width: float) -> Figure:
     columns = min(len(layers), PANELS_PER_ROW)
     rows = -(-len(layers) // columns)
-    panel_height = min(1.75, max(1.25, width / columns))
-    figure = Figure(figsize=(width, rows * panel_height + 0.75), layout="constrained")
+    height = rows * (ROW_INCHES * len(variant_names(results)) + 0.62) + 0.25
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for index, ax in enumerate(axes.flat):
+    for index, panel in enumerate(axes.flat):
         if index >= len(layers):
-            ax.set_visible(False)
+            panel.set_visible(False)
             continue
-        _draw_layer(ax, results, layers[index])
-        if index % columns:
-            ax.set_ylabel("")
-    handles = _legend(results)
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 3 if width < 6 else 5))
+        _draw_layer(panel, results, layers[index])
+        # The last panel of a column shows the ticks, also where an incomplete row leaves a gap below it.
+        panel.tick_params(labelbottom=index + columns >= len(layers))
+        panel.set_xlabel("class selectivity" if index + columns >= len(layers) else "")
+    figure.legend(handles=_legend(results), loc="outside lower center", ncols=3)
     return figure
 
 
 def _draw_layer(ax: Axes, results: Sequence[SelectivityResult], layer: str) -> None:
+    names = variant_names(results)
     units = 0
-    for position, name in enumerate(_variant_names(results)):
+    for position, name in enumerate(names):
         runs = [result for result in results if result.model == name and layer in result.layers]
         if not runs:
             continue
-        values, nulls = pooled_values(runs, layer)
         units = len(runs[0].class_means[layer])
-        curve = bounded_density(values)
-        seen = np.where(curve > NOTHING * np.nanmax(curve), curve, np.nan) if len(values) > 1 else curve
-        ax.plot(GRID, seen, linewidth=1.1, color=_colour(position), linestyle=_dash(position))
-        ax.fill_between(GRID, curve, color=_colour(position), alpha=0.08, linewidth=0)
-        if len(values):
-            _mark_median(ax, float(np.median(values)), position)
-        for null in nulls[~np.isnan(nulls)]:
-            ax.axvline(null, color="0.45", linewidth=0.5, linestyle=(0, (1, 1.5)), zorder=0)
+        values, nulls = pooled_values(runs, layer)
+        dead = sum(len(run.class_means[layer]) for run in runs) - len(values)
+        _draw_row(ax, len(names) - 1 - position, values, nulls, dead, VARIANT_COLOURS[position % len(VARIANT_COLOURS)])
     ax.set_title(f"{layer} ({units} units)")
-    ax.set_xlim(0, 1)
-    ax.set_ylim(bottom=0)
-    ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    ax.set_xlim(-0.005, 1)
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     ax.set_xlabel("class selectivity")
-    ax.set_ylabel("density of units")
+    ax.set_ylim(-0.12, len(names) - 0.05)
+    middles = [row + CURVE_HEIGHT / 2 for row in range(len(names))]
+    ax.set_yticks(middles, [_row_label(results, name) for name in reversed(names)])
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
 
 
-def _mark_median(ax: Axes, median: float, position: int) -> None:
-    """Draw a tick at the foot of a panel, each variant in a row of its own, so that equal medians stay visible."""
-    bottom = MEDIAN_ROW * position
-    ax.axvline(
-        median, bottom, bottom + MEDIAN_ROW, color=_colour(position), linewidth=2.2, solid_capstyle="butt", zorder=3
-    )
+def _draw_row(ax: Axes, bottom: int, values: FloatArray, nulls: FloatArray, dead: int, colour: str) -> None:
+    density = bounded_density(values)
+    ax.axhline(bottom, color="0.75", linewidth=0.5, zorder=0)
+    if not np.isnan(density).any():
+        curve = CURVE_HEIGHT * density / density.max()
+        seen = density > NOTHING * density.max()
+        ax.fill_between(GRID, bottom, bottom + curve, where=seen.tolist(), color=colour, alpha=0.25, linewidth=0)
+        ax.plot(GRID, np.where(seen, bottom + curve, np.nan), color=colour, linewidth=1.0)
+    if len(values):
+        median = float(np.median(values))
+        ax.plot([median, median], [bottom, bottom + 0.42], color=colour, linewidth=2.0, solid_capstyle="butt", zorder=3)
+    for null in nulls[~np.isnan(nulls)]:
+        ax.plot([null, null], [bottom, bottom + CURVE_HEIGHT], **CHANCE_STYLE, zorder=2)
+    if dead:
+        ax.text(1.0, bottom + 0.08, f"{dead} dead", ha="right", va="bottom", fontsize=6.5, color="0.3")
 
 
 def pooled_values(runs: Sequence[SelectivityResult], layer: str) -> tuple[FloatArray, FloatArray]:
@@ -139,28 +148,22 @@ def bounded_density(values: FloatArray) -> FloatArray:
     return density / (len(values) * bandwidth)
 
 
-def _variant_names(results: Sequence[SelectivityResult]) -> list[str]:
+def variant_names(results: Sequence[SelectivityResult]) -> list[str]:
+    """Return the names of the variants in the order of the results."""
     return list(dict.fromkeys(result.model for result in results))
 
 
+def _row_label(results: Sequence[SelectivityResult], name: str) -> str:
+    runs = sum(result.model == name for result in results)
+    return f"{name}\n({runs} runs)" if runs > 1 else name
+
+
 def _legend(results: Sequence[SelectivityResult]) -> list[Line2D]:
-    handles = []
-    for position, name in enumerate(_variant_names(results)):
-        runs = [result for result in results if result.model == name]
-        dead = sum(int(result.summary["dead"].sum()) for result in runs)
-        notes = ([f"{len(runs)} runs"] if len(runs) > 1 else []) + ([f"{dead} dead"] if dead else [])
-        label = f"{name} ({', '.join(notes)})" if notes else name
-        handles.append(Line2D([], [], color=_colour(position), linestyle=_dash(position), linewidth=1.3, label=label))
-    handles.append(
-        Line2D([], [], color="0.25", marker="|", markersize=7, markeredgewidth=2, linestyle="", label="median")
-    )
-    handles.append(Line2D([], [], color="0.45", linestyle=(0, (1, 1.5)), linewidth=0.8, label="chance level"))
+    median = Line2D([], [], color="0.2", marker="|", markersize=8, markeredgewidth=2, linestyle="", label="median")
+    handles = [median]
+    if any(result.summary["null_mean"].notna().any() for result in results):
+        handles.append(Line2D([], [], **CHANCE_STYLE, label="mean under permuted labels"))
+    dead = sum(int(result.summary["dead"].sum()) for result in results)
+    if dead:
+        handles.append(Line2D([], [], linestyle="", label=f"dead units (never fire): {dead} in all"))
     return handles
-
-
-def _colour(position: int) -> str:
-    return VARIANT_COLOURS[position % len(VARIANT_COLOURS)]
-
-
-def _dash(position: int) -> Any:
-    return VARIANT_DASHES[position % len(VARIANT_DASHES)]

@@ -80,7 +80,7 @@ def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
         f"Class selectivity index of the units of {', '.join(dict.fromkeys(x for r in results for x in r.layers))} "
         f"on {first.accuracy.images:,} images of {present} classes ({data}), for {', '.join(runs)}. "
         "A unit's activity is the spatial mean of its feature map after the ReLU; "
-        "curves are kernel densities over live units, ticks their medians." + chance + pooled
+        "curves are kernel densities over live units, scaled to equal height, ticks their medians." + chance + pooled
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.inference.run import Settings
 from autola_analysis.study.selectivity import SelectivityRequest
 from autola_analysis.study.sources import DataOptions
@@ -29,6 +30,6 @@ def demo_request(out: Path, device: str = "auto", overwrite: bool = False, quiet
         checkpoints=demo_checkpoints(),
         out=out,
         data=DataOptions("cluttered-digits"),
-        settings=Settings(device=device, quiet=quiet),
+        reading=Reading(Settings(device=device, quiet=quiet)),
         overwrite=overwrite,
     )

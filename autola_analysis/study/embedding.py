@@ -10,16 +10,16 @@ from autola_analysis.analyses.embedding.extract import extract_all
 from autola_analysis.analyses.embedding.features import Features
 from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.analyses.embedding.tsne import EmbeddingOptions, embed_all
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.core.errors import OptionError
 from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.accuracy import Accuracy
-from autola_analysis.inference.run import Settings
 from autola_analysis.report.accuracy import accuracy_table
 from autola_analysis.report.directory import check_free, report_directory
 from autola_analysis.report.embedding import write_embeddings
 from autola_analysis.report.record import write_record
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
-from autola_analysis.study.models import ReadingOptions, load_models
+from autola_analysis.study.models import LoadingOptions, load_models
 from autola_analysis.study.sources import DataOptions, source_for, title_of
 
 
@@ -32,14 +32,12 @@ class EmbeddingRequest:
         out: Report directory.
         layers: Layers; None takes the last stage.
         pool: "mean" or "flatten".
-        reading: How checkpoints are read.
+        loading: How checkpoints are read.
         data: Which images.
         options: What decides the positions.
         seeds: Number of seeds, counted up from `first_seed`.
         first_seed: Seed of the picture.
-        settings: Device, precision, progress bar.
-        batch_size: Images per batch; None chooses.
-        workers: Processes that decode images.
+        reading: Device, precision, batch size, workers, progress bar.
         processes: Embeddings optimised at once; None takes one per core.
         cache: Directory for features and neighbours; None keeps nothing.
         align: Whether panels are aligned to the first.
@@ -51,14 +49,12 @@ class EmbeddingRequest:
     out: Path
     layers: Sequence[str] | None = None
     pool: str = "mean"
-    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    loading: LoadingOptions = field(default_factory=LoadingOptions)
     data: DataOptions = field(default_factory=DataOptions)
     options: EmbeddingOptions = field(default_factory=EmbeddingOptions)
     seeds: int = 1
     first_seed: int = 0
-    settings: Settings = field(default_factory=Settings)
-    batch_size: int | None = None
-    workers: int = 0
+    reading: Reading = field(default_factory=Reading)
     processes: int | None = None
     cache: Path | None = None
     align: bool = False
@@ -80,7 +76,7 @@ def embedding_report(request: EmbeddingRequest) -> list[Embedding]:
         raise OptionError(f"--seeds needs at least 1; found {request.seeds}.")
     figure_width(request.width)  # refused now rather than after the work
     check_free(request.out, request.overwrite)
-    models = load_models(request.checkpoints, request.reading)
+    models = load_models(request.checkpoints, request.loading)
     source, left_out = source_for(models, request.data)
     seeds = range(request.first_seed, request.first_seed + request.seeds)
     with report_directory(request.out, request.overwrite) as directory:
@@ -89,9 +85,7 @@ def embedding_report(request: EmbeddingRequest) -> list[Embedding]:
             source,
             request.layers,
             request.pool,
-            request.settings,
-            request.batch_size,
-            request.workers,
+            request.reading,
             request.cache,
         )
         embeddings = embed_all(
@@ -100,13 +94,13 @@ def embedding_report(request: EmbeddingRequest) -> list[Embedding]:
             seeds,
             processes=request.processes,
             cache=request.cache,
-            quiet=request.settings.quiet,
+            quiet=request.reading.settings is not None and request.reading.settings.quiet,
         )
         accuracy = accuracy_table(measured_models(models, source, _accuracies(features)))
         write_embeddings(directory, embeddings, accuracy, title_of(source), request.width, request.align)
         facts = {
             "analysis": "embedding",
-            **facts_of(models, source, left_out),
+            **facts_of(models, source, left_out, request.data.hash_contents),
             "settings": [
                 {"model": each.model, "run": each.run, "layer": each.layer, **each.settings} for each in features
             ],

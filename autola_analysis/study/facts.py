@@ -13,7 +13,9 @@ from autola_analysis.report.accuracy import MeasuredModel
 from autola_analysis.study.models import StudyModel
 
 
-def facts_of(models: Sequence[StudyModel], source: ImageSource, left_out: Sequence[str]) -> dict[str, Any]:
+def facts_of(
+    models: Sequence[StudyModel], source: ImageSource, left_out: Sequence[str], hash_contents: bool = False
+) -> dict[str, Any]:
     """Return the parts of ``run.json`` about networks and images."""
     return {
         "models": [
@@ -35,6 +37,7 @@ def facts_of(models: Sequence[StudyModel], source: ImageSource, left_out: Sequen
             "images": len(source),
             "classes": len(source.classes),
             "fingerprint": source.fingerprint(),
+            "contents": source.hash_contents() if hash_contents else None,
             "left_out": [str(path) for path in left_out],
         },
     }

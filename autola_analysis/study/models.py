@@ -14,7 +14,7 @@ from autola_analysis.core.registry import nearest
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
+class LoadingOptions:
     """How checkpoints are read; each mapping is variant name -> value, with "" for all variants.
 
     Attributes:
@@ -75,7 +75,7 @@ def per_variant(values: Sequence[str], names: Sequence[str], option: str) -> dic
     return sorted_values
 
 
-def load_models(checkpoints: Sequence[str], reading: ReadingOptions) -> list[StudyModel]:
+def load_models(checkpoints: Sequence[str], loading: LoadingOptions) -> list[StudyModel]:
     """Load checkpoints given as ``PATH`` or ``NAME=PATH``, in order.
 
     The same NAME with different files makes them training runs of one variant, numbered from 1.
@@ -92,12 +92,12 @@ def load_models(checkpoints: Sequence[str], reading: ReadingOptions) -> list[Stu
     for name, path in map(split_named_path, checkpoints):
         loaded = load_model(
             path,
-            arch=_value(reading.arch, name),
-            genotype=_value(reading.genotype, name),
-            attention=_value(reading.attention, name),
-            normalize=_value(reading.normalize, name),
+            arch=_value(loading.arch, name),
+            genotype=_value(loading.genotype, name),
+            attention=_value(loading.attention, name),
+            normalize=_value(loading.normalize, name),
             device="cpu",
-            trust=reading.trust,
+            trust=loading.trust,
         )
         if loaded.sha256 in seen:
             raise OptionError(f"{path} and {seen[loaded.sha256]} are the same checkpoint; give each file once.")

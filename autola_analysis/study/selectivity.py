@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.selectivity import SelectivityOptions, SelectivityResult, measure_selectivities
-from autola_analysis.inference.run import Settings
 from autola_analysis.report.accuracy import accuracy_table
 from autola_analysis.report.directory import check_free, report_directory
 from autola_analysis.report.record import write_record
 from autola_analysis.report.selectivity import write_selectivity
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
-from autola_analysis.study.models import ReadingOptions, load_models
+from autola_analysis.study.models import LoadingOptions, load_models
 from autola_analysis.study.sources import DataOptions, source_for, title_of
 
 
@@ -25,12 +25,10 @@ class SelectivityRequest:
         checkpoints: ``PATH`` or ``NAME=PATH``, in the order they are shown.
         out: Report directory.
         layers: Layers; None takes the stages.
-        reading: How checkpoints are read.
+        loading: How checkpoints are read.
         data: Which images.
         options: What decides the numbers.
-        settings: Device, precision, progress bar.
-        batch_size: Images per batch; None chooses.
-        workers: Processes that decode images.
+        reading: Device, precision, batch size, workers, progress bar.
         width: Of the figure.
         overwrite: Whether an earlier report at `out` is replaced.
     """
@@ -38,12 +36,10 @@ class SelectivityRequest:
     checkpoints: Sequence[str]
     out: Path
     layers: Sequence[str] | None = None
-    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    loading: LoadingOptions = field(default_factory=LoadingOptions)
     data: DataOptions = field(default_factory=DataOptions)
     options: SelectivityOptions = field(default_factory=SelectivityOptions)
-    settings: Settings = field(default_factory=Settings)
-    batch_size: int | None = None
-    workers: int = 0
+    reading: Reading = field(default_factory=Reading)
     width: str = "neurips"
     overwrite: bool = False
 
@@ -59,7 +55,7 @@ def selectivity_report(request: SelectivityRequest) -> list[SelectivityResult]:
             nothing is written then.
     """
     check_free(request.out, request.overwrite)
-    models = load_models(request.checkpoints, request.reading)
+    models = load_models(request.checkpoints, request.loading)
     source, left_out = source_for(models, request.data)
     with report_directory(request.out, request.overwrite) as directory:
         results, passes = measure_selectivities(
@@ -67,15 +63,13 @@ def selectivity_report(request: SelectivityRequest) -> list[SelectivityResult]:
             source,
             request.layers,
             request.options,
-            request.settings,
-            request.batch_size,
-            request.workers,
+            request.reading,
         )
         accuracy = accuracy_table(measured_models(models, source, [result.accuracy for result in results]))
         write_selectivity(directory, results, accuracy, title_of(source), request.width)
         facts = {
             "analysis": "selectivity",
-            **facts_of(models, source, left_out),
+            **facts_of(models, source, left_out, request.data.hash_contents),
             "settings": [
                 {"model": result.model, "run": result.run, "layers": result.layers, **result.settings}
                 for result in results

@@ -25,7 +25,8 @@ class DataOptions:
         limit: Number of images, drawn by class; None for all.
         seed: Of that draw.
         skip_bad_images: Whether images that cannot be decoded are left out rather than stopping the run.
-        quiet: Whether to leave out the progress bar of that check.
+        hash_contents: Whether the run record holds a hash of the images' contents, not only of names, sizes and times.
+        quiet: Whether to leave out the progress bar of checking images.
     """
 
     data: str | None = None
@@ -33,6 +34,7 @@ class DataOptions:
     limit: int | None = None
     seed: int = 0
     skip_bad_images: bool = False
+    hash_contents: bool = False
     quiet: bool = False
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from autola_analysis.cli import main as entry
-from autola_analysis.study.models import ReadingOptions
+from autola_analysis.study.models import LoadingOptions
 from tests.data.conftest import write_image
 
 COMMANDS = ["demo", "selectivity", "inspect", "layers", "list", "train", "embed"]
@@ -226,7 +226,7 @@ def test_list_names_what_other_commands_take(
 
 
 def test_reading_options_default_to_nothing() -> None:
-    assert ReadingOptions() == ReadingOptions(arch={}, genotype={}, attention={}, normalize={}, trust=False)
+    assert LoadingOptions() == LoadingOptions(arch={}, genotype={}, attention={}, normalize={}, trust=False)
 
 
 def test_sigterm_ends_a_run_as_ctrl_c_does() -> None:

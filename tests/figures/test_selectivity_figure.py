@@ -1,13 +1,16 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from autola_analysis.analyses.selectivity import SelectivityResult, measure_selectivity
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data import ClutteredDigits
-from autola_analysis.figures.selectivity import GRID, bounded_density, plot_selectivity, pooled_values
+from autola_analysis.figures.selectivity import CURVE_HEIGHT, GRID, bounded_density, plot_selectivity, pooled_values
 from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.run import Settings
 from tests.inference.networks import Tiny
@@ -22,25 +25,38 @@ def results() -> list[SelectivityResult]:
     return [measure_selectivity(Variant(Tiny(), name, run), source, settings=QUIET) for name, run in runs]
 
 
-def lines_of(figure: Figure) -> list[list[str]]:
-    return [[str(line.get_color()) for line in ax.lines if len(line.get_xdata()) == len(GRID)] for ax in figure.axes]
+def curves_of(ax: Axes) -> list[Line2D]:
+    return [line for line in ax.lines if len(line.get_xdata()) == len(GRID)]
 
 
-def test_one_panel_per_layer_with_one_curve_per_variant(results: list[SelectivityResult]) -> None:
+def test_one_panel_per_layer_with_one_row_per_variant_in_the_given_order(results: list[SelectivityResult]) -> None:
     figure = plot_selectivity(results)
     assert [ax.get_title() for ax in figure.axes] == ["layer1 (6 units)", "layer2 (8 units)"]
-    for colours in lines_of(figure):
-        assert len(colours) == 2
-        assert colours[0] != colours[1]
+    for ax in figure.axes:
+        se, hoga = curves_of(ax)
+        assert np.nanmin(se.get_ydata()) > np.nanmax(hoga.get_ydata())
+        assert se.get_color() != hoga.get_color()
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["HOGA", "SE\n(2 runs)"]
 
 
-def test_runs_are_pooled_and_dead_units_counted_in_the_legend(results: list[SelectivityResult]) -> None:
-    figure = plot_selectivity(results)
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    dead = {name: sum(r.summary["dead"].sum() for r in results if r.model == name) for name in ("SE", "HOGA")}
-    assert labels[0] == ("SE (2 runs)" if not dead["SE"] else f"SE (2 runs, {dead['SE']} dead)")
-    assert labels[1] == ("HOGA" if not dead["HOGA"] else f"HOGA ({dead['HOGA']} dead)")
-    assert labels[2:] == ["median", "chance level"]
+def test_dead_units_are_counted_in_their_row_and_in_the_legend() -> None:
+    model = Tiny()
+    with torch.no_grad():
+        model.layer2[1].weight[:3] = 0
+        model.layer2[1].bias[:3] = -1
+    result = measure_selectivity(model, ClutteredDigits("test", 20), settings=QUIET)
+    dead = dict(zip(result.summary["layer"], result.summary["dead"], strict=True))
+    assert dead["layer2"] >= 3
+    figure = plot_selectivity(result)
+    assert [text.get_text() for text in figure.axes[1].texts] == [f"{dead['layer2']} dead"]
+    assert f"{sum(dead.values())} in all" in figure.legends[0].get_texts()[-1].get_text()
+
+
+def test_medians_and_chance_levels_stand_where_the_tables_say(results: list[SelectivityResult]) -> None:
+    hoga = results[2]
+    ticks = [float(line.get_xdata()[0]) for line in plot_selectivity(hoga).axes[1].lines if len(line.get_xdata()) == 2]
+    row = hoga.summary.set_index("layer").loc["layer2"]
+    assert sorted(x for x in ticks if x not in (0.0, 1.0)) == pytest.approx(sorted([row["median"], row["null_mean"]]))
 
 
 def test_curves_show_the_pooled_live_units(results: list[SelectivityResult]) -> None:
@@ -48,9 +64,10 @@ def test_curves_show_the_pooled_live_units(results: list[SelectivityResult]) -> 
     expected = [r.units.query("layer == 'layer2' and not dead")["selectivity"] for r in results[:2]]
     np.testing.assert_array_equal(values, np.concatenate(expected))
     assert len(nulls) == 2
-    curve = next(line for line in plot_selectivity(results[:2]).axes[1].lines if len(line.get_xdata()) == len(GRID))
+    (curve,) = curves_of(plot_selectivity(results[:2]).axes[1])
     seen = ~np.isnan(np.asarray(curve.get_ydata(), dtype=float))
-    np.testing.assert_allclose(np.asarray(curve.get_ydata())[seen], bounded_density(values)[seen])
+    density = bounded_density(values)
+    np.testing.assert_allclose(np.asarray(curve.get_ydata())[seen], CURVE_HEIGHT * (density / density.max())[seen])
 
 
 def test_a_density_on_the_unit_interval_has_mass_one_and_leaks_nowhere() -> None:

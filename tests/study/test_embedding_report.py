@@ -9,13 +9,14 @@ import pytest
 from autola_analysis.analyses.embedding import optimise as one_run
 from autola_analysis.analyses.embedding.quality import QUALITY_COLUMNS
 from autola_analysis.analyses.embedding.tsne import EmbeddingOptions
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.core.errors import DataError, OptionError, ReportError, UnknownNameError
 from autola_analysis.core.files import sha256_of
 from autola_analysis.inference.run import Settings
 from autola_analysis.study.embedding import EmbeddingRequest, embedding_report
 from autola_analysis.study.sources import DataOptions
 
-QUIET = Settings(device="cpu", quiet=True)
+QUIET = Reading(Settings(device="cpu", quiet=True))
 FEW = DataOptions(limit=40)
 
 
@@ -28,7 +29,7 @@ def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
 def request(checkpoint: Callable[..., Path], out: Path, **changes: object) -> EmbeddingRequest:
     files = [checkpoint("none", 0), checkpoint("hoga", 0), checkpoint("hoga", 1)]
     checkpoints = [f"none={files[0]}", f"HOGA={files[1]}", f"HOGA={files[2]}"]
-    arguments = {"data": FEW, "settings": QUIET, "processes": 1, "options": EmbeddingOptions(device="cpu"), **changes}
+    arguments = {"data": FEW, "reading": QUIET, "processes": 1, "options": EmbeddingOptions(device="cpu"), **changes}
     return EmbeddingRequest(checkpoints, out, **arguments)
 
 
@@ -116,4 +117,4 @@ def test_a_report_that_is_there_is_refused_before_any_work(tmp_path: Path) -> No
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run.json").write_text("{}")
     with pytest.raises(ReportError, match="holds a report already"):
-        embedding_report(EmbeddingRequest(["missing.pth"], tmp_path / "out", settings=QUIET))
+        embedding_report(EmbeddingRequest(["missing.pth"], tmp_path / "out", reading=QUIET))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from autola_analysis.core.errors import OptionError
-from autola_analysis.study.models import ReadingOptions, load_models, per_variant, split_named_path
+from autola_analysis.study.models import LoadingOptions, load_models, per_variant, split_named_path
 
 
 def test_an_existing_file_is_a_path_and_otherwise_the_first_equals_sign_splits(tmp_path: Path) -> None:
@@ -18,16 +18,16 @@ def test_an_existing_file_is_a_path_and_otherwise_the_first_equals_sign_splits(t
 
 def test_one_name_with_several_files_makes_training_runs(checkpoint: Callable[..., Path]) -> None:
     files = [checkpoint("se", 0), checkpoint("se", 1), checkpoint("none", 0)]
-    models = load_models([f"SE={files[0]}", f"SE={files[1]}", f"plain={files[2]}"], ReadingOptions())
+    models = load_models([f"SE={files[0]}", f"SE={files[1]}", f"plain={files[2]}"], LoadingOptions())
     assert [(m.variant.name, m.variant.run) for m in models] == [("SE", "1"), ("SE", "2"), ("plain", "1")]
 
 
 def test_the_same_file_twice_is_refused(checkpoint: Callable[..., Path]) -> None:
     file = checkpoint("se")
     with pytest.raises(OptionError, match="are the same checkpoint; give each file once"):
-        load_models([f"A={file}", f"B={file}"], ReadingOptions())
+        load_models([f"A={file}", f"B={file}"], LoadingOptions())
     with pytest.raises(OptionError, match="no checkpoint was given"):
-        load_models([], ReadingOptions())
+        load_models([], LoadingOptions())
 
 
 def test_options_are_for_all_variants_or_for_one() -> None:
@@ -42,7 +42,7 @@ def test_options_are_for_all_variants_or_for_one() -> None:
 
 def test_normalization_reaches_the_variant_it_was_given_for(checkpoint: Callable[..., Path]) -> None:
     files = [checkpoint("se"), checkpoint("none")]
-    reading = ReadingOptions(normalize={"A": "imagenet"})
+    reading = LoadingOptions(normalize={"A": "imagenet"})
     first, second = load_models([f"A={files[0]}", f"B={files[1]}"], reading)
     assert first.variant.preprocessing.mean == (0.485, 0.456, 0.406)
     assert second.variant.preprocessing.mean == (0.0, 0.0, 0.0)

@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.selectivity.result import SUMMARY_COLUMNS, UNIT_COLUMNS
 from autola_analysis.core.errors import DataError, LayerError, OptionError, ReportError, UnknownNameError
 from autola_analysis.core.files import sha256_of
 from autola_analysis.inference.run import Settings
-from autola_analysis.study.models import ReadingOptions
+from autola_analysis.study.models import LoadingOptions
 from autola_analysis.study.selectivity import SelectivityRequest, selectivity_report
 from autola_analysis.study.sources import DataOptions, title_of
 from tests.data.conftest import write_image
 
-QUIET = Settings(device="cpu", quiet=True)
+QUIET = Reading(Settings(device="cpu", quiet=True))
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def report(checkpoint: Callable[..., Path], tmp_path: Path) -> Path:
     files = [checkpoint("none", 0), checkpoint("hoga", 0), checkpoint("hoga", 1)]
     checkpoints = [f"none={files[0]}", f"HOGA={files[1]}", f"HOGA={files[2]}"]
     out = tmp_path / "report"
-    selectivity_report(SelectivityRequest(checkpoints, out, data=DataOptions(limit=40), settings=QUIET))
+    selectivity_report(SelectivityRequest(checkpoints, out, data=DataOptions(limit=40), reading=QUIET))
     return out
 
 
@@ -56,6 +57,16 @@ def test_the_record_says_where_the_numbers_come_from(report: Path) -> None:
     assert any("chance" in warning for warning in record["warnings"])
 
 
+def test_contents_of_the_images_are_hashed_only_when_asked_for(
+    report: Path, checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert json.loads((report / "run.json").read_text())["data"]["contents"] is None
+    data = DataOptions(limit=12, hash_contents=True)
+    selectivity_report(SelectivityRequest([str(checkpoint("se"))], tmp_path / "other", data=data, reading=QUIET))
+    contents = json.loads((tmp_path / "other" / "run.json").read_text())["data"]["contents"]
+    assert len(contents) == 64
+
+
 def test_the_pdf_embeds_truetype_text(report: Path) -> None:
     content = (report / "figures" / "selectivity.pdf").read_bytes()
     assert b"/Type3" not in content
@@ -79,14 +90,14 @@ def test_the_caption_says_what_is_drawn_without_anybodys_path(report: Path) -> N
         ({"data": DataOptions("mnist")}, UnknownNameError, "mnist"),
         ({"data": DataOptions(limit=0)}, OptionError, "0"),
         ({"width": "wide"}, OptionError, "width is"),
-        ({"reading": ReadingOptions(normalize={"": "mean"})}, UnknownNameError, "unknown normalization 'mean'"),
-        ({"settings": Settings(device="gpu", quiet=True)}, OptionError, "device is 'auto', 'cpu'"),
+        ({"loading": LoadingOptions(normalize={"": "mean"})}, UnknownNameError, "unknown normalization 'mean'"),
+        ({"reading": Reading(Settings(device="gpu", quiet=True))}, OptionError, "device is 'auto', 'cpu'"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(
     checkpoint: Callable[..., Path], tmp_path: Path, changes: dict[str, object], error: type[Exception], message: str
 ) -> None:
-    arguments = {"data": DataOptions(limit=20), "settings": QUIET, **changes}
+    arguments = {"data": DataOptions(limit=20), "reading": QUIET, **changes}
     file = checkpoint("se")
     with pytest.raises(error, match=message) as raised:
         selectivity_report(SelectivityRequest([str(file)], tmp_path / "out", **arguments))
@@ -96,7 +107,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
 
 def test_a_report_that_is_there_is_refused_before_any_work(report: Path, checkpoint: Callable[..., Path]) -> None:
     with pytest.raises(ReportError, match="holds a report already"):
-        selectivity_report(SelectivityRequest(["missing.pth"], report, settings=QUIET))
+        selectivity_report(SelectivityRequest(["missing.pth"], report, reading=QUIET))
 
 
 def test_images_that_cannot_be_decoded_stop_the_run_or_are_listed(
@@ -109,10 +120,10 @@ def test_images_that_cannot_be_decoded_stop_the_run_or_are_listed(
     file = checkpoint("none", num_classes=2)
     data = f"folder:{tmp_path / 'pets'}"
     with pytest.raises(DataError, match=r"dog/1\.png"):
-        selectivity_report(SelectivityRequest([str(file)], tmp_path / "out", data=DataOptions(data), settings=QUIET))
+        selectivity_report(SelectivityRequest([str(file)], tmp_path / "out", data=DataOptions(data), reading=QUIET))
     assert not (tmp_path / "out").exists()
     request = SelectivityRequest(
-        [str(file)], tmp_path / "out", data=DataOptions(data, skip_bad_images=True, quiet=True), settings=QUIET
+        [str(file)], tmp_path / "out", data=DataOptions(data, skip_bad_images=True, quiet=True), reading=QUIET
     )
     selectivity_report(request)
     record = json.loads((tmp_path / "out" / "run.json").read_text())
@@ -127,7 +138,7 @@ def test_a_folder_needs_the_statistics_of_training(checkpoint: Callable[..., Pat
 
     for name in ("cat", "dog"):
         write_image(tmp_path / "pets" / name / "0.png", size=(40, 30))
-    models = load_models([str(checkpoint("none"))], ReadingOptions())
+    models = load_models([str(checkpoint("none"))], LoadingOptions())
     source, left_out = source_for(models, DataOptions(f"folder:{tmp_path / 'pets'}", quiet=True))
     assert left_out == ()
     assert title_of(source) == "folder pets, all split" or "pets" in title_of(source)

@@ -16,6 +16,7 @@ from torch import nn
 from autola_analysis.analyses.embedding.feature_files import CacheEntry, EntryWriter, MemorySink, Sink
 from autola_analysis.analyses.embedding.features import Features, FloatArray, IntArray
 from autola_analysis.analyses.embedding.observer import FeatureObserver, check_pool
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.variants import Variant, as_variant, grouped_by_geometry
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.device import resolve_device
@@ -62,8 +63,9 @@ def extract_features(
         CacheError: If the cache cannot be written.
     """
     layers = None if layer is None else [layer]
-    features, _ = extract_all([as_variant(model)], data, layers, pool, settings, batch_size, workers, cache)
-    return features[0]
+    reading = Reading(settings, batch_size, workers)
+    (features,), _ = extract_all([as_variant(model)], data, layers, pool, reading, cache)
+    return features
 
 
 def extract_all(
@@ -71,9 +73,7 @@ def extract_all(
     data: ImageData,
     layers: Sequence[str] | None = None,
     pool: str = "mean",
-    settings: Settings | None = None,
-    batch_size: int | None = None,
-    workers: int = 0,
+    reading: Reading | None = None,
     cache: str | Path | None = None,
 ) -> tuple[list[Features], list[PassRecord]]:
     """Extract features of several networks; those that share the geometry of their images share one reading.
@@ -82,12 +82,13 @@ def extract_all(
         Features per variant and layer, the layers of a variant side by side; and a record per pass that was needed.
     """
     check_pool(pool)
-    settings = settings or Settings()
+    reading = reading or Reading()
+    settings = reading.settings or Settings()
     chosen = {id(v): resolve_layers(v.model, layers)[slice(None) if layers else slice(-1, None)] for v in variants}
     found: dict[tuple[int, str], Features] = {}
     records: list[PassRecord] = []
     for group in grouped_by_geometry(variants, data):
-        stream = open_stream(data, group[0][1], batch_size, workers)
+        stream = open_stream(data, group[0][1], reading.batch_size, reading.workers)
         extraction = _Extraction(data, stream, pool, settings, Path(cache) if cache is not None else None)
         wanted = [extraction.wanted(variant, how, chosen[id(variant)]) for variant, how in group]
         records += extraction.run([each for each in wanted if each.missing])

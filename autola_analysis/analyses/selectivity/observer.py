@@ -27,12 +27,16 @@ class Labelings:
         folds: Fold of every image, ``(N,)``; None where the labels of the run are not known beforehand.
         num_folds: Number of folds; 1 where there are no folds.
         permuted: Permuted labels, ``(P, N)``; P = 0 where the labels are not known beforehand.
+        known: Whether the labels of the run are known beforehand.
+        folds_asked_for: Number of folds that was asked for.
     """
 
     num_classes: int
     folds: Tensor | None
     num_folds: int
     permuted: Tensor
+    known: bool
+    folds_asked_for: int
 
     @classmethod
     def draw(
@@ -40,13 +44,15 @@ class Labelings:
     ) -> Labelings:
         """Draw folds and permutations for the labels of a run; neither where the labels are not known."""
         if labels is None:
-            return cls(num_classes, None, 1, torch.empty(0, 0, dtype=torch.int32))
+            return cls(num_classes, None, 1, torch.empty(0, 0, dtype=torch.int32), False, folds)
         num_folds = usable_folds(labels, folds)
         return cls(
             num_classes,
             torch.from_numpy(image_folds(labels, num_folds, seed)) if num_folds else None,
             max(num_folds, 1),
             torch.from_numpy(permuted_labels(labels, permutations, seed).astype(np.int32)),
+            True,
+            folds,
         )
 
 
@@ -80,7 +86,7 @@ class SelectivityObserver:
 
     def __init__(self, layers: Sequence[str], labelings: Labelings, rectify: bool, refuse: Refuse) -> None:
         self.layers = tuple(layers)
-        self._labelings = labelings
+        self.labelings = labelings
         self._rectify = rectify
         self._refuse = refuse
         self._units: dict[str, int] = {}
@@ -113,14 +119,14 @@ class SelectivityObserver:
         for layer in self.layers:
             if kept[layer][1].item() < 0:
                 raise self._refuse(layer, batch.images)
-        classes = self._labelings.num_classes
+        classes = self.labelings.num_classes
         if not 0 <= int(batch.labels.min()) <= int(batch.labels.max()) < classes:
             raise DataError(f"labels must be 0 to {classes - 1}; found {int(batch.labels.max())}.")
         activity = torch.cat([kept[layer][0] for layer in self.layers], dim=1)
         if activity.device.type == "mps":
             activity = activity.cpu()
         activity = activity.to(torch.float64)
-        labelings = self._labelings
+        labelings = self.labelings
         if not self._units:
             self._units = {layer: kept[layer][0].shape[1] for layer in self.layers}
             groups = labelings.num_folds + len(labelings.permuted)
@@ -136,7 +142,7 @@ class SelectivityObserver:
 
     def class_sums(self) -> dict[str, ClassSums]:
         """Return what was accumulated, per layer."""
-        folds, classes = self._labelings.num_folds, self._labelings.num_classes
+        folds, classes = self.labelings.num_folds, self.labelings.num_classes
         sums = self._sums.cpu().numpy().reshape(-1, classes, self._sums.shape[1])
         counts = self._counts.numpy().reshape(folds, classes)
         columns = np.split(sums, np.cumsum(list(self._units.values()))[:-1], axis=2)

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from autola_analysis.analyses.embedding import extract as module
 from autola_analysis.analyses.embedding.extract import extract_all, extract_features, network_hash
 from autola_analysis.analyses.embedding.features import MANIFEST, Features
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import CacheError, DataError, LayerError, OptionError, UnknownNameError
 from autola_analysis.data import ClutteredDigits, Preprocessing
@@ -65,7 +66,7 @@ def test_the_last_stage_is_the_default_and_layers_with_units_alone_are_taken_as_
 
 def test_several_networks_and_layers_share_one_reading_and_equal_each_alone() -> None:
     variants = [Variant(Tiny(), "a"), Variant(Tiny(), "b")]
-    together, passes = extract_all(variants, DIGITS, ["layer1", "layer2"], settings=QUIET)
+    together, passes = extract_all(variants, DIGITS, ["layer1", "layer2"], reading=Reading(QUIET))
     assert len(passes) == 1
     assert [(each.model, each.layer) for each in together] == [
         ("a", "layer1"), ("a", "layer2"), ("b", "layer1"), ("b", "layer2"),
@@ -82,13 +83,13 @@ def test_what_is_cached_is_opened_and_what_is_missing_alone_is_run(
     first = extract_features(model, DIGITS, "layer1", settings=QUIET, cache=tmp_path)
     assert isinstance(first.values, np.memmap)
     both, passes = extract_all(
-        [Variant(model, "new name")], DIGITS, ["layer1", "layer2"], settings=QUIET, cache=tmp_path
+        [Variant(model, "new name")], DIGITS, ["layer1", "layer2"], reading=Reading(QUIET), cache=tmp_path
     )
     assert len(passes) == 1
     assert len(places(tmp_path)) == 2
     not_run_again(monkeypatch)
     again, passes = extract_all(
-        [Variant(model, "x", "2")], DIGITS, ["layer2", "layer1"], settings=QUIET, cache=tmp_path
+        [Variant(model, "x", "2")], DIGITS, ["layer2", "layer1"], reading=Reading(QUIET), cache=tmp_path
     )
     assert passes == []
     assert [(each.model, each.run, each.layer) for each in again] == [("x", "2", "layer2"), ("x", "2", "layer1")]

@@ -1,0 +1,44 @@
+# Every target does its own set-up: a virtual environment in .venv, unless PYTHON= names an existing interpreter.
+
+SHELL := /bin/bash
+
+ifdef PYTHON
+READY :=
+else
+PYTHON := .venv/bin/python
+READY := .venv/ready
+endif
+
+WORKERS ?= 2
+
+.PHONY: demo test lint types imports check bench clean
+
+demo: $(READY)
+	$(PYTHON) -m autola_analysis demo --out reports/demo --overwrite
+
+test: $(READY)
+	$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
+
+lint: $(READY)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types: $(READY)
+	$(PYTHON) -m mypy
+
+imports: $(READY)
+	$(PYTHON) -c "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())"
+
+check: lint types imports test
+
+bench: $(READY)
+	$(PYTHON) -m benchmarks
+
+.venv/ready: pyproject.toml
+	python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --upgrade pip
+	.venv/bin/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,119 @@
+"""The part of gate statistics that hangs on the pass: sums of every gate's values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autola_analysis.analyses.gates.find import Gate
+from autola_analysis.core.errors import DataError, LayerError
+from autola_analysis.inference.stream import Batch
+
+SATURATED_LOW = 0.05
+SATURATED_HIGH = 0.95
+
+
+@dataclass(frozen=True)
+class GateActivity:
+    """What is kept of one gate for one batch, per image and unit; all shapes ``(B, K)`` but for the map.
+
+    Attributes:
+        mean: Mean over positions.
+        square: Mean of squares over positions.
+        low: Share of positions below `SATURATED_LOW`.
+        high: Share of positions above `SATURATED_HIGH`.
+        spatial_sum: Sum over the batch's images of a spatial gate, ``(H, W)``; None for gates of channels.
+    """
+
+    mean: Tensor
+    square: Tensor
+    low: Tensor
+    high: Tensor
+    spatial_sum: Tensor | None
+
+
+@dataclass
+class GateSums:
+    """Sums over the images of a pass, float64.
+
+    Attributes:
+        class_sums: Sums of each image's mean per class, ``(C, K)``.
+        square: Sum of squares, ``(K,)``.
+        low: Sum of the shares near 0, ``(K,)``.
+        high: Sum of the shares near 1, ``(K,)``.
+        spatial: Sum of the maps of a spatial gate, ``(H, W)``; None for gates of channels.
+    """
+
+    class_sums: Tensor
+    square: Tensor
+    low: Tensor
+    high: Tensor
+    spatial: Tensor | None
+
+
+class GateObserver:
+    """Accumulate the statistics of a network's gates.
+
+    Args:
+        gates: See `find_gates`.
+        num_classes: C of the data.
+    """
+
+    def __init__(self, gates: Sequence[Gate], num_classes: int) -> None:
+        self.gates = tuple(gates)
+        self.layers = tuple(gate.layer for gate in gates)
+        self.counts = torch.zeros(num_classes, dtype=torch.int64)
+        self.sums: dict[str, GateSums] = {}
+
+    def reduce(self, layer: str, activation: Tensor) -> GateActivity:
+        """Average a gate ``(B, K)``, ``(B, K, 1, 1)`` or ``(B, K, H, W)`` over positions.
+
+        Raises:
+            LayerError: If the gate has another shape.
+        """
+        if activation.ndim not in (2, 4):
+            raise LayerError(f"gate {layer!r} has shape {tuple(activation.shape)}; gates are (B, K) or (B, K, H, W).")
+        gate = activation.float().reshape(*activation.shape[:2], -1)
+        spatial = activation.ndim == 4 and activation.shape[1] == 1 and activation.shape[2:].numel() > 1
+        return GateActivity(
+            mean=gate.mean(2),
+            square=gate.square().mean(2),
+            low=(gate < SATURATED_LOW).float().mean(2),
+            high=(gate > SATURATED_HIGH).float().mean(2),
+            spatial_sum=activation.float().sum((0, 1)) if spatial else None,
+        )
+
+    def update(self, batch: Batch, kept: Mapping[str, GateActivity], logits: Tensor) -> None:
+        """Add one batch.
+
+        Raises:
+            DataError: If a label is not one of the classes.
+        """
+        classes = len(self.counts)
+        if not 0 <= int(batch.labels.min()) <= int(batch.labels.max()) < classes:
+            raise DataError(f"labels must be 0 to {classes - 1}; found {int(batch.labels.max())}.")
+        self.counts += torch.bincount(batch.labels, minlength=classes)
+        for layer in self.layers:
+            self._add(layer, kept[layer], batch.labels)
+
+    def _add(self, layer: str, activity: GateActivity, labels: Tensor) -> None:
+        mean = activity.mean.double().cpu()
+        if layer not in self.sums:
+            units = mean.shape[1]
+            self.sums[layer] = GateSums(
+                class_sums=mean.new_zeros(len(self.counts), units),
+                square=mean.new_zeros(units),
+                low=mean.new_zeros(units),
+                high=mean.new_zeros(units),
+                spatial=None if activity.spatial_sum is None else mean.new_zeros(activity.spatial_sum.shape),
+            )
+        sums = self.sums[layer]
+        sums.class_sums.index_add_(0, labels, mean)
+        sums.square += activity.square.double().sum(0).cpu()
+        sums.low += activity.low.double().sum(0).cpu()
+        sums.high += activity.high.double().sum(0).cpu()
+        if sums.spatial is not None and activity.spatial_sum is not None:
+            sums.spatial += activity.spatial_sum.double().cpu()
