@@ -45,6 +45,15 @@ def test_neighbours_far_from_the_origin_are_those_near_it(small_blocks: None) ->
     )
 
 
+def test_rounding_of_products_does_not_push_a_neighbour_out() -> None:
+    """Two groups far apart: centring cannot help, and products lose what tells the points of a group apart."""
+    offsets = np.random.default_rng(0).normal(size=(24, 2)) * 1e-3
+    values = offsets + np.where(np.arange(24) % 2, 1e6, -1e6)[:, None]
+    every = cdist(values, values)
+    np.fill_diagonal(every, np.inf)
+    np.testing.assert_allclose(nearest_neighbours(values, 4, device="cpu").distances, np.sort(every, axis=1)[:, :4])
+
+
 def test_blocks_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     values = rectified()
     whole = nearest_neighbours(values, 20, device="cpu")

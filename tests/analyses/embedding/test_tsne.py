@@ -93,6 +93,8 @@ def test_positions_are_openTSNEs_for_the_same_neighbours_start_and_parameters(
     ).fit(affinities=affinities, initialization=start)  # fmt: skip
     embedding = quickly(features, method=method, perplexity=10, seed=3)
     np.testing.assert_array_equal(embedding.coords, np.asarray(expected))
+    fresh = PerplexityBasedNN(knn_index=affinities.knn_index, perplexity=10)
+    assert embedding.kl_divergence == one_run.divergence(embedding.coords, fresh.P)  # not of affinities used before
     # Barnes-Hut sums are approximate.
     assert embedding.kl_divergence == pytest.approx(exact_divergence(features, embedding.coords, 10), rel=0.02)
 
