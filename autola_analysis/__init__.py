@@ -6,6 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autola_analysis.analyses.embedding.extract import extract_features as extract_features
+    from autola_analysis.analyses.embedding.features import Features as Features
+    from autola_analysis.analyses.embedding.result import Embedding as Embedding
+    from autola_analysis.analyses.embedding.tsne import EmbeddingOptions as EmbeddingOptions
+    from autola_analysis.analyses.embedding.tsne import embed as embed
+    from autola_analysis.analyses.embedding.tsne import embed_all as embed_all
     from autola_analysis.analyses.saliency import Explanation as Explanation
     from autola_analysis.analyses.saliency import SanityResult as SanityResult
     from autola_analysis.analyses.saliency import explain as explain
@@ -26,6 +32,8 @@ if TYPE_CHECKING:
     from autola_analysis.checkpoints import load_model as load_model
     from autola_analysis.core.errors import AutolaError as AutolaError
     from autola_analysis.data.open import open_source as open_source
+    from autola_analysis.figures.embedding import plot_embedding as plot_embedding
+    from autola_analysis.figures.embedding import plot_knn_accuracy as plot_knn_accuracy
     from autola_analysis.figures.saliency import plot_saliency as plot_saliency
     from autola_analysis.figures.selectivity import plot_selectivity as plot_selectivity
     from autola_analysis.inference.tap import tap as tap
@@ -35,6 +43,9 @@ _HOMES = {
     "CheckpointReport": "checkpoints",
     "ClassSelectivity": "analyses.selectivity.metric",
     "Explanation": "analyses.saliency",
+    "Embedding": "analyses.embedding.result",
+    "EmbeddingOptions": "analyses.embedding.tsne",
+    "Features": "analyses.embedding.features",
     "LoadedModel": "checkpoints",
     "SanityResult": "analyses.saliency",
     "SelectivityOptions": "analyses.selectivity",
@@ -42,6 +53,9 @@ _HOMES = {
     "create_attention": "attention",
     "create_model": "backbones",
     "explain": "analyses.saliency",
+    "embed": "analyses.embedding.tsne",
+    "embed_all": "analyses.embedding.tsne",
+    "extract_features": "analyses.embedding.extract",
     "inspect_checkpoint": "checkpoints",
     "list_attentions": "attention",
     "list_backbones": "backbones",
@@ -50,6 +64,8 @@ _HOMES = {
     "measure_saliency": "analyses.saliency.measure",
     "open_source": "data.open",
     "plot_saliency": "figures.saliency",
+    "plot_embedding": "figures.embedding",
+    "plot_knn_accuracy": "figures.embedding",
     "plot_selectivity": "figures.selectivity",
     "register_attention": "attention",
     "sanity_check": "analyses.saliency",

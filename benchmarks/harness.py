@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -19,21 +20,30 @@ class Measured:
     Attributes:
         seconds: Time of the work alone, per run, after one run that is not counted.
         peak_mib: Largest resident memory of the process, per run.
+        values: A number that says how good the result is, per run; empty where none was asked for.
     """
 
     seconds: list[float]
     peak_mib: list[float]
+    values: list[float] = field(default_factory=list)
 
 
-def report_run(work: Callable[[], object], warm_up: bool = True) -> None:
-    """Time some work in this process and print the figures as one JSON line, for `interleave` to read."""
+def report_run(work: Callable[[], Any], warm_up: bool = True, value: Callable[[Any], float] | None = None) -> None:
+    """Time some work in this process and print the figures as one JSON line, for `interleave` to read.
+
+    Args:
+        work: What to time.
+        warm_up: Whether it runs once before.
+        value: Rates what the work returned, outside the time.
+    """
     if warm_up:
         work()
     start = time.perf_counter()
-    work()
+    result = work()
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak_mib": peak}))
+    rated = {"value": value(result)} if value else {}
+    print(json.dumps({"seconds": seconds, "peak_mib": peak, **rated}))
 
 
 def interleave(commands: dict[str, list[str]], runs: int) -> dict[str, Measured]:
@@ -44,7 +54,11 @@ def interleave(commands: dict[str, list[str]], runs: int) -> dict[str, Measured]
             process = subprocess.run([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True, check=True)
             found[name].append(json.loads(process.stdout.splitlines()[-1]))
     return {
-        name: Measured([run["seconds"] for run in each], [run["peak_mib"] for run in each])
+        name: Measured(
+            [run["seconds"] for run in each],
+            [run["peak_mib"] for run in each],
+            [run["value"] for run in each if "value" in run],
+        )
         for name, each in found.items()
     }
 

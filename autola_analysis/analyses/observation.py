@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from autola_analysis.analyses.variants import Variant, grouped_by_geometry
 from autola_analysis.core.errors import DataError
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.inference.accuracy import Accuracy, AccuracyObserver, near_chance
+from autola_analysis.inference.accuracy import Accuracy, AccuracyObserver, chance_warning
 from autola_analysis.inference.run import Job, Observer, PassRecord, Settings, run
 from autola_analysis.inference.stream import ImageData, Stream, open_stream
 
@@ -66,13 +66,8 @@ class Observation(Generic[ObserverT]):
     def warnings(self) -> list[str]:
         """Return what every analysis should say: what the pass noticed, an accuracy that is no better than chance."""
         noticed = [warning for warning in self.record.warnings if warning.startswith(f"{self.variant.title}: ")]
-        if not near_chance(self.accuracy, len(self.classes)):
-            return noticed
-        return [
-            *noticed,
-            f"{self.variant.title}: top-1 accuracy {self.accuracy.top1:.1%} is no better than chance; "
-            "is the preprocessing the one of training, and are the classes in the head's order?",
-        ]
+        guessing = chance_warning(self.variant.title, self.accuracy, len(self.classes))
+        return [*noticed, guessing] if guessing else noticed
 
 
 def observe(

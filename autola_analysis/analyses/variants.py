@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError
 from autola_analysis.data.preprocessing import Preprocessing
@@ -27,6 +28,7 @@ class Variant:
         classes: Names of the head's outputs; None where they are not recorded.
         has_head: Whether the outputs are logits.
         input_side: Side in pixels of the images it was made for; None where that is not known.
+        spec: What the network is; None where that is not known.
     """
 
     model: nn.Module
@@ -36,6 +38,7 @@ class Variant:
     classes: tuple[str, ...] | None = None
     has_head: bool = True
     input_side: int | None = None
+    spec: ModelSpec | None = None
 
     @property
     def title(self) -> str:
@@ -50,7 +53,7 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
     if isinstance(model, LoadedModel):
         has_head = model.spec is None or model.spec.num_classes > 0
         input_side = model.spec.input_side if model.spec else None
-        return Variant(model.model, name, run, model.preprocessing, model.classes, has_head, input_side)
+        return Variant(model.model, name, run, model.preprocessing, model.classes, has_head, input_side, model.spec)
     return Variant(model, name, run)
 
 

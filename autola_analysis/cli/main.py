@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from autola_analysis.cli import demo, inspect, layers, listing, saliency, selectivity, train
+from autola_analysis.cli import demo, embed, inspect, layers, listing, saliency, selectivity, train
 from autola_analysis.core.errors import AutolaError
 
 INTERRUPTED = 130
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("selectivity")(selectivity.selectivity)
 app.command("saliency")(saliency.saliency)
+app.command("embed")(embed.embed)
 app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)
 app.command("list")(listing.list_names)

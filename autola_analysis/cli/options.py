@@ -25,6 +25,10 @@ Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn at r
 Layers = Annotated[
     str | None, typer.Option(metavar="A,B", help="Layers, separated by commas. Default: the stages layer1, layer2, ...")
 ]
+Cache = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", envvar="AUTOLA_CACHE", help="Keep features and neighbours here and use them again."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report at --out.")]
 
 

@@ -11,8 +11,11 @@ import typer
 
 from autola_analysis.cli.printing import echo_table
 
+PLANE_METRICS = ("knn_accuracy", "trustworthiness", "knn_recall", "kl_divergence")
+
 if TYPE_CHECKING:
     from autola_analysis.analyses.saliency.result import SaliencyResult
+    from autola_analysis.study.embedding import EmbeddingReport
     from autola_analysis.study.selectivity import SelectivityReport
 
 
@@ -47,6 +50,35 @@ def echo_saliency(result: SaliencyResult, out: Path) -> None:
     if rows:
         echo_table(["model", "method", "layer", "metric", "images", "mean", "95% interval"], rows)
     _echo_end(result.warnings, out)
+
+
+def echo_embeddings(report: EmbeddingReport, out: Path) -> None:
+    """Print accuracies and quality, one row per embedding, warnings, and where the page is."""
+    embeddings = report.embeddings
+    several_seeds = len({embedding.seed for embedding in embeddings}) > 1
+    rows = []
+    for embedding in embeddings:
+        name = embedding.model if embedding.run == "1" else f"{embedding.model} run {embedding.run}"
+        top1 = embedding.accuracy.top1 if embedding.accuracy else None
+        quality = {(row["space"], row["metric"]): row for row in embedding.quality.to_dict("records")}
+        knn = quality["features", "knn_accuracy"]
+        numbers = [
+            f"{knn['value']:.4f}",
+            f"[{knn['ci_low']:.4f}, {knn['ci_high']:.4f}]",
+            f"{quality['features', 'silhouette']['value']:.4f}",
+            *(f"{quality['plane', metric]['value']:.4f}" for metric in PLANE_METRICS),
+        ]
+        accuracy = "not measured" if top1 is None else f"{100 * top1:.2f} %"
+        seed = [str(embedding.seed)] if several_seeds else []
+        rows.append([name, accuracy, embedding.layer, *seed, *numbers])
+    echo_table(
+        [
+            "model", "top-1", "layer", *(["seed"] if several_seeds else []), "kNN", "95% interval", "silhouette",
+            "plane kNN", "trust", "recall", "KL",
+        ],
+        rows,
+    )  # fmt: skip
+    _echo_end(report.warnings, out)
 
 
 def _echo_end(warnings: Sequence[str], out: Path) -> None:

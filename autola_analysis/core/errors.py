@@ -47,5 +47,9 @@ class ReportError(AutolaError):
     """A report directory that cannot be written."""
 
 
+class CacheError(AutolaError):
+    """A cache or a result that cannot be written, most often because the disk is full."""
+
+
 class MissingExtraError(AutolaError):
     """An optional dependency that the asked-for feature needs and that is not installed."""

@@ -15,6 +15,14 @@ WIDTHS = {"neurips": 5.5, "cvpr": 6.875, "column": 3.25}
 VARIANT_COLOURS = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D00")
 """After Okabe and Ito, "Color Universal Design", 2008; yellow is too light for lines and left out."""
 
+CLASS_COLOURS = (
+    "#0089FF", "#D8C400", "#761400", "#0000FF", "#FFB19D", "#FF009D", "#149D3B", "#00D8FF", "#620089", "#004E4E",
+    "#FF0014", "#B189C4", "#628962", "#C400C4", "#624EFF", "#764E3B", "#B1C462", "#4E2762", "#FF6289", "#B1C4C4",
+)  # fmt: skip
+"""For up to 20 classes: chosen to lie far apart in CIELAB, the first ten farthest, as they are and as protanopes and
+deuteranopes see them (Machado et al., "A physiologically-based model for simulation of color vision deficiency",
+2009)."""
+
 
 def figure_width(width: str | float) -> float:
     """Return a width in inches, given by name or as a number.

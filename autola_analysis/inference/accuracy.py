@@ -86,6 +86,16 @@ def near_chance(accuracy: Accuracy, num_classes: int) -> bool:
     return bool(accuracy.top1 < chance + 3 * (chance * (1 - chance) / accuracy.images) ** 0.5)
 
 
+def chance_warning(name: str, accuracy: Accuracy, num_classes: int) -> str | None:
+    """Return what to say of a network that is no better than guessing; None for one that is."""
+    if not near_chance(accuracy, num_classes):
+        return None
+    return (
+        f"{name}: top-1 accuracy {accuracy.top1:.1%} is no better than chance; "
+        "is the preprocessing the one of training, and are the classes in the head's order?"
+    )
+
+
 def labels_fit_head(
     num_classes: int, data_classes: tuple[str, ...] | None, head_classes: tuple[str, ...] | None, outputs: int
 ) -> bool:

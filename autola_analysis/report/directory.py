@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autola_analysis.core.errors import ReportError
+from autola_analysis.core.files import process_alive
 
 MANIFEST = "run.json"
 """Written last: a directory without it is no report."""
@@ -95,17 +96,5 @@ def _repair(out: Path) -> None:
             old.rename(out)
     # Only this host's: on a shared disk another host's process may be alive and well.
     for leftover in out.parent.glob(f".{glob.escape(out.name)}.partial-{_host()}-*"):
-        if not _alive(leftover.name.rpartition("-")[2]):
+        if not process_alive(leftover.name.rpartition("-")[2]):
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _alive(process: str) -> bool:
-    if not process.isdecimal():
-        return True
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

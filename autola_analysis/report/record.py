@@ -26,6 +26,7 @@ PACKAGES = (
     "pandas",
     "matplotlib",
     "captum",
+    "openTSNE",
 )
 
 

@@ -14,7 +14,7 @@ from autola_analysis.cli import main as entry
 from autola_analysis.study.models import LoadingOptions
 from tests.data.conftest import write_image
 
-COMMANDS = ["demo", "selectivity", "saliency", "inspect", "layers", "list", "train"]
+COMMANDS = ["demo", "selectivity", "saliency", "embed", "inspect", "layers", "list", "train"]
 
 
 @pytest.fixture
@@ -79,6 +79,31 @@ def test_selectivity_writes_a_report_and_prints_its_summary(
     assert summary["model"].tolist() == ["SE", "SE", "HOGA", "HOGA"]
 
 
+def test_embed_passes_every_flag_on_and_prints_its_summary(
+    run: Callable[..., tuple[int, str, str]],
+    checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AUTOLA_CACHE", str(tmp_path / "cache"))
+    status, out, err = run(
+        "embed", "--ckpt", f"SE={checkpoint('se')}", "--limit", 30, "--layer", "layer2,layer3", "--pool", "flatten",
+        "--method", "pca", "--metric", "cosine", "--seed", 4, "--seeds", 2, "--align", "--processes", 1, "--device",
+        "cpu", "--batch-size", 8, "--width", "4", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 0, err
+    assert "95% interval" in out
+    assert f"Report: {tmp_path / 'out' / 'index.html'}" in out
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert [(each["layer"], each["seed"]) for each in record["embeddings"]] == [
+        ("layer2", 4), ("layer2", 5), ("layer3", 4), ("layer3", 5),
+    ]  # fmt: skip
+    for each in record["embeddings"]:
+        assert (each["method"], each["metric"], each["pool"]) == ("pca", "cosine", "flatten")
+    assert len(list((tmp_path / "cache" / "features").iterdir())) == 2
+    assert len(list((tmp_path / "cache" / "neighbours").iterdir())) == 2
+
+
 def test_quiet_prints_nothing(
     run: Callable[..., tuple[int, str, str]],
     checkpoint: Callable[..., Path],
@@ -94,6 +119,9 @@ def test_quiet_prints_nothing(
         (["selectivity"], "no checkpoint was given"),
         (["selectivity", "--ckpt", "missing.pth"], "missing.pth"),
         (["selectivity", "--ckpt", "a=b.pth", "--normalize", "c=none"], "no --ckpt is named 'c'"),
+        (["embed"], "no checkpoint was given"),
+        (["embed", "--ckpt", "a.pth", "--method", "umap"], "method is one of barnes-hut, fft, pca; found 'umap'"),
+        (["embed", "--ckpt", "a.pth", "--perplexity", "0"], "perplexity is a number from 1 on; found 0"),
         (["inspect", "missing.pth"], "missing.pth"),
         (["layers", "--ckpt", "missing.pth"], "missing.pth"),
         (["list", "attention"], "there is no list of 'attention'; lists: attentions"),

@@ -1,8 +1,11 @@
 import hashlib
+import os
 import stat
 from pathlib import Path
 
-from autola_analysis.core.files import replacing, sha256_of
+import pytest
+
+from autola_analysis.core.files import replacing, replacing_directory, sha256_of
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
@@ -18,3 +21,34 @@ def test_replaced_file_has_the_permissions_of_an_ordinary_one(tmp_path: Path) ->
         temporary.write_text("y")
     assert (tmp_path / "replaced").read_text() == "y"
     assert stat.S_IMODE((tmp_path / "replaced").stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+
+
+def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    for content in ("one", "two"):
+        with replacing_directory(place) as directory:
+            (directory / "file").write_text(content)
+        assert [path.name for path in tmp_path.iterdir()] == ["place"]
+        assert (place / "file").read_text() == content
+
+    def break_half_way() -> None:
+        with replacing_directory(place) as directory:
+            (directory / "file").write_text("three")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        break_half_way()
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+    assert (place / "file").read_text() == "two"
+
+
+def test_what_dead_processes_left_is_cleared_and_what_live_ones_write_is_not(tmp_path: Path) -> None:
+    dead = tmp_path / ".place.partial-99999999-ab"
+    live = tmp_path / f".place.partial-{os.getpid()}-ab"
+    other = tmp_path / ".places.partial-99999999-ab"
+    for path in (dead, live, other):
+        path.mkdir()
+    with replacing_directory(tmp_path / "place"):
+        assert not dead.exists()
+    assert live.exists()
+    assert other.exists()

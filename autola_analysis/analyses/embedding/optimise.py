@@ -1,0 +1,111 @@
+"""One run of t-SNE through openTSNE: neighbours and a start in, positions and their divergence out.
+
+This module imports no torch, so that a process that only optimises starts quickly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from openTSNE import TSNE
+from openTSNE.affinity import PerplexityBasedNN
+from openTSNE.nearest_neighbors import PrecomputedNeighbors
+from openTSNE.tsne import kl_divergence_bh
+from scipy.sparse import csr_matrix
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+THETA = 0.5
+EXAGGERATION = 12
+EARLY_ITERATIONS = 250
+ITERATIONS = 500
+REPORT_EVERY = 25  # iterations
+
+GRADIENTS = {"barnes-hut": "bh", "fft": "fft"}
+"""Our names of the methods -> openTSNE's names of the negative gradient. Its "auto" would change at 10,000 points."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Everything a run depends on.
+
+    Attributes:
+        indices: Nearest neighbours of every point, ``(N, k)``.
+        distances: Their distances, ``(N, k)``.
+        start: Initial positions, ``(N, 2)``.
+        perplexity: Not above k.
+        method: Key of `GRADIENTS`.
+        seed: Of openTSNE's own random numbers.
+    """
+
+    indices: IntArray
+    distances: FloatArray
+    start: FloatArray
+    perplexity: float
+    method: str
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a run gives.
+
+    Attributes:
+        coords: Positions, ``(N, 2)``.
+        kl_divergence: Of the positions, with Barnes-Hut sums whatever the method, in one thread.
+    """
+
+    coords: FloatArray
+    kl_divergence: float
+
+
+def optimise(problem: Problem, threads: int = 1, progress: Callable[[int], None] | None = None) -> Solution:
+    """Run t-SNE; the positions do not depend on the number of threads.
+
+    openTSNE exaggerates the affinities in place and divides again, which changes their last bits, so that every run
+    makes its own. The divergence that it reports sums over threads in changing order and is computed again in one.
+
+    Args:
+        problem: What to embed.
+        threads: Threads of the optimisation.
+        progress: Called with a number of further iterations done.
+    """
+    affinities = PerplexityBasedNN(
+        knn_index=PrecomputedNeighbors(problem.indices, problem.distances),
+        perplexity=problem.perplexity,
+        n_jobs=threads,
+    )
+    joint: csr_matrix = affinities.P.copy()
+
+    def report(iteration: int, error: float, embedding: FloatArray) -> None:
+        if progress is not None:
+            progress(REPORT_EVERY)
+
+    tsne = TSNE(
+        perplexity=problem.perplexity,
+        negative_gradient_method=GRADIENTS[problem.method],
+        theta=THETA,
+        early_exaggeration=EXAGGERATION,
+        early_exaggeration_iter=EARLY_ITERATIONS,
+        n_iter=ITERATIONS,
+        learning_rate="auto",
+        random_state=problem.seed,
+        n_jobs=threads,
+        callbacks=report if progress is not None else None,
+        callbacks_every_iters=REPORT_EVERY,
+    )
+    embedding = tsne.fit(affinities=affinities, initialization=problem.start)
+    coords = np.array(embedding, dtype=np.float64)
+    return Solution(coords, divergence(coords, joint))
+
+
+def divergence(coords: FloatArray, joint: csr_matrix) -> float:
+    """Return the Kullback-Leibler divergence of positions from affinities, in one thread."""
+    value, _ = kl_divergence_bh(
+        np.ascontiguousarray(coords), joint, dof=1, bh_params={"theta": THETA}, should_eval_error=True, n_jobs=1
+    )
+    return float(value)

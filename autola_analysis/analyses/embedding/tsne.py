@@ -1,0 +1,324 @@
+"""Embed features in the plane: Barnes-Hut t-SNE, its interpolating variant for large sets, PCA as a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openTSNE import initialization
+
+from autola_analysis.analyses.embedding import optimise as one_run
+from autola_analysis.analyses.embedding.features import Features, check_finite
+from autola_analysis.analyses.embedding.neighbours import Neighbours, nearest_neighbours
+from autola_analysis.analyses.embedding.optimise import Problem, Solution, optimise
+from autola_analysis.analyses.embedding.pca import principal_components
+from autola_analysis.analyses.embedding.processes import optimise_all, usable_cores
+from autola_analysis.analyses.embedding.quality import (
+    Metric,
+    feature_metrics,
+    neighbour_count,
+    plane_metrics,
+    quality_table,
+)
+from autola_analysis.analyses.embedding.result import Embedding
+from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.progress import progress_bar
+
+METHODS = (*one_run.GRADIENTS, "pca")
+FEWEST = 10  # images
+START_SPREAD = 1e-4  # standard deviation of the first coordinate of a start
+POINT_SPREAD = 0.1  # a t-SNE plane is tens of units wide
+POINTS_PER_THREAD = 1000
+LINE = 1e-3  # ratio of the two standard deviations
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class EmbeddingOptions:
+    """What decides the positions beside features and seed.
+
+    Attributes:
+        method: "barnes-hut", "fft" (interpolation, for very large sets) or "pca" (no t-SNE at all).
+        perplexity: Effective number of neighbours; capped at (n - 1) / 3.
+        metric: Of the feature space: "euclidean" or "cosine".
+        device: Where neighbours and quality are computed.
+
+    Raises:
+        OptionError: If a value is not possible.
+    """
+
+    method: str = "barnes-hut"
+    perplexity: float = 30.0
+    metric: str = "euclidean"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise OptionError(f"method is one of {', '.join(METHODS)}; found {self.method!r}.")
+        if not 1 <= self.perplexity < float("inf"):
+            raise OptionError(f"perplexity is a number from 1 on; found {self.perplexity}.")
+
+
+def embed(
+    features: Features,
+    method: str = "barnes-hut",
+    perplexity: float = 30.0,
+    seed: int = 0,
+    *,
+    metric: str = "euclidean",
+    device: str = "auto",
+    threads: int | None = None,
+    cache: str | Path | None = None,
+    quiet: bool = False,
+) -> Embedding:
+    """Embed the images of one set of features in the plane, and measure how good features and plane are.
+
+    Barnes-Hut t-SNE with theta 0.5, exact neighbours, exaggeration 12 for 250 iterations, then 500 iterations,
+    learning rate n / exaggeration, started from the principal components. The same features and seed give the same
+    positions with any number of threads, alone or among several.
+
+    Args:
+        features: Of at least 10 images.
+        method: "barnes-hut", "fft" or "pca".
+        perplexity: Effective number of neighbours; above (n - 1) / 3 it is capped, and a warning of the result says so.
+        seed: Of the start's jitter and of the bootstrap.
+        metric: Of the feature space: "euclidean" or "cosine".
+        device: Where neighbours and quality are computed.
+        threads: Of the optimisation; None takes one per thousand images, up to the number of cores.
+        cache: Directory that keeps nearest neighbours.
+        quiet: Whether to leave out progress bars.
+
+    Raises:
+        DataError: If there are fewer than 10 images, or features are not finite.
+        OptionError: If an option is not possible.
+
+    References:
+        van der Maaten, "Accelerating t-SNE using tree-based algorithms", JMLR 2014. Linderman et al., "Fast
+        interpolation-based t-SNE", Nature Methods 2019. Belkina et al., "Automated optimized parameters for
+        t-distributed stochastic neighbor embedding", Nature Communications 2019. Kobak and Berens, "The art of using
+        t-SNE for single-cell transcriptomics", Nature Communications 2019.
+    """
+    options = EmbeddingOptions(method, perplexity, metric, device)
+    return embed_all([features], options, [seed], processes=1, threads=threads, cache=cache, quiet=quiet)[0]
+
+
+def embed_all(
+    features: Sequence[Features],
+    options: EmbeddingOptions | None = None,
+    seeds: Sequence[int] = (0,),
+    *,
+    processes: int | None = None,
+    threads: int | None = None,
+    cache: str | Path | None = None,
+    quiet: bool = False,
+) -> list[Embedding]:
+    """Embed several sets of features, or one under several seeds; several run in parallel with one thread each.
+
+    Args:
+        features: Each of at least 10 images.
+        options: Method, perplexity, metric, device.
+        seeds: Each set of features is embedded once per seed.
+        processes: How many optimisations run at once; None takes one per core, 1 runs them here, one by one.
+        threads: Of an optimisation that runs here; None takes one per thousand images, up to the number of cores.
+        cache: Directory that keeps nearest neighbours.
+        quiet: Whether to leave out progress bars.
+
+    Returns:
+        The embeddings: for each set of features, one per seed.
+
+    Raises:
+        DataError: If there are fewer than 10 images, or features are not finite.
+        OptionError: If an option is not possible.
+    """
+    options = options or EmbeddingOptions()
+    for name, value in (("processes", processes), ("threads", threads), ("number of seeds", len(seeds))):
+        if value is not None and value < 1:
+            raise OptionError(f"{name} is 1 or more; found {value}.")
+    for each in features:
+        _check(each)
+    prepared = [_prepare(each, options, seeds, cache, quiet) for each in features]
+    tasks = [(each, seed) for each in prepared for seed in seeds]
+    if options.method == "pca":
+        solutions = [Solution(each.components, float("nan")) for each, _ in tasks]
+    else:
+        problems = [each.problem(options.method, seed) for each, seed in tasks]
+        solutions = _solve(problems, processes or usable_cores(), threads, quiet)
+    return [_embedding(each, options, seed, solution) for (each, seed), solution in zip(tasks, solutions, strict=True)]
+
+
+def _check(features: Features) -> None:
+    if len(features) < FEWEST:
+        raise DataError(f"an embedding needs at least {FEWEST} images; {features.title} has {len(features)}.")
+    if not features.values.shape[1]:
+        raise DataError(f"{features.title} has no features: its values have shape {features.values.shape}.")
+    check_finite(features)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What the embeddings of one set of features share."""
+
+    features: Features
+    neighbours: Neighbours
+    perplexity: float
+    components: FloatArray
+    metrics: list[Metric]
+    warnings: list[str]
+
+    def problem(self, method: str, seed: int) -> Problem:
+        """Return what to optimise for a seed."""
+        near = self.neighbours.first(affinity_neighbours(self.perplexity, len(self.features)))
+        start = initial_positions(self.components, seed)
+        return Problem(near.indices, near.distances, start, self.perplexity, method, seed)
+
+
+def _prepare(
+    features: Features, options: EmbeddingOptions, seeds: Sequence[int], cache: str | Path | None, quiet: bool
+) -> _Prepared:
+    n = len(features)
+    warnings = list(features.warnings)
+    perplexity = min(options.perplexity, (n - 1) / 3)
+    if perplexity < options.perplexity and options.method != "pca":
+        warnings.append(
+            f"{features.title}: perplexity {options.perplexity:g} needs more than {3 * options.perplexity:g} images; "
+            f"with {n} images {perplexity:.4g} was used."
+        )
+    k = max(neighbour_count(n), affinity_neighbours(perplexity, n) if options.method != "pca" else 0)
+    neighbours = nearest_neighbours(features.values, k, options.metric, options.device, cache, quiet)
+    warnings += _about_values(features, neighbours)
+    return _Prepared(
+        features,
+        neighbours,
+        perplexity,
+        principal_components(features.values),
+        feature_metrics(features.values, features.labels, neighbours, options.device, seeds[0]),
+        warnings,
+    )
+
+
+def affinity_neighbours(perplexity: float, images: int) -> int:
+    """Return how many neighbours the affinities of a perplexity need: three times as many."""
+    return min(images - 1, int(3 * perplexity + 1e-9))
+
+
+def initial_positions(components: FloatArray, seed: int) -> FloatArray:
+    """Return where t-SNE starts: principal components, small, with a little jitter so that no two points coincide."""
+    random = np.random.RandomState(seed)
+    if not components[:, 0].any():
+        start: FloatArray = random.normal(0, START_SPREAD, components.shape)
+        return start
+    scaled = initialization.rescale(components, target_std=START_SPREAD)
+    jittered: FloatArray = initialization.jitter(scaled, random_state=random)
+    return jittered
+
+
+def _solve(problems: list[Problem], processes: int, threads: int | None, quiet: bool) -> list[Solution]:
+    iterations = len(problems) * (one_run.EARLY_ITERATIONS + one_run.ITERATIONS)
+    with progress_bar(iterations, "t-SNE", unit="it", quiet=quiet) as bar:
+
+        def report(done: int) -> None:
+            bar.update(done)
+
+        if processes == 1 or len(problems) == 1:
+            return [optimise(problem, threads or useful_threads(problem), report) for problem in problems]
+        return optimise_all(problems, processes, report)
+
+
+def useful_threads(problem: Problem) -> int:
+    """Return how many threads make a run faster: one per thousand points, since they meet in every iteration."""
+    return max(1, min(usable_cores(), len(problem.start) // POINTS_PER_THREAD))
+
+
+def _embedding(prepared: _Prepared, options: EmbeddingOptions, seed: int, solution: Solution) -> Embedding:
+    features = prepared.features
+    metrics = [*prepared.metrics, *_plane_metrics(prepared, options, seed, solution)]
+    return Embedding(
+        coords=solution.coords,
+        labels=features.labels,
+        kl_divergence=solution.kl_divergence,
+        params=_params(prepared, options, seed),
+        quality=quality_table(features.model, features.run, features.layer, metrics, seed),
+        ids=features.ids,
+        classes=features.classes,
+        model=features.model,
+        run=features.run,
+        layer=features.layer,
+        backbone=features.backbone,
+        accuracy=features.accuracy,
+        warnings=(*prepared.warnings, *about_positions(features.title, solution, options.method)),
+    )
+
+
+def _plane_metrics(prepared: _Prepared, options: EmbeddingOptions, seed: int, solution: Solution) -> list[Metric]:
+    features, coords = prepared.features, solution.coords
+    if not np.isfinite(coords).all():
+        names = ("knn_accuracy", "silhouette", "trustworthiness", "knn_recall", "kl_divergence")
+        return [Metric("plane", name, float("nan")) for name in names]
+    k = neighbour_count(len(features))
+    plane = nearest_neighbours(coords, k, device=options.device)
+    return plane_metrics(
+        coords,
+        solution.kl_divergence,
+        features.values,
+        features.labels,
+        prepared.neighbours,
+        plane,
+        options.device,
+        seed,
+    )
+
+
+def _params(prepared: _Prepared, options: EmbeddingOptions, seed: int) -> dict[str, Any]:
+    common = {"method": options.method, "metric": options.metric, "seed": seed, "pool": prepared.features.pool}
+    common |= {"images": len(prepared.features), "quality_k": neighbour_count(len(prepared.features))}
+    if options.method == "pca":
+        return common
+    return {
+        **common,
+        "perplexity": prepared.perplexity,
+        "neighbours": affinity_neighbours(prepared.perplexity, len(prepared.features)),
+        "theta": one_run.THETA,
+        "early_exaggeration": one_run.EXAGGERATION,
+        "early_iterations": one_run.EARLY_ITERATIONS,
+        "iterations": one_run.ITERATIONS,
+        "learning_rate": "n / exaggeration",
+        "initialization": "pca",
+        "openTSNE": version("openTSNE"),
+    }
+
+
+def _about_values(features: Features, neighbours: Neighbours) -> list[str]:
+    """Say where features do not tell images apart."""
+    values = features.values
+    if (values.min(axis=0) == values.max(axis=0)).all():
+        return [f"{features.title}: all images have the same features; their places say nothing."]
+    duplicates = int((neighbours.distances[:, 0] == 0).sum())
+    if duplicates:
+        return [f"{features.title}: {duplicates:,} of {len(features):,} images have the same features as another."]
+    return []
+
+
+def about_positions(title: str, solution: Solution, method: str) -> list[str]:
+    """Say where an optimisation went wrong: positions that are not finite, a collapse, a negative divergence."""
+    coords = solution.coords
+    bad = int((~np.isfinite(coords)).any(axis=1).sum())
+    if bad:
+        return [f"{title}: {bad:,} of {len(coords):,} positions are not finite; do not use this embedding."]
+    said = []
+    spread = coords.std(axis=0)
+    if spread.max() < (POINT_SPREAD if method != "pca" else np.finfo(float).tiny):
+        said.append(f"{title}: the embedding has collapsed to a point (standard deviation {spread.max():.2g}).")
+    elif spread.min() < LINE * spread.max():
+        said.append(f"{title}: the embedding has collapsed to a line.")
+    if solution.kl_divergence < 0:
+        said.append(
+            f"{title}: the KL divergence is {solution.kl_divergence:.3g}, which no divergence can be; "
+            "the approximation has broken down."
+        )
+    return said

@@ -1,0 +1,133 @@
+"""The embed command's work: checkpoints and images in, a report out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from autola_analysis.analyses.embedding.extract import extract_all
+from autola_analysis.analyses.embedding.features import Features
+from autola_analysis.analyses.embedding.result import Embedding
+from autola_analysis.analyses.embedding.tsne import EmbeddingOptions, embed_all
+from autola_analysis.analyses.observation import Reading
+from autola_analysis.core.errors import OptionError
+from autola_analysis.figures.style import figure_width
+from autola_analysis.inference.accuracy import Accuracy
+from autola_analysis.inference.run import check_settings
+from autola_analysis.report.accuracy import accuracy_table
+from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.embedding import write_embeddings
+from autola_analysis.report.record import write_record
+from autola_analysis.study.facts import facts_of, measured_models, warnings_of
+from autola_analysis.study.models import LoadingOptions, load_models
+from autola_analysis.study.sources import DataOptions, source_for, title_of
+
+
+@dataclass(frozen=True)
+class EmbeddingRequest:
+    """One run of the embed command.
+
+    Attributes:
+        checkpoints: ``PATH`` or ``NAME=PATH``, in the order they are shown.
+        out: Report directory.
+        layers: Layers; None takes the last stage.
+        pool: "mean" or "flatten".
+        loading: How checkpoints are read.
+        data: Which images.
+        options: What decides the positions.
+        seeds: Number of seeds, counted up from `first_seed`.
+        first_seed: Seed of the picture.
+        reading: Device, precision, batch size, workers, progress bar.
+        processes: Embeddings optimised at once; None takes one per core.
+        cache: Directory for features and neighbours; None keeps nothing.
+        align: Whether panels are aligned to the first.
+        width: Of the figure.
+        overwrite: Whether an earlier report at `out` is replaced.
+    """
+
+    checkpoints: Sequence[str]
+    out: Path
+    layers: Sequence[str] | None = None
+    pool: str = "mean"
+    loading: LoadingOptions = field(default_factory=LoadingOptions)
+    data: DataOptions = field(default_factory=DataOptions)
+    options: EmbeddingOptions = field(default_factory=EmbeddingOptions)
+    seeds: int = 1
+    first_seed: int = 0
+    reading: Reading = field(default_factory=Reading)
+    processes: int | None = None
+    cache: Path | None = None
+    align: bool = False
+    width: str = "neurips"
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class EmbeddingReport:
+    """What was embedded and written.
+
+    Attributes:
+        embeddings: Per checkpoint and layer, one per seed.
+        warnings: Sentences that the page, the record and the terminal all show.
+    """
+
+    embeddings: Sequence[Embedding]
+    warnings: Sequence[str]
+
+
+def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
+    """Embed the features of some checkpoints and write a report.
+
+    Raises:
+        AutolaError: If anything about checkpoints, images, options or the output directory is not as it should be;
+            no report is written then.
+    """
+    if request.seeds < 1:
+        raise OptionError(f"--seeds needs at least 1; found {request.seeds}.")
+    figure_width(request.width)  # refused now rather than after the work
+    check_free(request.out, request.overwrite)
+    check_settings(request.reading.settings)
+    models = load_models(request.checkpoints, request.loading)
+    source, left_out = source_for(models, request.data)
+    seeds = range(request.first_seed, request.first_seed + request.seeds)
+    with report_directory(request.out, request.overwrite) as directory:
+        features, passes = extract_all(
+            [model.variant for model in models],
+            source,
+            request.layers,
+            request.pool,
+            request.reading,
+            request.cache,
+        )
+        embeddings = embed_all(
+            features,
+            request.options,
+            seeds,
+            processes=request.processes,
+            cache=request.cache,
+            quiet=request.reading.settings is not None and request.reading.settings.quiet,
+        )
+        accuracy = accuracy_table(measured_models(models, source, _accuracies(features)))
+        warnings = warnings_of(models, left_out, [warning for each in embeddings for warning in each.warnings])
+        write_embeddings(directory, embeddings, accuracy, title_of(source), warnings, request.width, request.align)
+        facts = {
+            "analysis": "embedding",
+            **facts_of(models, source, left_out, request.data.hash_contents),
+            "settings": [
+                {"model": each.model, "run": each.run, "layer": each.layer, **each.settings} for each in features
+            ],
+            "embeddings": [
+                {"model": each.model, "run": each.run, "layer": each.layer, **each.params} for each in embeddings
+            ],
+            "seeds": {"limit": request.data.seed, "embedding": list(seeds)},
+            "passes": [asdict(record) for record in passes],
+        }
+        write_record(directory, facts, warnings)
+    return EmbeddingReport(embeddings, warnings)
+
+
+def _accuracies(features: Sequence[Features]) -> list[Accuracy]:
+    """Return the accuracy of each network, whose layers all come from the same pass."""
+    found = {(each.model, each.run): each.accuracy for each in features}
+    return [accuracy for accuracy in found.values() if accuracy is not None]
