@@ -32,6 +32,7 @@ imports: $(READY)
 check: lint types imports test
 
 bench: $(READY)
+	$(PYTHON) -m pip install --quiet --editable '.[dev,bench]'
 	$(PYTHON) -m benchmarks
 
 .venv/ready: pyproject.toml

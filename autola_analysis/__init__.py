@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from autola_analysis.analyses.embedding.tsne import EmbeddingOptions as EmbeddingOptions
     from autola_analysis.analyses.embedding.tsne import embed as embed
     from autola_analysis.analyses.embedding.tsne import embed_all as embed_all
+    from autola_analysis.analyses.gates import GateResult as GateResult
+    from autola_analysis.analyses.gates import measure_gates as measure_gates
     from autola_analysis.analyses.saliency import Explanation as Explanation
     from autola_analysis.analyses.saliency import SanityResult as SanityResult
     from autola_analysis.analyses.saliency import explain as explain
@@ -30,10 +32,12 @@ if TYPE_CHECKING:
     from autola_analysis.checkpoints import LoadedModel as LoadedModel
     from autola_analysis.checkpoints import inspect_checkpoint as inspect_checkpoint
     from autola_analysis.checkpoints import load_model as load_model
+    from autola_analysis.checkpoints import save_model as save_model
     from autola_analysis.core.errors import AutolaError as AutolaError
     from autola_analysis.data.open import open_source as open_source
     from autola_analysis.figures.embedding import plot_embedding as plot_embedding
     from autola_analysis.figures.embedding import plot_knn_accuracy as plot_knn_accuracy
+    from autola_analysis.figures.gates import plot_gates as plot_gates
     from autola_analysis.figures.saliency import plot_saliency as plot_saliency
     from autola_analysis.figures.selectivity import plot_selectivity as plot_selectivity
     from autola_analysis.inference.tap import tap as tap
@@ -46,6 +50,7 @@ _HOMES = {
     "Embedding": "analyses.embedding.result",
     "EmbeddingOptions": "analyses.embedding.tsne",
     "Features": "analyses.embedding.features",
+    "GateResult": "analyses.gates",
     "LoadedModel": "checkpoints",
     "SanityResult": "analyses.saliency",
     "SelectivityOptions": "analyses.selectivity",
@@ -60,13 +65,16 @@ _HOMES = {
     "list_attentions": "attention",
     "list_backbones": "backbones",
     "load_model": "checkpoints",
+    "measure_gates": "analyses.gates",
     "measure_selectivity": "analyses.selectivity",
     "measure_saliency": "analyses.saliency.measure",
     "open_source": "data.open",
     "plot_saliency": "figures.saliency",
     "plot_embedding": "figures.embedding",
     "plot_knn_accuracy": "figures.embedding",
+    "plot_gates": "figures.gates",
     "plot_selectivity": "figures.selectivity",
+    "save_model": "checkpoints",
     "register_attention": "attention",
     "sanity_check": "analyses.saliency",
     "tap": "inference.tap",

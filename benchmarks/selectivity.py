@@ -22,7 +22,7 @@ from benchmarks.harness import interleave, ratios, report_run
 CASES = {
     "resnet20": ("resnet20", "none", 32, 256, 10, 0.90),
     "resnet20-hoga": ("resnet20", "hoga", 32, 256, 5, None),
-    "resnet50": ("resnet50", "none", 224, 8, 8, 1.00),
+    "resnet50": ("resnet50", "none", 224, 8, 16, 1.00),
 }
 """name -> backbone, attention, side of the images, batch size, batches, target ratio"""
 SETTINGS = Settings(device="cpu", quiet=True)

@@ -17,7 +17,7 @@ def demo(
     device: options.Device = "auto",
     quiet: options.Quiet = False,
 ) -> None:
-    """Everything on the networks and images that ship with the package: no checkpoint, no download.
+    """Class selectivity of networks that ship with the package, on images made on the spot: no download.
 
     Example: autola-analyze demo --out reports/demo
     """

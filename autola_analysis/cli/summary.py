@@ -16,6 +16,7 @@ PLANE_METRICS = ("knn_accuracy", "trustworthiness", "knn_recall", "kl_divergence
 if TYPE_CHECKING:
     from autola_analysis.analyses.saliency.result import SaliencyResult
     from autola_analysis.study.embedding import EmbeddingReport
+    from autola_analysis.study.gates import GatesReport
     from autola_analysis.study.selectivity import SelectivityReport
 
 
@@ -78,6 +79,18 @@ def echo_embeddings(report: EmbeddingReport, out: Path) -> None:
         ],
         rows,
     )  # fmt: skip
+    _echo_end(report.warnings, out)
+
+
+def echo_gates(report: GatesReport, out: Path) -> None:
+    """Print the mean of every kind of gate, warnings, and where the page is."""
+    rows = []
+    for result in report.results:
+        name = result.model if result.run == "1" else f"{result.model} run {result.run}"
+        for gate, units in result.gates.groupby("gate", sort=False):
+            columns = ("mean", "std", "saturated_low", "saturated_high", "class_variation")
+            rows.append([name, str(gate), str(len(units)), *(f"{units[column].mean():.4f}" for column in columns)])
+    echo_table(["model", "gate", "units", "mean", "std", "near 0", "near 1", "class variation"], rows)
     _echo_end(report.warnings, out)
 
 

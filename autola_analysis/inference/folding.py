@@ -19,10 +19,13 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.overrides import TorchFunctionMode
 
+from autola_analysis.core.errors import DataError
 from autola_analysis.inference.tap import tap
 
 TOLERANCE = 1e-4
 """Largest difference on the probe batch, relative to the largest value of a channel."""
+BATCH_DEPENDENCE = 1e-3
+"""Difference between an image's logits alone and in a batch, relative to the largest, that rounding cannot explain."""
 QUIET_CHANNEL = 0.05
 """Channels below this share of the layer's largest value are held to that share instead: theirs is rounding."""
 
@@ -35,11 +38,18 @@ class FastCopy:
         model: A copy in evaluation mode.
         folded: Number of batch norms folded away.
         channels_last: Whether it wants channels-last inputs.
+        depends_on_batch: Whether an image's logits change with the other images of the batch, or by chance.
     """
 
     model: nn.Module
     folded: int
     channels_last: bool
+    depends_on_batch: bool
+
+
+def plain_copy(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return a copy in evaluation mode on a device; the network stays as it is."""
+    return copy.deepcopy(model).eval().to(device)
 
 
 @torch.inference_mode()
@@ -49,24 +59,41 @@ def fast_copy(model: nn.Module, layers: Sequence[str], probe: Tensor, fold: bool
     Args:
         model: In any mode, on any device; stays as it is.
         layers: Tapped layers, which must put out the same too and are not folded themselves.
-        probe: Standardised images ``(B, 3, H, W)``, on the device to run on.
+        probe: A few standardised images ``(B, 3, H, W)``, on the device to run on.
         fold: Whether to try; False gives a plain copy.
+
+    Raises:
+        DataError: If the network does not put out logits ``(B, classes)``.
     """
-    plain = copy.deepcopy(model).eval().to(probe.device)
-    if not fold:
-        return FastCopy(plain, 0, False)
+    plain = plain_copy(model, probe.device)
+    with tap(plain, layers) as expected:
+        logits = plain(probe)
+        expected = dict(expected)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise DataError(f"a network must put out one tensor of logits (B, classes); found {found}.")
+    alone = plain(probe[:1])
+    depends = bool(((alone - logits[:1]).abs() > BATCH_DEPENDENCE * logits.abs().max()).any())
+    if fold:
+        fast, folded = _folded(plain, layers, probe)
+        with tap(fast, layers) as found_layers:
+            found_logits = fast(probe.contiguous(memory_format=torch.channels_last))
+        pairs = [(logits, found_logits), *((expected[layer], found_layers[layer]) for layer in layers)]
+        if all(same_up_to_rounding(a, b) for a, b in pairs):
+            return FastCopy(fast, folded, True, depends)
+    return FastCopy(plain, 0, False, depends)
+
+
+def _folded(plain: nn.Module, layers: Sequence[str], probe: Tensor) -> tuple[nn.Module, int]:
     fast = copy.deepcopy(plain)
-    pairs = foldable_pairs(fast, layers, probe)
+    pairs = foldable_pairs(fast, layers, probe[:1])
     for convolution, norm in pairs:
         conv2d, batch_norm = fast.get_submodule(convolution), fast.get_submodule(norm)
         assert isinstance(conv2d, nn.Conv2d)
         assert isinstance(batch_norm, nn.BatchNorm2d)
         fast.set_submodule(convolution, fuse_conv_bn_eval(conv2d, batch_norm))
         fast.set_submodule(norm, nn.Identity())
-    fast = fast.to(memory_format=torch.channels_last)
-    if _agree(plain, fast, layers, probe):
-        return FastCopy(fast, len(pairs), True)
-    return FastCopy(plain, 0, False)
+    return fast.to(memory_format=torch.channels_last), len(pairs)
 
 
 def foldable_pairs(model: nn.Module, layers: Sequence[str], probe: Tensor) -> list[tuple[str, str]]:
@@ -143,15 +170,6 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _tensors(item)
-
-
-def _agree(plain: nn.Module, fast: nn.Module, layers: Sequence[str], probe: Tensor) -> bool:
-    with tap(plain, layers) as expected:
-        expected_logits = plain(probe)
-    with tap(fast, layers) as found:
-        found_logits = fast(probe.contiguous(memory_format=torch.channels_last))
-    pairs = [(expected_logits, found_logits), *((expected[layer], found[layer]) for layer in layers)]
-    return all(same_up_to_rounding(a, b) for a, b in pairs)
 
 
 def same_up_to_rounding(expected: Tensor, found: Tensor) -> bool:

@@ -20,9 +20,7 @@ from autola_analysis.inference.precision import precision_of
 from autola_analysis.inference.stream import Batch, Stream
 from autola_analysis.inference.tap import tap
 
-PROBE_IMAGES = 8
-BATCH_DEPENDENCE = 1e-3
-"""Difference between an image's logits alone and in a batch, relative to the largest, that rounding cannot explain."""
+PROBE_IMAGES = 4
 
 
 class Observer(Protocol):
@@ -144,7 +142,12 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         precision=settings.precision,
         folded={job.job.name: job.copy.folded for job in running},
         channels_last={job.job.name: job.copy.channels_last for job in running},
-        warnings=tuple(warning for job in running for warning in job.warnings),
+        warnings=tuple(
+            f"{job.job.name}: what it puts out for an image depends on the other images of the batch or on chance "
+            "(batch norm without running statistics, dropout that is always on); results depend on the batches."
+            for job in running
+            if job.copy.depends_on_batch
+        ),
     )
 
 
@@ -157,7 +160,6 @@ class _Running:
     kept: Sequence[Mapping[str, Any]]
     settings: Settings
     device: torch.device
-    warnings: Sequence[str]
 
     def take(self, batch: Batch, images: Tensor) -> None:
         """Run one batch through the copy and hand it to the observers."""
@@ -182,29 +184,12 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
     fold = settings.fold and settings.precision in ("float32", "tf32")
     with ExitStack() as stack:
         try:
-            warnings = _checked(job, probe)
             copy = fast_copy(job.model, layers, probe, fold)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{job.name} cannot run on images of shape {tuple(images.shape[1:])}: {reason}") from error
         kept = [stack.enter_context(tap(copy.model, observer.layers, observer.reduce)) for observer in job.observers]
-        yield _Running(job, copy, kept, settings, device, warnings)
-
-
-def _checked(job: Job, probe: Tensor) -> list[str]:
-    """Check that a network puts out logits, and say if an image's logits depend on more than the image."""
-    plain = fast_copy(job.model, [], probe, fold=False).model
-    logits = plain(probe)
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise DataError(f"{job.name} must put out one tensor of logits (B, classes); found {found}.")
-    alone = torch.cat([plain(image[None]) for image in probe[:2]])
-    if bool(((alone - logits[:2]).abs() > BATCH_DEPENDENCE * logits.abs().max()).any()):
-        return [
-            f"{job.name}: what it puts out for an image depends on the other images of the batch or on chance "
-            "(batch norm without running statistics, dropout that is always on); results depend on the batches."
-        ]
-    return []
+        yield _Running(job, copy, kept, settings, device)
 
 
 def _inputs(job: Job, images: Tensor) -> Tensor:

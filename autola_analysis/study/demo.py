@@ -1,4 +1,4 @@
-"""The embedded study: twelve small networks that ship with the package, on images that any installation can make."""
+"""The demo: twelve small networks that ship with the package, on images that any installation can make."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autola_analysis.inference.folding import fast_copy
+from autola_analysis.inference.folding import plain_copy
 
 
 @torch.inference_mode()
@@ -22,7 +22,7 @@ def nearest_rectified_layer(model: nn.Module, images: Tensor, layer: str) -> str
         images: Standardised images ``(B, 3, H, W)`` on the device to run on.
         layer: Name of the layer with negative activity.
     """
-    copy = fast_copy(model, [], images, fold=False).model
+    copy = plain_copy(model, images.device)
     order: list[tuple[str, bool]] = []
 
     def watch(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
