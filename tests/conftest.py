@@ -56,6 +56,12 @@ def cifar10_jpeg() -> Path:
 
 
 @pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test find what another, or the user, has left in the cache."""
+    monkeypatch.setenv("AUTOLA_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
 def same_random_numbers() -> None:
     """Start every test from the same global random state."""
     torch.manual_seed(0)

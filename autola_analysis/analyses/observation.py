@@ -1,11 +1,14 @@
-"""One reading of the data for several networks: what every analysis of activations shares."""
+"""One reading of the data for several networks and analyses: what every analysis of activations shares."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
+from autola_analysis.analyses.pass_cache import PassEntry, pass_inputs
 from autola_analysis.analyses.variants import Variant, grouped_by_geometry
 from autola_analysis.core.errors import DataError
 from autola_analysis.data.preprocessing import Preprocessing
@@ -13,9 +16,47 @@ from autola_analysis.inference.accuracy import Accuracy, AccuracyObserver, chanc
 from autola_analysis.inference.run import Job, Observer, PassRecord, Settings, run
 from autola_analysis.inference.stream import ImageData, Stream, open_stream
 
-ObserverT = TypeVar("ObserverT", bound=Observer)
-MakeObserver = Callable[[Variant, Preprocessing | None, Stream], ObserverT]
-"""(network, its preprocessing, the stream it will see) -> what watches it"""
+ACCURACY = "accuracy"
+
+
+class StoredObserver(Observer, Protocol):
+    """An observer whose findings can be kept in a folder, and taken from there instead of from a pass."""
+
+    def save(self, folder: Path) -> None:
+        """Write what was found into an existing folder."""
+
+    def restore(self, folder: Path) -> None:
+        """Take what `save` wrote."""
+
+
+ObserverT = TypeVar("ObserverT", bound=StoredObserver)
+ObserverT_co = TypeVar("ObserverT_co", bound=StoredObserver, covariant=True)
+
+
+class Analysis(Protocol[ObserverT_co]):
+    """Something to find out in a pass."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the analyses of a pass; names its folder in a cache."""
+
+    def applies_to(self, variant: Variant) -> bool:
+        """Return whether there is anything to watch in a network."""
+
+    def inputs(self, variant: Variant) -> Mapping[str, Any]:
+        """Return what the findings depend on beside network, images and arithmetic, JSON-ready: layers, options."""
+
+    def watch(
+        self, variant: Variant, preprocessing: Preprocessing | None, stream: Stream, folder: Path | None
+    ) -> ObserverT_co:
+        """Return what watches a network.
+
+        Args:
+            variant: The network.
+            preprocessing: What is done to its images.
+            stream: What it will see.
+            folder: Where findings that grow with the images are written during the pass; None keeps them in memory.
+        """
 
 
 @dataclass(frozen=True)
@@ -26,11 +67,13 @@ class Reading:
         settings: Device, precision, folding, progress bar.
         batch_size: Images per batch; None chooses by the size of the images.
         workers: Processes that decode images.
+        cache: Directory that keeps finished passes; None keeps nothing.
     """
 
     settings: Settings | None = None
     batch_size: int | None = None
     workers: int = 0
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -41,64 +84,66 @@ class Observation(Generic[ObserverT]):
         variant: The network.
         observer: The analysis' observer, after the pass.
         accuracy: Measured in the same pass.
-        classes: Class names of the data.
-        record: Of the pass, which other networks may share.
-        batch_size: Images per batch; None where a loader decided.
+        classes: Class names of the data; empty where only reading the data tells how many there are.
+        arithmetic: How the pass ran, JSON-ready, for a result's settings.
+        noticed: What the pass noticed about the network.
+        record: Of the pass, which other networks may share; None where the findings come from the cache.
     """
 
     variant: Variant
     observer: ObserverT
     accuracy: Accuracy
     classes: tuple[str, ...]
-    record: PassRecord
-    batch_size: int | None
-
-    def settings(self) -> dict[str, Any]:
-        """Return how the pass ran, JSON-ready, for a result's settings."""
-        return {
-            "precision": self.record.precision,
-            "device": self.record.device,
-            "batch_size": self.batch_size,
-            "batch_norms_folded": self.record.folded[self.variant.title],
-            "channels_last": self.record.channels_last[self.variant.title],
-        }
+    arithmetic: Mapping[str, Any] = field(default_factory=dict)
+    noticed: tuple[str, ...] = ()
+    record: PassRecord | None = None
 
     def warnings(self) -> list[str]:
         """Return what every analysis should say: what the pass noticed, an accuracy that is no better than chance."""
-        noticed = [warning for warning in self.record.warnings if warning.startswith(f"{self.variant.title}: ")]
+        noticed = [f"{self.variant.title}: {sentence}" for sentence in self.noticed]
         guessing = chance_warning(self.variant.title, self.accuracy, len(self.classes))
         return [*noticed, guessing] if guessing else noticed
 
 
 def observe(
-    variants: Sequence[Variant], data: ImageData, make_observer: MakeObserver[ObserverT], reading: Reading
+    variants: Sequence[Variant], data: ImageData, analysis: Analysis[ObserverT], reading: Reading
 ) -> list[Observation[ObserverT]]:
-    """Run networks over data; those that share the geometry of their images share one reading.
+    """Run networks over data for one analysis that applies to all of them; see `observe_all`."""
+    (found,) = observe_all(variants, data, [analysis], reading)
+    return [observation for observation in found if observation is not None]
+
+
+def observe_all(
+    variants: Sequence[Variant], data: ImageData, analyses: Sequence[Analysis[Any]], reading: Reading
+) -> list[list[Observation[Any] | None]]:
+    """Run networks over data, each image once through each network for all analyses.
+
+    Networks that share the geometry of their images share one reading. With a cache, a network that has been run with
+    the same inputs is not run again; what a pass found appears in the cache whole or not at all.
 
     Returns:
-        An observation per variant, in order.
+        Per analysis an observation per variant, in order; None where the analysis does not apply.
     """
-    found: dict[int, Observation[ObserverT]] = {}
+    found: dict[int, _Watched] = {}
     for group in grouped_by_geometry(variants, data):
         stream = open_stream(data, group[0][1], reading.batch_size, reading.workers)
-        classes = class_names(stream)
-        observers = [make_observer(variant, preprocessing, stream) for variant, preprocessing in group]
-        accuracies = [
-            AccuracyObserver(len(classes), stream.classes, variant.classes, variant.has_head) for variant, _ in group
-        ]
-        jobs = [
-            Job(variant.model, [observer, accuracy], preprocessing, variant.title)
-            for (variant, preprocessing), observer, accuracy in zip(group, observers, accuracies, strict=True)
-        ]
-        record = run(jobs, stream, reading.settings)
-        for (variant, _), observer, accuracy in zip(group, observers, accuracies, strict=True):
-            found[id(variant)] = Observation(variant, observer, accuracy.result(), classes, record, stream.batch_size)
-    return [found[id(variant)] for variant in variants]
+        with ExitStack() as stack:
+            watched = [_watched(variant, how, stream, analyses, reading, stack) for variant, how in group]
+            fresh = [each for each in watched if not each.facts]
+            record = run([each.job() for each in fresh], stream, reading.settings) if fresh else None
+            for each in fresh:
+                assert record is not None
+                each.take(record, stream.batch_size)
+        for each in watched:
+            each.reopen()
+            found[id(each.variant)] = each
+    return [[found[id(variant)].observation(analysis.name) for variant in variants] for analysis in analyses]
 
 
-def passes_of(observations: Sequence[Observation[Any]]) -> list[PassRecord]:
-    """Return the records of the passes behind some observations, each once."""
-    return list({id(observation.record): observation.record for observation in observations}.values())
+def passes_of(observations: Sequence[Observation[Any] | None]) -> list[PassRecord]:
+    """Return the records of the passes behind some observations, each once; none for what the cache held."""
+    records = [each.record for each in observations if each is not None and each.record is not None]
+    return list({id(record): record for record in records}.values())
 
 
 def class_names(stream: Stream) -> tuple[str, ...]:
@@ -115,3 +160,98 @@ def class_names(stream: Stream) -> tuple[str, ...]:
             "give a loader with shuffle=False over a data set with `targets`, or one with `classes`."
         )
     return tuple(str(label) for label in range(int(stream.labels.max()) + 1))
+
+
+@dataclass
+class _Watched:
+    """A network with everything that watches it."""
+
+    variant: Variant
+    preprocessing: Preprocessing | None
+    observers: Mapping[str, StoredObserver]
+    accuracy: AccuracyObserver
+    classes: tuple[str, ...]
+    entry: PassEntry | None
+    folder: Path | None
+    facts: Mapping[str, Any]
+    """How the pass ran; empty before it has."""
+    record: PassRecord | None = None
+
+    def job(self) -> Job:
+        observers: list[Observer] = [*self.observers.values(), self.accuracy]
+        return Job(self.variant.model, observers, self.preprocessing, self.variant.title)
+
+    def take(self, record: PassRecord, batch_size: int | None) -> None:
+        """Note how the pass went, and keep what was found where there is a cache."""
+        title = f"{self.variant.title}: "
+        self.record = record
+        self.facts = {
+            "arithmetic": {
+                "precision": record.precision,
+                "device": record.device,
+                "batch_size": batch_size,
+                "batch_norms_folded": record.folded[self.variant.title],
+                "channels_last": record.channels_last[self.variant.title],
+            },
+            "noticed": [text.removeprefix(title) for text in record.warnings if text.startswith(title)],
+        }
+        if self.entry is not None and self.folder is not None:
+            with self.entry.explained():
+                for name, observer in self.observers.items():
+                    observer.save(self.folder / name)
+                self.accuracy.save(self.folder / ACCURACY)
+                self.entry.complete(self.folder, self.facts)
+
+    def reopen(self) -> None:
+        """Take what was found from the cache, so that a fresh pass and one found there give the same bits."""
+        if self.entry is not None:
+            for name, observer in self.observers.items():
+                observer.restore(self.entry.path / name)
+            self.accuracy.restore(self.entry.path / ACCURACY)
+
+    def observation(self, name: str) -> Observation[Any] | None:
+        if name not in self.observers:
+            return None
+        return Observation(
+            self.variant,
+            self.observers[name],
+            self.accuracy.result(),
+            self.classes,
+            self.facts["arithmetic"],
+            tuple(self.facts["noticed"]),
+            self.record,
+        )
+
+
+def _watched(
+    variant: Variant,
+    preprocessing: Preprocessing | None,
+    stream: Stream,
+    analyses: Sequence[Analysis[Any]],
+    reading: Reading,
+    stack: ExitStack,
+) -> _Watched:
+    """Look up what the cache holds of a network, and set up what watches it for the rest."""
+    applied = [analysis for analysis in analyses if analysis.applies_to(variant)]
+    entry = folder = None
+    facts: Mapping[str, Any] = {}
+    if reading.cache is not None and stream.fingerprint is not None:
+        asked = {analysis.name: dict(analysis.inputs(variant)) for analysis in applied}
+        inputs = pass_inputs(variant, preprocessing, stream, reading.settings or Settings())
+        entry = PassEntry(reading.cache, variant.title, {**inputs, "analyses": asked})
+        facts = entry.read()
+        folder = None if facts else stack.enter_context(entry.writing([*asked, ACCURACY]))
+    classes = stream.classes or (class_names(stream) if stream.labels is not None else ())
+    return _Watched(
+        variant,
+        preprocessing,
+        {
+            analysis.name: analysis.watch(variant, preprocessing, stream, folder and folder / analysis.name)
+            for analysis in applied
+        },
+        AccuracyObserver(len(classes), stream.classes, variant.classes, variant.has_head),
+        classes,
+        entry,
+        folder,
+        facts,
+    )

@@ -9,7 +9,6 @@ import typer
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import (
     ArchitectureFlags,
-    Cache,
     CheckpointFlags,
     ImageFlags,
     MachineFlags,
@@ -46,7 +45,6 @@ def embed(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Embeddings optimised at once. Default: one per core.")
     ] = None,
-    cache: Cache = None,
 ) -> None:
     """T-SNE of the features of a layer, with numbers for how well they separate the classes (Figure 2).
 
@@ -67,7 +65,6 @@ def embed(
         first_seed=machine.seed,
         reading=machine.reading(),
         processes=processes,
-        cache=cache,
         align=align,
         width=output.width,
         overwrite=output.overwrite,

@@ -27,8 +27,13 @@ Layers = Annotated[
 ]
 Cache = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", envvar="AUTOLA_CACHE", help="Keep features and neighbours here and use them again."),
+    typer.Option(
+        metavar="DIR",
+        envvar="AUTOLA_CACHE",
+        help="Where finished passes, features and neighbours are kept and found again. Default: the user's cache.",
+    ),
 ]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep nothing, and use nothing that was kept.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report at --out.")]
 
 
@@ -131,14 +136,19 @@ class MachineFlags:
     ] = None
     workers: Workers = 0
     seed: Seed = 0
+    cache: Cache = None
+    no_cache: NoCache = False
     quiet: Quiet = False
 
     def reading(self) -> Reading:
         """Return what a pass needs of them."""
         from autola_analysis.analyses.observation import Reading
+        from autola_analysis.core.files import user_cache
         from autola_analysis.inference.run import Settings
 
-        return Reading(Settings(self.device, self.precision, quiet=self.quiet), self.batch_size, self.workers)
+        settings = Settings(self.device, self.precision, quiet=self.quiet)
+        cache = None if self.no_cache else self.cache or user_cache()
+        return Reading(settings, self.batch_size, self.workers, cache)
 
 
 @dataclass(frozen=True)

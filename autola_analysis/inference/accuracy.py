@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -48,34 +50,50 @@ class AccuracyObserver:
         self._num_classes = num_classes
         self._data_classes = data_classes
         self._head_classes = head_classes
-        self._comparable = has_head
-        self._images = 0
-        self._outputs = 0
-        self._top1 = 0
-        self._top5 = 0
+        self._has_head = has_head
+        self._seen = _Counts()
 
     def reduce(self, layer: str, activation: Tensor) -> None:
         """Keep nothing: there are no layers."""
 
     def update(self, batch: Batch, kept: Mapping[str, Any], logits: Tensor) -> None:
         """Count one batch."""
-        if self._images == 0:
-            self._outputs = logits.shape[1]
-            fits = labels_fit_head(self._num_classes, self._data_classes, self._head_classes, self._outputs)
-            self._comparable = self._comparable and fits
-        self._images += len(batch.labels)
-        if self._comparable:
-            best = logits.topk(min(5, self._outputs), dim=1).indices
+        seen = self._seen
+        seen.outputs = logits.shape[1]
+        seen.images += len(batch.labels)
+        if self._comparable():
+            best = logits.topk(min(5, seen.outputs), dim=1).indices
             correct = best == batch.labels.to(best.device)[:, None]
-            self._top1 += int(correct[:, 0].sum())
-            self._top5 += int(correct.sum())
+            seen.top1 += int(correct[:, 0].sum())
+            seen.top5 += int(correct.sum())
+
+    def save(self, folder: Path) -> None:
+        """Write the counts into a folder."""
+        (folder / "counts.json").write_text(json.dumps(asdict(self._seen)) + "\n", encoding="utf-8")
+
+    def restore(self, folder: Path) -> None:
+        """Take the counts that `save` wrote."""
+        self._seen = _Counts(**json.loads((folder / "counts.json").read_text(encoding="utf-8")))
 
     def result(self) -> Accuracy:
         """Return the shares."""
-        if not self._comparable or self._images == 0:
-            return Accuracy(self._images, None, None)
-        top5 = self._top5 / self._images if self._outputs > 5 else None
-        return Accuracy(self._images, self._top1 / self._images, top5)
+        seen = self._seen
+        if seen.images == 0 or not self._comparable():
+            return Accuracy(seen.images, None, None)
+        return Accuracy(seen.images, seen.top1 / seen.images, seen.top5 / seen.images if seen.outputs > 5 else None)
+
+    def _comparable(self) -> bool:
+        return self._has_head and labels_fit_head(
+            self._num_classes, self._data_classes, self._head_classes, self._seen.outputs
+        )
+
+
+@dataclass
+class _Counts:
+    images: int = 0
+    outputs: int = 0
+    top1: int = 0
+    top5: int = 0
 
 
 def near_chance(accuracy: Accuracy, num_classes: int) -> bool:

@@ -38,9 +38,8 @@ class EmbeddingRequest:
         options: What decides the positions.
         seeds: Number of seeds, counted up from `first_seed`.
         first_seed: Seed of the picture.
-        reading: Device, precision, batch size, workers, progress bar.
+        reading: Device, precision, batch size, workers, progress bar, cache.
         processes: Embeddings optimised at once; None takes one per core.
-        cache: Directory for features and neighbours; None keeps nothing.
         align: Whether panels are aligned to the first.
         width: Of the figure.
         overwrite: Whether an earlier report at `out` is replaced.
@@ -57,7 +56,6 @@ class EmbeddingRequest:
     first_seed: int = 0
     reading: Reading = field(default_factory=Reading)
     processes: int | None = None
-    cache: Path | None = None
     align: bool = False
     width: str = "neurips"
     overwrite: bool = False
@@ -98,14 +96,13 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
             request.layers,
             request.pool,
             request.reading,
-            request.cache,
         )
         embeddings = embed_all(
             features,
             request.options,
             seeds,
             processes=request.processes,
-            cache=request.cache,
+            cache=request.reading.cache,
             quiet=request.reading.settings is not None and request.reading.settings.quiet,
         )
         accuracy = accuracy_table(measured_models(models, source, _accuracies(features)))

@@ -100,7 +100,7 @@ def test_embed_passes_every_flag_on_and_prints_its_summary(
     ]  # fmt: skip
     for each in record["embeddings"]:
         assert (each["method"], each["metric"], each["pool"]) == ("pca", "cosine", "flatten")
-    assert len(list((tmp_path / "cache" / "features").iterdir())) == 2
+    assert len(list((tmp_path / "cache" / "passes").iterdir())) == 1
     assert len(list((tmp_path / "cache" / "neighbours").iterdir())) == 2
 
 

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +84,12 @@ def test_the_caption_says_what_is_drawn_without_anybodys_path(checkpoint: Callab
 
 
 def test_a_second_run_opens_what_the_first_left_in_the_cache(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    first = embedding_report(request(checkpoint, tmp_path / "a", cache=tmp_path / "cache")).embeddings
-    second = embedding_report(request(checkpoint, tmp_path / "b", cache=tmp_path / "cache")).embeddings
+    first = embedding_report(
+        request(checkpoint, tmp_path / "a", reading=replace(QUIET, cache=tmp_path / "cache"))
+    ).embeddings
+    second = embedding_report(
+        request(checkpoint, tmp_path / "b", reading=replace(QUIET, cache=tmp_path / "cache"))
+    ).embeddings
     assert json.loads((tmp_path / "b" / "run.json").read_text())["passes"] == []
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one.coords, other.coords)

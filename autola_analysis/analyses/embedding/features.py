@@ -92,7 +92,7 @@ class Features:
             (directory / MANIFEST).unlink(missing_ok=True)
             with replacing(directory / "values.npy") as path, path.open("wb") as file:
                 np.save(file, np.ascontiguousarray(self.values, dtype=np.float32))
-            write_rest(directory, self)
+            _write_rest(directory, self)
         except OSError as error:
             raise CacheError(f"cannot write features into {directory}: {error.strerror}.") from error
 
@@ -104,7 +104,7 @@ class Features:
             DataError: If the directory holds no complete features.
         """
         directory = Path(directory)
-        manifest = read_manifest(directory)
+        manifest = _read_manifest(directory)
         if manifest is None:
             raise DataError(f"{directory} holds no complete features: {MANIFEST} is missing or does not fit the files.")
         images = json.loads((directory / "images.json").read_text(encoding="utf-8"))
@@ -155,14 +155,8 @@ def check_finite(features: Features) -> None:
         )
 
 
-def write_rest(directory: Path, features: Features, inputs: Mapping[str, Any] | None = None) -> None:
-    """Write everything but the values, which lie in the directory already, and the manifest last.
-
-    Args:
-        directory: Where to.
-        features: Labels, ids, settings; the values are not read.
-        inputs: What the features were computed from, to recognise them by.
-    """
+def _write_rest(directory: Path, features: Features) -> None:
+    """Write everything but the values, which lie in the directory already, and the manifest last."""
     with replacing(directory / "labels.npy") as path, path.open("wb") as file:
         np.save(file, features.labels)
     with replacing(directory / "images.json") as path:
@@ -177,14 +171,13 @@ def write_rest(directory: Path, features: Features, inputs: Mapping[str, Any] | 
         "accuracy": asdict(features.accuracy) if features.accuracy else None,
         "settings": dict(features.settings),
         "warnings": list(features.warnings),
-        "inputs": inputs,
         "bytes": {name: (directory / name).stat().st_size for name in ("values.npy", "labels.npy", "images.json")},
     }
     with replacing(directory / MANIFEST) as path:
         path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
-def read_manifest(directory: Path) -> dict[str, Any] | None:
+def _read_manifest(directory: Path) -> dict[str, Any] | None:
     """Return the manifest of a directory of features; None where there is none or a file has another length."""
     try:
         manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))

@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from autola_analysis.analyses.embedding.feature_files import Sink
-from autola_analysis.analyses.embedding.features import IntArray
-from autola_analysis.core.errors import LayerError, OptionError
+from autola_analysis.analyses.embedding.feature_files import FileSink, MemorySink, Sink
+from autola_analysis.analyses.embedding.features import FloatArray, IntArray
+from autola_analysis.core.errors import DataError, LayerError, OptionError
 from autola_analysis.inference.stream import Batch
 
 POOLS = ("mean", "flatten")
+VALUES, LABELS = "values.npy", "labels.npy"
 
 
 class FeatureObserver:
-    """Hand the pooled activations of some layers on to sinks.
+    """Keep the pooled activations of a layer, in memory or row by row in a file.
 
     Args:
-        sinks: Layer -> where its rows go.
+        layer: Name of the layer.
         pool: "mean" over space, or "flatten".
+        folder: Where the rows are written during the pass; None keeps them in memory.
+        images: Numbers of the images whose features are kept, ascending; None keeps all.
+        title: What the features are called in messages ("layer3 of SE").
     """
 
-    def __init__(self, sinks: Mapping[str, Sink], pool: str = "mean") -> None:
+    def __init__(
+        self,
+        layer: str,
+        pool: str = "mean",
+        folder: Path | None = None,
+        images: Sequence[int] | None = None,
+        title: str = "features",
+    ) -> None:
         check_pool(pool)
-        self.layers = tuple(sinks)
-        self.not_finite = dict.fromkeys(sinks, 0)
-        self._sinks = sinks
+        self.layers = (layer,)
         self._pool = pool
+        self._title = title
+        self._sink: Sink = MemorySink() if folder is None else FileSink(folder / VALUES)
+        self._images = None if images is None else torch.as_tensor(list(images), dtype=torch.int64)
         self._labels: list[Tensor] = []
+        self._not_finite = 0
+        self._found: tuple[FloatArray, IntArray] | None = None
 
     def reduce(self, layer: str, activation: Tensor) -> Tensor:
         """Return a copy of the activation as float32 ``(B, D)``.
@@ -50,17 +66,40 @@ class FeatureObserver:
         return activation.flatten(1).to(torch.float32, copy=True)
 
     def update(self, batch: Batch, kept: Mapping[str, Any], logits: Tensor) -> None:
-        """Pass one batch on."""
-        for layer, sink in self._sinks.items():
-            rows = kept[layer].cpu().numpy()
-            self.not_finite[layer] += int(np.count_nonzero(~np.isfinite(rows)))
-            sink.append(rows)
-        self._labels.append(batch.labels)
+        """Keep the rows of one batch."""
+        rows, labels = kept[self.layers[0]].cpu(), batch.labels
+        if self._images is not None:
+            chosen = torch.isin(batch.indices, self._images)
+            rows, labels = rows[chosen], labels[chosen]
+        values: NDArray[np.float32] = rows.numpy()
+        self._not_finite += int(np.count_nonzero(~np.isfinite(values)))
+        self._sink.append(values)
+        self._labels.append(labels)
 
-    def labels(self) -> IntArray:
-        """Return the labels of all images seen, ``(N,)``."""
-        labels: IntArray = torch.cat(self._labels).numpy()
-        return labels
+    def found(self) -> tuple[FloatArray, IntArray]:
+        """Return values ``(N, D)`` and labels ``(N,)`` of all images seen.
+
+        Raises:
+            DataError: If values are not finite.
+        """
+        if self._found is None:
+            values, labels = self._sink.finish(), torch.cat(self._labels).numpy()
+            if self._not_finite:
+                raise DataError(
+                    f"{self._not_finite:,} of {values.size:,} values in {self._title} are not finite; "
+                    "look at the checkpoint and the preprocessing, or run with --precision float32."
+                )
+            self._found = values, labels
+        return self._found
+
+    def save(self, folder: Path) -> None:
+        """Complete the folder that the rows were written to."""
+        _, labels = self.found()
+        np.save(folder / LABELS, labels)
+
+    def restore(self, folder: Path) -> None:
+        """Open what `save` completed; the values stay in their file and are mapped into memory."""
+        self._found = np.load(folder / VALUES, mmap_mode="r"), np.load(folder / LABELS)
 
 
 def check_pool(pool: str) -> None:

@@ -34,6 +34,21 @@ def find_gates(model: nn.Module) -> list[Gate]:
     Raises:
         LayerError: If there is none.
     """
+    gates = _gates(model)
+    if not gates:
+        raise LayerError(
+            "the network has no gates: no Sigmoid module, and no attention module that names its gates "
+            "in a gates() method."
+        )
+    return gates
+
+
+def has_gates(model: nn.Module) -> bool:
+    """Return whether a network has any gate, see `find_gates`."""
+    return bool(_gates(model))
+
+
+def _gates(model: nn.Module) -> list[Gate]:
     gates: list[Gate] = []
     spoken_for: list[str] = []
     for name, module in model.named_modules():
@@ -43,11 +58,6 @@ def find_gates(model: nn.Module) -> list[Gate]:
             spoken_for.append(f"{name}.")
         elif isinstance(module, nn.Sigmoid) and not any(name.startswith(prefix) for prefix in spoken_for):
             gates.append(_gate_of_sigmoid(name))
-    if not gates:
-        raise LayerError(
-            "the network has no gates: no Sigmoid module, and no attention module that names its gates "
-            "in a gates() method."
-        )
     return gates
 
 

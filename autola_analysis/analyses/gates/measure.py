@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from torch import nn
 
-from autola_analysis.analyses.gates.find import Gate, find_gates
+from autola_analysis.analyses.gates.find import find_gates, has_gates
 from autola_analysis.analyses.gates.observer import SATURATED_HIGH, SATURATED_LOW, GateObserver
 from autola_analysis.analyses.gates.result import GateResult, class_means_of, gate_rows
 from autola_analysis.analyses.observation import Observation, Reading, class_names, observe, passes_of
@@ -51,16 +53,34 @@ def measure_gates_of(
     Returns:
         A result per variant, in order, and a record per pass.
     """
-    gates: dict[int, list[Gate]] = {id(variant): find_gates(variant.model) for variant in variants}
-
-    def watch(variant: Variant, preprocessing: Preprocessing | None, stream: Stream) -> GateObserver:
-        return GateObserver(gates[id(variant)], len(class_names(stream)))
-
-    observations = observe(variants, data, watch, reading or Reading())
-    return [_result(observation) for observation in observations], passes_of(observations)
+    for variant in variants:
+        find_gates(variant.model)  # refused here, before the pass
+    observations = observe(variants, data, GateAnalysis(), reading or Reading())
+    return [gate_result(observation) for observation in observations], passes_of(observations)
 
 
-def _result(observation: Observation[GateObserver]) -> GateResult:
+class GateAnalysis:
+    """Gates as an analysis of a pass; networks without gates are passed over."""
+
+    name = "gates"
+
+    def applies_to(self, variant: Variant) -> bool:
+        """Return whether the network has gates."""
+        return has_gates(variant.model)
+
+    def inputs(self, variant: Variant) -> dict[str, Any]:
+        """Return the layers that are tapped."""
+        return {"layers": [gate.layer for gate in find_gates(variant.model)]}
+
+    def watch(
+        self, variant: Variant, preprocessing: Preprocessing | None, stream: Stream, folder: Path | None
+    ) -> GateObserver:
+        """Return what sums up the gates of a network."""
+        return GateObserver(find_gates(variant.model), len(class_names(stream)))
+
+
+def gate_result(observation: Observation[GateObserver]) -> GateResult:
+    """Make a result of what a pass summed up."""
     variant, observer = observation.variant, observation.observer
     images = int(observer.counts.sum())
     keyed = {f"{gate.module}/{gate.name}": observer.sums[gate.layer] for gate in observer.gates}
@@ -72,6 +92,6 @@ def _result(observation: Observation[GateObserver]) -> GateResult:
         spatial_maps={key: (sums.spatial / images).numpy() for key, sums in keyed.items() if sums.spatial is not None},
         classes=observation.classes,
         accuracy=observation.accuracy,
-        settings={"saturated_below": SATURATED_LOW, "saturated_above": SATURATED_HIGH, **observation.settings()},
+        settings={"saturated_below": SATURATED_LOW, "saturated_above": SATURATED_HIGH, **observation.arithmetic},
         warnings=tuple(observation.warnings()),
     )

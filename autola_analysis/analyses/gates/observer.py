@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -116,3 +119,24 @@ class GateObserver:
         sums.high += activity.high.double().sum(0).cpu()
         if sums.spatial is not None and activity.spatial_sum is not None:
             sums.spatial += activity.spatial_sum.double().cpu()
+
+    def save(self, folder: Path) -> None:
+        """Write the sums into a folder."""
+        arrays = {"counts": self.counts.numpy()}
+        for layer, sums in self.sums.items():
+            arrays |= {f"{layer}/{name}": value.numpy() for name, value in asdict(sums).items() if value is not None}
+        np.savez(folder / "sums.npz", **arrays)  # type: ignore[arg-type]
+
+    def restore(self, folder: Path) -> None:
+        """Take the sums that `save` wrote."""
+        with np.load(folder / "sums.npz") as arrays:
+            self.counts = torch.from_numpy(arrays["counts"])
+            self.sums = {layer: _sums_of(arrays, layer) for layer in self.layers}
+
+
+def _sums_of(arrays: Mapping[str, Any], layer: str) -> GateSums:
+    found: dict[str, Any] = {
+        field.name: torch.from_numpy(arrays[key]) if (key := f"{layer}/{field.name}") in arrays else None
+        for field in fields(GateSums)
+    }
+    return GateSums(**found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -93,22 +95,54 @@ def measure_selectivities(
     Returns:
         A result per variant, in order, and a record per pass.
     """
-    options = options or SelectivityOptions()
-    if layers is not None and not layers:
-        raise LayerError("the list of layers is empty; name at least one, or give none for the stages.")
-    chosen = {id(variant): resolve_layers(variant.model, layers) for variant in variants}
-    labelings: dict[int, Labelings] = {}
+    analysis = SelectivityAnalysis(layers, options or SelectivityOptions())
+    for variant in variants:
+        resolve_layers(variant.model, layers)  # refused here, before the pass
+    observations = observe(variants, data, analysis, reading or Reading())
+    return [selectivity_result(observation, analysis.options) for observation in observations], passes_of(observations)
 
-    def watch(variant: Variant, preprocessing: Preprocessing | None, stream: Stream) -> SelectivityObserver:
-        if id(stream) not in labelings:
-            labelings[id(stream)] = Labelings.draw(
+
+class SelectivityAnalysis:
+    """Class selectivity as an analysis of a pass.
+
+    Args:
+        layers: Layers that end in a ReLU; None takes the stages.
+        options: Permutations, folds, seed, rectification.
+
+    Raises:
+        LayerError: If the list of layers is empty.
+    """
+
+    name = "selectivity"
+
+    def __init__(self, layers: Sequence[str] | None, options: SelectivityOptions) -> None:
+        if layers is not None and not layers:
+            raise LayerError("the list of layers is empty; name at least one, or give none for the stages.")
+        self.options = options
+        self._layers = layers
+        self._labelings: dict[int, tuple[Stream, Labelings]] = {}
+
+    def applies_to(self, variant: Variant) -> bool:
+        """Return True: every network has units."""
+        return True
+
+    def inputs(self, variant: Variant) -> dict[str, Any]:
+        """Return layers and options."""
+        return {"layers": resolve_layers(variant.model, self._layers), **asdict(self.options)}
+
+    def watch(
+        self, variant: Variant, preprocessing: Preprocessing | None, stream: Stream, folder: Path | None
+    ) -> SelectivityObserver:
+        """Return what sums up the units of a network; networks on one stream share the labels drawn for it."""
+        if id(stream) not in self._labelings:
+            options = self.options
+            drawn = Labelings.draw(
                 stream.labels, len(class_names(stream)), options.permutations, options.folds, options.seed
             )
+            self._labelings[id(stream)] = (stream, drawn)  # the stream is held: its id must not be used again
+        layers = resolve_layers(variant.model, self._layers)
         refuse = _Refusal(variant, preprocessing)
-        return SelectivityObserver(chosen[id(variant)], labelings[id(stream)], options.rectify, refuse)
-
-    observations = observe(variants, data, watch, reading or Reading())
-    return [_result(observation, options) for observation in observations], passes_of(observations)
+        return SelectivityObserver(layers, self._labelings[id(stream)][1], self.options.rectify, refuse)
 
 
 @dataclass(frozen=True)
@@ -129,7 +163,8 @@ class _Refusal:
         )
 
 
-def _result(observation: Observation[SelectivityObserver], options: SelectivityOptions) -> SelectivityResult:
+def selectivity_result(observation: Observation[SelectivityObserver], options: SelectivityOptions) -> SelectivityResult:
+    """Make a result of what a pass summed up."""
     variant, classes, labelings = observation.variant, observation.classes, observation.observer.labelings
     sums = observation.observer.class_sums()
     measured = {layer: summarise(layer_sums) for layer, layer_sums in sums.items()}
@@ -153,7 +188,7 @@ def _result(observation: Observation[SelectivityObserver], options: SelectivityO
             **asdict(options),
             "folds": labelings.num_folds if labelings.folds is not None else 0,
             "permutations": len(labelings.permuted),
-            **observation.settings(),
+            **observation.arithmetic,
             "images_per_class": images_per_class,
         },
         warnings=(*observation.warnings(), *_warnings(labelings, images_per_class)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -155,6 +156,22 @@ class SelectivityObserver:
         for index, permuted in enumerate(labelings.permuted):
             rows = permuted[batch.indices].long() + (labelings.num_folds + index) * labelings.num_classes
             self._sums.index_add_(0, rows.to(activity.device), activity)
+
+    def save(self, folder: Path) -> None:
+        """Write the sums into a folder."""
+        np.savez(
+            folder / "sums.npz",
+            sums=self._sums.cpu().numpy(),
+            counts=self._counts.numpy(),
+            layers=np.array(list(self._units)),
+            units=np.array(list(self._units.values())),
+        )
+
+    def restore(self, folder: Path) -> None:
+        """Take the sums that `save` wrote."""
+        with np.load(folder / "sums.npz") as arrays:
+            self._sums, self._counts = torch.from_numpy(arrays["sums"]), torch.from_numpy(arrays["counts"])
+            self._units = dict(zip(arrays["layers"].tolist(), arrays["units"].tolist(), strict=True))
 
     def class_sums(self) -> dict[str, ClassSums]:
         """Return what was accumulated, per layer."""

@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from autola_analysis.analyses.embedding import extract as module
-from autola_analysis.analyses.embedding.extract import extract_all, extract_features, network_hash
-from autola_analysis.analyses.embedding.features import MANIFEST, Features
+from autola_analysis.analyses import observation as module
+from autola_analysis.analyses.embedding.extract import extract_all, extract_features
+from autola_analysis.analyses.embedding.features import MANIFEST as FEATURES_MANIFEST
+from autola_analysis.analyses.embedding.features import Features
 from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.pass_cache import MANIFEST
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import CacheError, DataError, LayerError, OptionError, UnknownNameError
 from autola_analysis.data import ClutteredDigits, Preprocessing
@@ -34,7 +36,7 @@ def images(n: int = 30) -> TensorDataset:
 
 
 def places(cache: Path) -> list[Path]:
-    return sorted(path for path in (cache / "features").iterdir())
+    return sorted(path for path in (cache / "passes").iterdir())
 
 
 def not_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,26 +78,27 @@ def test_several_networks_and_layers_share_one_reading_and_equal_each_alone() ->
         np.testing.assert_allclose(features.values, alone.values, atol=1e-6)
 
 
-def test_what_is_cached_is_opened_and_what_is_missing_alone_is_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_cached_is_opened_under_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Tiny()
     first = extract_features(model, DIGITS, "layer1", settings=QUIET, cache=tmp_path)
     assert isinstance(first.values, np.memmap)
-    both, passes = extract_all(
-        [Variant(model, "new name")], DIGITS, ["layer1", "layer2"], reading=Reading(QUIET), cache=tmp_path
-    )
-    assert len(passes) == 1
-    assert len(places(tmp_path)) == 2
     not_run_again(monkeypatch)
-    again, passes = extract_all(
-        [Variant(model, "x", "2")], DIGITS, ["layer2", "layer1"], reading=Reading(QUIET), cache=tmp_path
+    (again,), passes = extract_all(
+        [Variant(model, "x", "2")], DIGITS, ["layer1"], reading=Reading(QUIET, cache=tmp_path)
     )
     assert passes == []
-    assert [(each.model, each.run, each.layer) for each in again] == [("x", "2", "layer2"), ("x", "2", "layer1")]
-    np.testing.assert_array_equal(again[1].values, first.values)
-    np.testing.assert_array_equal(again[0].values, both[1].values)
-    assert again[0].accuracy == first.accuracy
+    assert (again.model, again.run, again.layer) == ("x", "2", "layer1")
+    np.testing.assert_array_equal(again.values, first.values)
+    assert again.accuracy == first.accuracy
+
+
+def test_a_network_that_is_not_cached_is_run_alone(tmp_path: Path) -> None:
+    one, other = Variant(Tiny(), "one"), Variant(Tiny(), "other")
+    reading = Reading(QUIET, cache=tmp_path)
+    extract_all([one], DIGITS, ["layer1", "layer2"], reading=reading)
+    _, (record,) = extract_all([one, other], DIGITS, ["layer1", "layer2"], reading=reading)
+    assert list(record.folded) == ["other"]
+    assert len(places(tmp_path)) == 2
 
 
 def test_anything_that_changes_features_makes_a_place_of_its_own(tmp_path: Path) -> None:
@@ -132,16 +135,17 @@ def test_half_written_and_foreign_places_are_recognised_said_and_done_again(
     model = Tiny()
     expected = np.array(extract_features(model, DIGITS, settings=QUIET, cache=tmp_path).values)
     (place,) = places(tmp_path)
+    folder = place / "features of the last stage"
     manifest = json.loads((place / MANIFEST).read_text())
     manifest["inputs"]["network"] = "another checkpoint"
     damages = {
         "not complete": [
             lambda: (place / MANIFEST).unlink(),
             lambda: (place / MANIFEST).write_text("{"),
-            lambda: (place / "values.npy").write_bytes((place / "values.npy").read_bytes()[:-5]),
-            lambda: (place / "labels.npy").unlink(),
+            lambda: (folder / "values.npy").write_bytes((folder / "values.npy").read_bytes()[:-5]),
+            lambda: (folder / "labels.npy").unlink(),
         ],
-        "have other network": [lambda: (place / MANIFEST).write_text(json.dumps(manifest))],
+        "has other network": [lambda: (place / MANIFEST).write_text(json.dumps(manifest))],
     }
     for said, ways in damages.items():
         for damage in ways:
@@ -170,7 +174,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
     try:
-        with pytest.raises(CacheError, match=r"cannot write features into .*: .*; free some space") as raised:
+        with pytest.raises(CacheError, match=r"cannot write into the cache .*: .*; free some space") as raised:
             extract_features(Tiny(), DIGITS, "layer1", "flatten", QUIET, batch_size=4, cache=tmp_path)
         with pytest.raises(CacheError, match="cannot write features into"):
             Features(np.zeros((30, 100), np.float32), np.zeros(30, np.int64)).save(tmp_path / "saved")
@@ -190,7 +194,7 @@ def test_a_network_that_breaks_leaves_nothing_in_the_cache(tmp_path: Path) -> No
 
 def test_a_loader_cannot_be_recognised_again_and_that_is_said(tmp_path: Path) -> None:
     features = extract_features(Tiny(), DataLoader(images(), batch_size=8), settings=QUIET, cache=tmp_path)
-    assert any("not cached" in warning for warning in features.warnings)
+    assert any("nothing is cached" in warning for warning in features.warnings)
     assert features.ids[:2] == ("0", "1")
     shuffled = extract_features(Tiny(), DataLoader(images(), batch_size=8, shuffle=True), settings=QUIET)
     assert sorted(shuffled.labels.tolist()) == sorted(images().tensors[1].tolist())
@@ -242,17 +246,6 @@ def test_the_callers_network_and_process_are_as_before(network: type[Tiny], tmp_
     assert state_of(model) == before
 
 
-def test_a_hash_of_a_network_sees_weights_types_and_structure() -> None:
-    model = Tiny()
-    twin = Tiny()
-    twin.load_state_dict(model.state_dict())
-    assert network_hash(model) == network_hash(twin)
-    assert network_hash(model) != network_hash(twin.to(torch.bfloat16))
-    skipping = InPlaceAfterwards()
-    skipping.load_state_dict(model.state_dict())
-    assert network_hash(model) != network_hash(skipping)
-
-
 def test_features_survive_saving(tmp_path: Path) -> None:
     features = extract_features(Variant(Tiny(), "SE", "2"), DIGITS, settings=QUIET)
     features.save(tmp_path / "saved")
@@ -262,7 +255,7 @@ def test_features_survive_saving(tmp_path: Path) -> None:
     for name in ("ids", "classes", "model", "run", "layer", "pool", "accuracy", "settings", "warnings"):
         assert getattr(loaded, name) == getattr(features, name), name
     assert "SE" in features._repr_html_()
-    (tmp_path / "saved" / MANIFEST).unlink()
+    (tmp_path / "saved" / FEATURES_MANIFEST).unlink()
     with pytest.raises(DataError, match="holds no complete features"):
         Features.load(tmp_path / "saved")
 

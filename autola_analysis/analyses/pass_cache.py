@@ -1,0 +1,148 @@
+"""Finished passes in a cache: what one network's pass over some images found, under a hash of all it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.core.device import resolve_device
+from autola_analysis.core.errors import CacheError
+from autola_analysis.core.files import replacing, replacing_directory
+from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.source import hash_of
+from autola_analysis.inference.run import Settings
+from autola_analysis.inference.stream import Stream
+
+MANIFEST = "pass.json"
+"""Written last: a folder without it holds no finished pass."""
+SUBJECT_DIGITS = 12
+
+logger = logging.getLogger(__name__)
+
+
+def pass_inputs(
+    variant: Variant, preprocessing: Preprocessing | None, stream: Stream, settings: Settings
+) -> dict[str, Any]:
+    """Return everything that the findings of a pass depend on, the analyses apart, JSON-ready."""
+    return {
+        "format": 2,
+        "network": network_hash(variant.model),
+        "spec": variant.spec.to_dict() if variant.spec else None,
+        "classes": hash_of(*variant.classes) if variant.classes is not None else None,
+        "images": stream.fingerprint,
+        "preprocessing": preprocessing.to_dict() if preprocessing else None,
+        "precision": settings.precision,
+        "folding": settings.fold,
+        "batch size": stream.batch_size,
+        "device": str(resolve_device(settings.device)),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def network_hash(model: nn.Module) -> str:
+    """Return a hash of a network's structure, as it prints, and of all parameters and buffers."""
+    digest = hashlib.sha256(f"{type(model).__module__}.{type(model).__qualname__} {model!r}".encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(np.ascontiguousarray(flat.numpy()).data)
+    return digest.hexdigest()
+
+
+class PassEntry:
+    """The place of one network's pass in a cache.
+
+    Its name begins with a hash of the network's name and ends with one of the inputs, so that a pass of the same
+    network with other inputs can be told from none.
+
+    Args:
+        cache: The cache directory.
+        title: Name of the network, for messages; what was found does not depend on it.
+        inputs: Everything that what was found depends on, JSON-ready.
+    """
+
+    def __init__(self, cache: Path, title: str, inputs: Mapping[str, Any]) -> None:
+        self.inputs: dict[str, Any] = json.loads(json.dumps(dict(inputs)))
+        self.path = cache / "passes" / hash_of(json.dumps(self.inputs, sort_keys=True))[:32]
+        self._title = title
+
+    def read(self) -> dict[str, Any]:
+        """Return how the pass ran; empty where it is missing, half written, or another's."""
+        if not self.path.exists():
+            return {}
+        manifest = _read_manifest(self.path)
+        if manifest is None:
+            logger.warning("the pass of %s in %s is not complete; it is run again.", self._title, self.path)
+            return {}
+        if manifest["inputs"] != self.inputs:
+            other = [name for name, value in self.inputs.items() if manifest["inputs"].get(name) != value]
+            logger.warning(
+                "the pass of %s in %s has other %s; it is run again.", self._title, self.path, ", ".join(other)
+            )
+            return {}
+        facts: dict[str, Any] = manifest["facts"]
+        return facts
+
+    @contextmanager
+    def writing(self, folders: Sequence[str]) -> Iterator[Path]:
+        """Yield a directory with some folders; it appears in its place when the context ends without an exception.
+
+        Raises:
+            CacheError: If the cache cannot be written.
+        """
+        with ExitStack() as stack:
+            with self.explained():
+                directory = stack.enter_context(replacing_directory(self.path))
+                for name in folders:
+                    (directory / name).mkdir()
+            yield directory
+
+    def complete(self, directory: Path, facts: Mapping[str, Any]) -> None:
+        """Write the manifest of a directory that holds everything else."""
+        manifest = {"inputs": self.inputs, "facts": dict(facts), "bytes": _sizes(directory)}
+        with replacing(directory / MANIFEST) as path:
+            path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Say which directory it was where the disk is full."""
+        with cache_errors(self.path.parent):
+            yield
+
+
+@contextmanager
+def cache_errors(directory: Path) -> Iterator[None]:
+    """Turn what goes wrong with files into a `CacheError` that names the directory."""
+    try:
+        yield
+    except OSError as error:
+        raise CacheError(
+            f"cannot write into the cache {directory}: {error.strerror or error}; "
+            "free some space, give another --cache, or leave it out."
+        ) from error
+
+
+def _read_manifest(directory: Path) -> dict[str, Any] | None:
+    """Return the manifest of a finished pass; None where there is none or a file has another length."""
+    try:
+        manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        whole = manifest["bytes"] == _sizes(directory)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return manifest if whole else None
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    files = [path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST]
+    return {path.relative_to(directory).as_posix(): path.stat().st_size for path in sorted(files)}
