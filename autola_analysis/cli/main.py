@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from autola_analysis.cli import demo, embed, gates, inspect, layers, listing, saliency, selectivity, train
+from autola_analysis.cli import demo, embed, gates, inspect, layers, listing, redraw, saliency, selectivity, train
 from autola_analysis.core.errors import AutolaError
 
 INTERRUPTED = 130
@@ -31,6 +31,7 @@ app.command("selectivity")(selectivity.selectivity)
 app.command("saliency")(saliency.saliency)
 app.command("embed")(embed.embed)
 app.command("gates")(gates.gates)
+app.command("redraw")(redraw.redraw)
 app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)
 app.command("list")(listing.list_names)

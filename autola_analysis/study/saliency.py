@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -25,10 +26,11 @@ from autola_analysis.figures.saliency import SCALES, Scale
 from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.accuracy import Accuracy, near_chance
 from autola_analysis.inference.run import check_settings
-from autola_analysis.report.accuracy import accuracy_table
+from autola_analysis.report.accuracy import write_accuracy
+from autola_analysis.report.compose import Layout, complete_report
 from autola_analysis.report.directory import check_free, report_directory
-from autola_analysis.report.record import write_record
 from autola_analysis.report.saliency import write_saliency
+from autola_analysis.report.sanity import write_sanity
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, StudyModel, load_models
 from autola_analysis.study.sources import DataOptions, source_for, title_of
@@ -91,16 +93,20 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
         accuracies = _accuracies(models, result)
         warnings = warnings_of(models, left_out, [*result.warnings, *_near_chance(models, accuracies, source)])
         result = replace(result, warnings=tuple(warnings))
-        accuracy = accuracy_table(measured_models(models, source, accuracies))
-        title = "image files" if request.images else title_of(source)
-        write_saliency(directory, result, accuracy, sanity, title, request.width, request.scale)
+        write_saliency(directory, result)
+        write_accuracy(directory, measured_models(models, source, accuracies))
+        sections: dict[str, dict[str, Any]] = {"saliency": {"scale": request.scale}}
+        if sanity is not None:
+            write_sanity(directory, sanity)
+            sections["sanity"] = {}
         facts = {
             "analysis": "saliency",
             **facts_of(models, source, left_out, request.data.hash_contents),
             "settings": {**result.settings, "scale": request.scale, "sanity_images": request.sanity},
             "seeds": {"limit": request.data.seed, "bootstrap": options.seed},
         }
-        write_record(directory, facts, warnings)
+        title = "image files" if request.images else title_of(source)
+        complete_report(directory, Layout("Saliency", title, request.width, sections), facts, warnings)
     return result
 
 
