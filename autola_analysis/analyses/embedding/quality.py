@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.embedding.neighbours import Neighbours, Points
+from autola_analysis.analyses.intervals import bootstrap_interval
 from autola_analysis.core.device import resolve_device
 
 QUALITY_COLUMNS = ["model", "run", "layer", "space", "metric", "seed", "value", "ci_low", "ci_high"]
 K = 10
-RESAMPLES = 1000
 SAMPLE = 20_000
 """Images whose distances to all others are measured; from larger sets so many are drawn."""
 
@@ -216,20 +216,6 @@ def recall_samples(near: IntArray, near_in_plane: IntArray) -> FloatArray:
     both = np.sort(np.concatenate([near, near_in_plane], axis=1), axis=1)
     shared: FloatArray = (both[:, 1:] == both[:, :-1]).sum(axis=1) / near.shape[1]
     return shared
-
-
-def bootstrap_interval(values: FloatArray, seed: int = 0, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the percentile interval of the mean over images drawn again with replacement, 1,000 times.
-
-    References:
-        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
-    """
-    if not len(values) or np.isnan(values).any():
-        return float("nan"), float("nan")
-    generator = np.random.default_rng([seed, 3])
-    means = [values[generator.integers(len(values), size=len(values))].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return float(low), float(high)
 
 
 def _mean(space: str, name: str, values: FloatArray, seed: int) -> Metric:

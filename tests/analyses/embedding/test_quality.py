@@ -13,7 +13,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from autola_analysis.analyses.embedding import quality as module
 from autola_analysis.analyses.embedding.neighbours import nearest_neighbours
 from autola_analysis.analyses.embedding.quality import (
-    bootstrap_interval,
     feature_metrics,
     knn_correct,
     neighbour_count,
@@ -115,17 +114,6 @@ def test_recall_is_the_share_of_common_neighbours(n: int, seed: int) -> None:
     a, b = (near(generator.normal(size=(n, 2)), 4) for _ in range(2))
     expected = [len(set(x) & set(y)) / 4 for x, y in zip(a.tolist(), b.tolist(), strict=True)]
     np.testing.assert_array_equal(recall_samples(a, b), expected)
-
-
-def test_the_interval_is_that_of_the_mean_over_images_and_repeats() -> None:
-    values = np.random.default_rng(0).random(200)
-    low, high = bootstrap_interval(values, seed=3)
-    assert (low, high) == bootstrap_interval(values, seed=3)
-    assert (low, high) != bootstrap_interval(values, seed=4)
-    error = values.std() / np.sqrt(len(values))
-    assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.2 * error)
-    assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.2 * error)
-    assert np.isnan(bootstrap_interval(np.full(5, np.nan))).all()
 
 
 def test_large_sets_are_rated_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
