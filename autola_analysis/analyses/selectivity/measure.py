@@ -147,6 +147,7 @@ def _result(observation: Observation[SelectivityObserver], options: SelectivityO
             columns=SUMMARY_COLUMNS,
         ),
         class_means={layer: result.means for layer, result in measured.items()},
+        fold_means={layer: result.fold_means for layer, result in measured.items()},
         classes=classes,
         accuracy=observation.accuracy,
         settings={
