@@ -125,6 +125,9 @@ def test_large_sets_are_rated_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> No
     assert sample.value != whole.value
     assert sample.interval[0] < whole.value < sample.interval[1]
     assert np.ptp(sample.interval) > np.ptp(whole.interval)
+    drawn = ~np.isnan(sample.samples)
+    assert drawn.sum() == 100
+    np.testing.assert_allclose(sample.samples[drawn], whole.samples[drawn], atol=1e-12)
 
 
 def test_the_table_has_a_seed_for_the_plane_alone() -> None:
