@@ -37,6 +37,8 @@ class Embedding:
         layer: Name of the layer.
         backbone: Name of the backbone; None where that is not known.
         accuracy: Of the pass that made the features; None for features from elsewhere.
+        samples: What the metrics of `quality` are means of, per space and metric, ``(N,)``: whether the nearest
+            neighbours get an image right, its silhouette, ...; NaN for images that were not drawn.
         warnings: Sentences that belong beside the picture.
     """
 
@@ -52,6 +54,7 @@ class Embedding:
     layer: str = "features"
     backbone: str | None = None
     accuracy: Accuracy | None = None
+    samples: Mapping[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -64,7 +67,8 @@ class Embedding:
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         (directory / MANIFEST).unlink(missing_ok=True)
-        np.savez(directory / "embedding.npz", coords=self.coords, labels=self.labels)
+        samples: dict[str, Any] = {f"{space}/{metric}": values for (space, metric), values in self.samples.items()}
+        np.savez(directory / "embedding.npz", coords=self.coords, labels=self.labels, **samples)
         self.quality.to_csv(directory / "quality.csv", index=False)
         rest = {
             "kl_divergence": self.kl_divergence,
@@ -94,6 +98,7 @@ class Embedding:
         rest = json.loads(manifest.read_text(encoding="utf-8"))
         with np.load(directory / "embedding.npz") as arrays:
             coords, labels = arrays["coords"], arrays["labels"]
+            samples = {_space_and_metric(name): arrays[name] for name in arrays.files if "/" in name}
         return cls(
             coords=coords,
             labels=labels,
@@ -107,12 +112,18 @@ class Embedding:
             layer=rest["layer"],
             backbone=rest["backbone"],
             accuracy=Accuracy(**rest["accuracy"]) if rest["accuracy"] else None,
+            samples=samples,
             warnings=tuple(rest["warnings"]),
         )
 
     def _repr_html_(self) -> str:
         html: str = self.quality.to_html(index=False, float_format="{:.4f}".format, na_rep="")
         return html
+
+
+def _space_and_metric(name: str) -> tuple[str, str]:
+    space, _, metric = name.partition("/")
+    return space, metric
 
 
 def read_quality(path: Path) -> pd.DataFrame:
