@@ -8,7 +8,20 @@ from typing import Any, NoReturn
 
 import typer
 
-from autola_analysis.cli import demo, embed, gates, inspect, layers, listing, redraw, saliency, selectivity, train
+from autola_analysis.cli import (
+    compare,
+    demo,
+    embed,
+    gates,
+    inspect,
+    layers,
+    listing,
+    redraw,
+    saliency,
+    selectivity,
+    study,
+    train,
+)
 from autola_analysis.core.errors import AutolaError
 
 INTERRUPTED = 130
@@ -32,6 +45,8 @@ app.command("saliency")(saliency.saliency)
 app.command("embed")(embed.embed)
 app.command("gates")(gates.gates)
 app.command("redraw")(redraw.redraw)
+app.command("compare")(compare.compare)
+app.command("study")(study.study)
 app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)
 app.command("list")(listing.list_names)

@@ -24,7 +24,8 @@ class Layout:
 
     Attributes:
         title: Heading of the page.
-        data: What the networks were run on, for captions and page ("cifar10, test split").
+        data: What the networks were run on, for captions and page ("cifar10, test split"); a section whose options
+            hold ``data`` was run on other images.
         width: Of the figures: "neurips", "cvpr", "column" or inches.
         sections: Names of `SECTIONS`, each with its options for drawing.
     """
@@ -87,11 +88,11 @@ def complete_report(directory: Path, layout: Layout, facts: Mapping[str, Any], w
 
 def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any]) -> None:
     """Draw figures and page from the tables and arrays in a directory and a run record."""
-    sections = [
-        draw(directory, layout.data, layout.width, layout.sections[name])
-        for name, draw in SECTIONS.items()
-        if name in layout.sections
-    ]
+    sections = []
+    for name, draw in SECTIONS.items():
+        if name in layout.sections:
+            options = {"data": layout.data, **layout.sections[name]}
+            sections.append(draw(directory, options.pop("data"), layout.width, options))
     write_page(
         directory,
         title=layout.title,

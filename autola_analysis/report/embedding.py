@@ -115,8 +115,9 @@ def embedding_section(
     tables = {"Embedding quality": quality}
     if len(spread):
         tables["Spread over seeds of the embedding (no evidence about networks)"] = spread
-    captions = {"embedding": embedding_caption(embeddings, data, align), "knn_accuracy": knn_caption(embeddings, data)}
-    write_figure(plot_embedding(embeddings, width, align), directory, "embedding", captions["embedding"])
+    drawn = [each for each in embeddings if each.drawn]
+    captions = {"embedding": embedding_caption(drawn, data, align), "knn_accuracy": knn_caption(embeddings, data)}
+    write_figure(plot_embedding(drawn, width, align), directory, "embedding", captions["embedding"])
     write_figure(plot_knn_accuracy(embeddings), directory, "knn_accuracy", captions["knn_accuracy"])
     return Section("embedding", "Embedding", figures=captions, tables=tables, reading=READING)
 
