@@ -75,8 +75,9 @@ def _run(arguments: list[str], debug: bool) -> int:
 
 
 def one_line(message: str) -> str:
-    """Return a message without line breaks: other libraries' reasons inside ours may have some."""
-    return " ".join(message.split())
+    """Return a message without line breaks and control characters: file names inside it may have some."""
+    text = " ".join(message.split())
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
