@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+UNUSED_DAYS = 30
 
 
 def sha256_of(path: str | Path) -> str:
@@ -54,10 +60,8 @@ def replacing_directory(path: Path) -> Iterator[Path]:
     Directories that killed processes left beside `path` are removed too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}.partial-*"):
-        if not process_alive(leftover.name.split("-")[-2]):
-            shutil.rmtree(leftover, ignore_errors=True)
-    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}-{secrets.token_hex(4)}")
+    remove_leftovers(path.parent, path.name)
+    temporary = path.with_name(f".{path.name}.partial-{_host()}-{secrets.token_hex(4)}-{os.getpid()}")
     temporary.mkdir()
     try:
         yield temporary
@@ -65,6 +69,46 @@ def replacing_directory(path: Path) -> Iterator[Path]:
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove what `replacing_directory` was writing into a folder when its process was killed.
+
+    Args:
+        folder: Where to look.
+        name: Of the directory that was being written; None for all.
+    """
+    # Only this host's: on a shared disk another host's process may be alive and well.
+    for leftover in folder.glob(f".{'*' if name is None else glob.escape(name)}.partial-{_host()}-*"):
+        if not process_alive(leftover.name.rpartition("-")[2]):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def forget_unused(folder: Path, days: int = UNUSED_DAYS) -> None:
+    """Remove from a folder of a cache what has not been used for some days, and what killed processes left.
+
+    What is used must be touched; files and directories are judged by their own time of change.
+    """
+    remove_leftovers(folder)
+    oldest = time.time() - days * 86400
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):  # somebody else may be clearing up, too
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in folder.glob(".*.tmp"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - 86400:
+                path.unlink()
+
+
+def touch(path: Path) -> None:
+    """Note that something in a cache is used; a cache that can only be read is used without a note."""
+    with suppress(OSError):
+        os.utime(path)
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "host"
 
 
 def process_alive(process: str) -> bool:

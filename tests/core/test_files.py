@@ -1,11 +1,14 @@
 import hashlib
 import os
+import re
+import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
-from autola_analysis.core.files import replacing, replacing_directory, sha256_of
+from autola_analysis.core.files import forget_unused, replacing, replacing_directory, sha256_of
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
@@ -43,12 +46,31 @@ def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_what_dead_processes_left_is_cleared_and_what_live_ones_write_is_not(tmp_path: Path) -> None:
-    dead = tmp_path / ".place.partial-99999999-ab"
-    live = tmp_path / f".place.partial-{os.getpid()}-ab"
-    other = tmp_path / ".places.partial-99999999-ab"
-    for path in (dead, live, other):
+    host = re.sub("[^A-Za-z0-9]", "", socket.gethostname())
+    dead = tmp_path / f".place.partial-{host}-ab-99999999"
+    live = tmp_path / f".place.partial-{host}-ab-{os.getpid()}"
+    other = tmp_path / f".places.partial-{host}-ab-99999999"
+    elsewhere = tmp_path / ".place.partial-anotherhost-ab-99999999"
+    for path in (dead, live, other, elsewhere):
         path.mkdir()
     with replacing_directory(tmp_path / "place"):
         assert not dead.exists()
     assert live.exists()
     assert other.exists()
+    assert elsewhere.exists()
+
+
+def test_what_a_cache_has_not_used_for_a_month_is_forgotten(tmp_path: Path) -> None:
+    host = re.sub("[^A-Za-z0-9]", "", socket.gethostname())
+    names = ["used", "unused", "file", ".half.ab.tmp", f".dead.partial-{host}-ab-99999999"]
+    for name in names:
+        if name in ("file", ".half.ab.tmp"):
+            (tmp_path / name).write_text("x")
+        else:
+            (tmp_path / name).mkdir()
+    month = time.time() - 31 * 86400
+    for name in ("unused", "file", ".half.ab.tmp"):
+        os.utime(tmp_path / name, (month, month))
+    forget_unused(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]
+    forget_unused(tmp_path / "not there")
