@@ -17,6 +17,7 @@ from autola_analysis.analyses.saliency.result import SaliencyResult
 from autola_analysis.analyses.saliency.sanity import sanity_check
 from autola_analysis.analyses.variants import preprocessing_for
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.processes import current
 from autola_analysis.data.listed import ListedImages
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import Subset
@@ -26,11 +27,12 @@ from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.accuracy import Accuracy, near_chance
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import accuracy_table
-from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.directory import check_free
 from autola_analysis.report.record import write_record
 from autola_analysis.report.saliency import write_saliency
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, StudyModel, load_models
+from autola_analysis.study.shared import report_of_first
 from autola_analysis.study.sources import DataOptions, source_for, title_of
 
 SHOWN = 6
@@ -85,8 +87,9 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
     options = replace(
         request.options, shown=shown, boxes=read_boxes(request.boxes) if request.boxes else request.options.boxes
     )
-    with report_directory(request.out, request.overwrite) as directory:
+    with report_of_first(request.out, request.overwrite) as directory:
         result = measure_saliency([model.variant for model in models], source, options, request.reading)
+        current().leave_to_first()
         sanity = _sanity(models, source, request, result) if request.sanity else None
         accuracies = _accuracies(models, result)
         warnings = warnings_of(models, left_out, [*result.warnings, *_near_chance(models, accuracies, source)])
