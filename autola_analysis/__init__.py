@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autola_analysis.analyses.comparison import Comparison as Comparison
+    from autola_analysis.analyses.comparison import compare as compare
     from autola_analysis.analyses.embedding.extract import extract_features as extract_features
     from autola_analysis.analyses.embedding.features import Features as Features
     from autola_analysis.analyses.embedding.result import Embedding as Embedding
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from autola_analysis.checkpoints import save_model as save_model
     from autola_analysis.core.errors import AutolaError as AutolaError
     from autola_analysis.data.open import open_source as open_source
+    from autola_analysis.figures.claims import plot_claims as plot_claims
     from autola_analysis.figures.embedding import plot_embedding as plot_embedding
     from autola_analysis.figures.embedding import plot_knn_accuracy as plot_knn_accuracy
     from autola_analysis.figures.gates import plot_gates as plot_gates
@@ -46,6 +49,7 @@ _HOMES = {
     "AutolaError": "core.errors",
     "CheckpointReport": "checkpoints",
     "ClassSelectivity": "analyses.selectivity.metric",
+    "Comparison": "analyses.comparison",
     "Explanation": "analyses.saliency",
     "Embedding": "analyses.embedding.result",
     "EmbeddingOptions": "analyses.embedding.tsne",
@@ -55,6 +59,7 @@ _HOMES = {
     "SanityResult": "analyses.saliency",
     "SelectivityOptions": "analyses.selectivity",
     "SelectivityResult": "analyses.selectivity",
+    "compare": "analyses.comparison",
     "create_attention": "attention",
     "create_model": "backbones",
     "explain": "analyses.saliency",
@@ -69,6 +74,7 @@ _HOMES = {
     "measure_selectivity": "analyses.selectivity",
     "measure_saliency": "analyses.saliency.measure",
     "open_source": "data.open",
+    "plot_claims": "figures.claims",
     "plot_saliency": "figures.saliency",
     "plot_embedding": "figures.embedding",
     "plot_knn_accuracy": "figures.embedding",

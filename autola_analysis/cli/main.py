@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,27 @@ from typing import Any, NoReturn
 
 import typer
 
-from autola_analysis.cli import demo, embed, gates, inspect, layers, listing, saliency, selectivity, train
+from autola_analysis.cli import (
+    compare,
+    demo,
+    embed,
+    gates,
+    inspect,
+    layers,
+    listing,
+    redraw,
+    saliency,
+    selectivity,
+    study,
+    train,
+)
 from autola_analysis.core.errors import AutolaError
+from autola_analysis.core.interrupts import ENDING
 from autola_analysis.core.processes import ProcessError, current
 
 INTERRUPTED = 130
+IMPATIENCE = 1.0
+"""Seconds in which a second Ctrl-C is taken for the first."""
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun, and other launchers of several processes, set."""
 SHARED = ("demo", "selectivity", "saliency", "embed", "gates", "compare", "study")
@@ -40,6 +57,9 @@ app.command("selectivity")(selectivity.selectivity)
 app.command("saliency")(saliency.saliency)
 app.command("embed")(embed.embed)
 app.command("gates")(gates.gates)
+app.command("redraw")(redraw.redraw)
+app.command("compare")(compare.compare)
+app.command("study")(study.study)
 app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)
 app.command("list")(listing.list_names)
@@ -50,13 +70,17 @@ def main() -> NoReturn:
     """Run a command: status 0, 2 for input that is not as it should be, 130 after an interrupt."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
-    signal.signal(signal.SIGTERM, _interrupt)  # what schedulers send ends a run as Ctrl-C does
+    _end_on_signals()
     try:
         with _processes(arguments):
             status = _run(arguments, debug)
     except ProcessError as error:  # they never met
         _say(str(error))
         status = 2
+    except KeyboardInterrupt:  # another one, while the first was being reported
+        status = INTERRUPTED
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)  # all is done; one that comes now would only show a traceback
     sys.exit(status)
 
 
@@ -64,7 +88,7 @@ def main() -> NoReturn:
 def _processes(arguments: list[str]) -> Iterator[None]:
     """Join the other processes where a launcher has started several; all but the first keep quiet."""
     shared = bool(arguments) and arguments[0] in SHARED and all(name in os.environ for name in LAUNCHED)
-    if not shared or int(os.environ["WORLD_SIZE"]) == 1:
+    if not shared or os.environ["WORLD_SIZE"] == "1":
         yield
         return
     from autola_analysis.inference.processes import joined
@@ -110,9 +134,22 @@ def _say(message: str) -> None:
 
 
 def one_line(message: str) -> str:
-    """Return a message without line breaks: other libraries' reasons inside ours may have some."""
-    return " ".join(message.split())
+    """Return a message without line breaks and control characters: file names inside it may have some."""
+    text = " ".join(message.split())
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-def _interrupt(number: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+def _end_on_signals() -> None:
+    """Let Ctrl-C and what schedulers send end the run, and impatient repetitions not disturb its cleaning up."""
+    last = -IMPATIENCE
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= IMPATIENCE:
+            last = now
+            raise KeyboardInterrupt
+
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job ignores Ctrl-C
+            signal.signal(number, interrupt)

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from autola_analysis.core.interrupts import uninterrupted
+
 UNUSED_DAYS = 30
 
 
@@ -39,49 +41,61 @@ def user_cache() -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`, on failure it is removed.
 
-    The bytes reach the disk before the name changes, so that a crash leaves the old file or the new one.
+    The bytes reach the disk before the name changes, so that a crash leaves the old file or the new one. What killed
+    processes left beside `path` is removed too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    clear_leftovers(path)
+    temporary = temporary_beside(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             sync(file)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        with uninterrupted():
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary directory beside `path`; on success it takes the place of `path`, on failure it is removed.
 
-    Directories that killed processes left beside `path` are removed too.
+    What killed processes left beside `path` is removed too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path.parent, path.name)
-    temporary = path.with_name(f".{path.name}.partial-{_host()}-{secrets.token_hex(4)}-{os.getpid()}")
-    temporary.mkdir()
+    clear_leftovers(path)
+    temporary = temporary_beside(path)
     try:
+        temporary.mkdir()
         yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.rename(path)
+        with uninterrupted():
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.rename(path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with uninterrupted():
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove what `replacing_directory` was writing into a folder when its process was killed.
+def temporary_beside(path: Path) -> Path:
+    """Return a new name beside `path` that says which process on which machine writes there."""
+    return path.with_name(f".{path.name}.partial-{_host()}-{secrets.token_hex(4)}-{os.getpid()}")
 
-    Args:
-        folder: Where to look.
-        name: Of the directory that was being written; None for all.
-    """
-    # Only this host's: on a shared disk another host's process may be alive and well.
-    for leftover in folder.glob(f".{'*' if name is None else glob.escape(name)}.partial-{_host()}-*"):
-        if not process_alive(leftover.name.rpartition("-")[2]):
+
+def clear_leftovers(path: Path) -> None:
+    """Remove what killed processes left beside `path` under names of `temporary_beside`."""
+    _clear(path.parent, glob.escape(path.name))
+
+
+def _clear(folder: Path, names: str) -> None:
+    # Only this machine's: on a shared disk another machine's process may be alive and well.
+    for leftover in folder.glob(f".{names}.partial-{_host()}-*"):
+        if process_alive(leftover.name.rpartition("-")[2]):
+            continue
+        if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def forget_unused(folder: Path, days: int = UNUSED_DAYS) -> None:
@@ -89,16 +103,12 @@ def forget_unused(folder: Path, days: int = UNUSED_DAYS) -> None:
 
     What is used must be touched; files and directories are judged by their own time of change.
     """
-    remove_leftovers(folder)
+    _clear(folder, "*")
     oldest = time.time() - days * 86400
     for path in folder.glob("*"):
         with suppress(FileNotFoundError):  # somebody else may be clearing up, too
             if path.stat().st_mtime < oldest:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for path in folder.glob(".*.tmp"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - 86400:
-                path.unlink()
 
 
 def touch(path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from autola_analysis.inference.accuracy import Accuracy
 from autola_analysis.inference.cost import Cost
+from autola_analysis.report.tables import read_table, write_table
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,13 @@ def accuracy_table(models: Sequence[MeasuredModel]) -> pd.DataFrame:
             for model in models
         ]
     ).astype({"top1": float, "top5": float})
+
+
+def write_accuracy(directory: Path, models: Sequence[MeasuredModel]) -> None:
+    """Write ``tables/accuracy.csv``."""
+    write_table(directory, "accuracy", accuracy_table(models))
+
+
+def read_accuracy(directory: Path) -> pd.DataFrame:
+    """Read ``tables/accuracy.csv``."""
+    return read_table(directory, "accuracy").astype({"top1": float, "top5": float})

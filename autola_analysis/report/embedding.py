@@ -1,19 +1,23 @@
-"""The embedding part of a report: quality table, Figure 2, positions, the page."""
+"""The embedding part of a report: quality table, positions, Figure 2."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from autola_analysis.analyses.embedding.result import Embedding, quality_of, seed_spread
 from autola_analysis.figures.embedding import plot_embedding, plot_knn_accuracy
 from autola_analysis.figures.style import CLASS_COLOURS
+from autola_analysis.inference.accuracy import Accuracy
+from autola_analysis.report.arrays import read_arrays, write_arrays
 from autola_analysis.report.figures import write_figure
-from autola_analysis.report.page import write_page
+from autola_analysis.report.section import Section
+from autola_analysis.report.tables import read_table, rows_of, write_table
 
 METHOD_NAMES = {"barnes-hut": "Barnes-Hut t-SNE", "fft": "Interpolation-based t-SNE", "pca": "Principal components"}
 READING = (
@@ -28,48 +32,94 @@ READING = (
 )
 
 
-def write_embeddings(
+def write_embeddings(directory: Path, embeddings: Sequence[Embedding]) -> None:
+    """Write ``tables/embedding_*.csv`` and ``arrays/embeddings.npz``."""
+    quality = quality_of(embeddings)
+    write_table(directory, "embedding_quality", quality)
+    spread = seed_spread(quality)
+    if len(spread):
+        write_table(directory, "embedding_seeds", spread)
+    first = embeddings[0]
+    arrays: dict[str, Any] = {
+        "labels": first.labels,
+        "ids": np.array(first.ids),
+        "classes": np.array(first.classes),
+        **{_key(each.model, each.run, each.layer, each.seed): each.coords for each in embeddings},
+    }
+    about = [
+        {
+            "model": each.model,
+            "run": each.run,
+            "layer": each.layer,
+            "backbone": each.backbone,
+            "params": dict(each.params),
+            "kl_divergence": None if math.isnan(each.kl_divergence) else each.kl_divergence,
+            "accuracy": asdict(each.accuracy) if each.accuracy else None,
+            "warnings": list(each.warnings),
+        }
+        for each in embeddings
+    ]
+    write_arrays(directory, "embeddings", arrays, about)
+
+
+def read_embeddings(directory: Path) -> list[Embedding]:
+    """Read what `write_embeddings` wrote, in order.
+
+    Raises:
+        ReportError: If something is missing.
+    """
+    quality = read_table(directory, "embedding_quality")
+    arrays, about = read_arrays(directory, "embeddings")
+    labels, ids, classes = (arrays[key] for key in ("labels", "ids", "classes"))
+    embeddings = []
+    for each in about:
+        names = {key: each[key] for key in ("model", "run", "layer")}
+        seed = each["params"]["seed"]
+        rows = rows_of(quality, **names)
+        embeddings.append(
+            Embedding(
+                coords=arrays[_key(**names, seed=seed)],
+                labels=labels,
+                kl_divergence=math.nan if each["kl_divergence"] is None else each["kl_divergence"],
+                params=each["params"],
+                quality=rows[(rows["space"] == "features") | (rows["seed"] == seed)].reset_index(drop=True),
+                ids=tuple(ids.tolist()),
+                classes=tuple(classes.tolist()),
+                backbone=each["backbone"],
+                accuracy=Accuracy(**each["accuracy"]) if each["accuracy"] else None,
+                warnings=tuple(each["warnings"]),
+                **names,
+            )
+        )
+    return embeddings
+
+
+def embedding_section(
     directory: Path,
     embeddings: Sequence[Embedding],
-    accuracy: pd.DataFrame,
     data: str,
-    warnings: Sequence[str] = (),
     width: str | float = "neurips",
     align: bool = False,
-) -> None:
-    """Write ``tables/``, ``figures/embedding.*``, ``figures/knn_accuracy.*``, ``arrays/`` and ``index.html``.
+) -> Section:
+    """Draw ``figures/embedding.*`` and ``figures/knn_accuracy.*`` and return the section.
 
     Args:
-        directory: The report under construction.
+        directory: The report.
         embeddings: In the order they are shown.
-        accuracy: Table of accuracy and cost.
-        data: What the networks were run on, for caption and page ("cifar10, test").
-        warnings: Shown at the top of the page.
+        data: What the networks were run on, for captions ("cifar10, test split").
         width: Of the figure.
         align: Whether panels are aligned to the first.
     """
     quality = quality_of(embeddings)
     spread = seed_spread(quality)
-    tables = directory / "tables"
-    tables.mkdir()
-    quality.to_csv(tables / "embedding_quality.csv", index=False)
-    accuracy.to_csv(tables / "accuracy.csv", index=False)
-    shown = {"Embedding quality": quality, "Accuracy and cost": accuracy}
+    tables = {"Embedding quality": quality}
     if len(spread):
-        spread.to_csv(tables / "embedding_seeds.csv", index=False)
-        shown["Spread over seeds of the embedding (no evidence about networks)"] = spread
-    _write_positions(directory / "arrays", embeddings)
-    captions = {"embedding": embedding_caption(embeddings, data, align), "knn_accuracy": knn_caption(embeddings, data)}
-    write_figure(plot_embedding(embeddings, width, align), directory, "embedding", captions["embedding"])
+        tables["Spread over seeds of the embedding (no evidence about networks)"] = spread
+    drawn = [each for each in embeddings if each.drawn]
+    captions = {"embedding": embedding_caption(drawn, data, align), "knn_accuracy": knn_caption(embeddings, data)}
+    write_figure(plot_embedding(drawn, width, align), directory, "embedding", captions["embedding"])
     write_figure(plot_knn_accuracy(embeddings), directory, "knn_accuracy", captions["knn_accuracy"])
-    write_page(
-        directory,
-        title="Embedding",
-        figures=captions,
-        tables=shown,
-        reading=READING,
-        warnings=warnings,
-    )
+    return Section("embedding", "Embedding", figures=captions, tables=tables, reading=READING)
 
 
 def embedding_caption(embeddings: Sequence[Embedding], data: str, align: bool = False) -> str:
@@ -107,14 +157,5 @@ def knn_caption(embeddings: Sequence[Embedding], data: str) -> str:
     )
 
 
-def _write_positions(folder: Path, embeddings: Sequence[Embedding]) -> None:
-    folder.mkdir()
-    arrays: dict[str, Any] = {f"{each.model}/{each.run}/{each.layer}/{each.seed}": each.coords for each in embeddings}
-    first = embeddings[0]
-    np.savez(
-        folder / "embeddings.npz",
-        labels=first.labels,
-        ids=np.array(first.ids),
-        classes=np.array(first.classes),
-        **arrays,
-    )
+def _key(model: str, run: str, layer: str, seed: int) -> str:
+    return f"{model}/{run}/{layer}/{seed}"

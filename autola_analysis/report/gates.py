@@ -1,18 +1,20 @@
-"""The gates part of a report: tables, the channel-gate figure, class means and mean maps, the page."""
+"""The gates part of a report: table, class means and mean maps, the channel-gate figure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from autola_analysis.analyses.gates import GateResult
 from autola_analysis.figures.gates import plot_gates
+from autola_analysis.inference.accuracy import Accuracy
+from autola_analysis.report.arrays import read_arrays, write_arrays
 from autola_analysis.report.figures import write_figure
-from autola_analysis.report.page import write_page
+from autola_analysis.report.section import Section
+from autola_analysis.report.tables import read_table, rows_of, write_table
 
 STATISTICS = ["mean", "std", "saturated_low", "saturated_high", "class_variation"]
 
@@ -24,44 +26,74 @@ READING = (
 )
 
 
-def write_gates(
-    directory: Path,
-    results: Sequence[GateResult],
-    accuracy: pd.DataFrame,
-    data: str,
-    warnings: Sequence[str] = (),
-    width: str | float = "neurips",
-) -> None:
-    """Write ``tables/gates.csv``, ``figures/gates.*``, ``arrays/`` and ``index.html``.
+def write_gates(directory: Path, results: Sequence[GateResult]) -> None:
+    """Write ``tables/gates.csv``, ``arrays/gate_class_means.npz`` and ``arrays/gate_maps.npz``."""
+    write_table(directory, "gates", pd.concat([result.gates for result in results], ignore_index=True))
+    about = [
+        {
+            "model": result.model,
+            "run": result.run,
+            "gates": list(result.class_means),
+            "spatial": list(result.spatial_maps),
+            "classes": list(result.classes),
+            "accuracy": asdict(result.accuracy),
+            "settings": dict(result.settings),
+            "warnings": list(result.warnings),
+        }
+        for result in results
+    ]
+    for name, arrays in (
+        ("gate_class_means", [(result, result.class_means) for result in results]),
+        ("gate_maps", [(result, result.spatial_maps) for result in results]),
+    ):
+        keyed = {
+            f"{result.model}/{result.run}/{key}": array for result, mapping in arrays for key, array in mapping.items()
+        }
+        write_arrays(directory, name, keyed, about)
+
+
+def read_gates(directory: Path) -> list[GateResult]:
+    """Read what `write_gates` wrote, in order.
+
+    Raises:
+        ReportError: If something is missing.
+    """
+    gates = read_table(directory, "gates")
+    means, about = read_arrays(directory, "gate_class_means")
+    maps, _ = read_arrays(directory, "gate_maps")
+    return [
+        GateResult(
+            model=each["model"],
+            run=each["run"],
+            gates=rows_of(gates, model=each["model"], run=each["run"]),
+            class_means={key: means[f"{each['model']}/{each['run']}/{key}"] for key in each["gates"]},
+            spatial_maps={key: maps[f"{each['model']}/{each['run']}/{key}"] for key in each["spatial"]},
+            classes=tuple(each["classes"]),
+            accuracy=Accuracy(**each["accuracy"]),
+            settings=each["settings"],
+            warnings=tuple(each["warnings"]),
+        )
+        for each in about
+    ]
+
+
+def gates_section(directory: Path, results: Sequence[GateResult], data: str, width: str | float = "neurips") -> Section:
+    """Draw ``figures/gates.*`` and return the section.
 
     Args:
-        directory: The report under construction.
+        directory: The report.
         results: In the order they are shown.
-        accuracy: Table of accuracy and cost.
-        data: What the networks were run on, for caption and page.
-        warnings: Shown at the top of the page.
+        data: What the networks were run on, for the caption.
         width: Of the figure.
     """
-    gates = pd.concat([result.gates for result in results], ignore_index=True)
-    tables = directory / "tables"
-    tables.mkdir()
-    gates.to_csv(tables / "gates.csv", index=False)
-    accuracy.to_csv(tables / "accuracy.csv", index=False)
-    _write_arrays(directory / "arrays", results)
     caption = gates_caption(results, data)
     write_figure(plot_gates(results, width=width), directory, "gates", caption)
-    keys = ["model", "run", "module", "gate"]
-    write_page(
-        directory,
-        title="Attention gates",
-        figures={"gates": caption},
-        tables={
-            "Gates, mean over units": gates.groupby(keys, sort=False)[STATISTICS].mean().reset_index(),
-            "Accuracy and cost": accuracy,
-        },
+    gates = pd.concat([result.gates for result in results], ignore_index=True)
+    means = gates.groupby(["model", "run", "module", "gate"], sort=False)[STATISTICS].mean().reset_index()
+    return Section(
+        "gates", "Attention gates", figures={"gates": caption}, tables={"Gates, mean over units": means},
         reading=READING,
-        warnings=warnings,
-    )
+    )  # fmt: skip
 
 
 def gates_caption(results: Sequence[GateResult], data: str) -> str:
@@ -71,15 +103,3 @@ def gates_caption(results: Sequence[GateResult], data: str) -> str:
         f"Mean channel gate of the last attention module of each stage for {names}, on {results[0].accuracy.images:,} "
         f"images ({data}): for some classes (coloured) and all classes (grey), channels sorted by the latter."
     )
-
-
-def _write_arrays(folder: Path, results: Sequence[GateResult]) -> None:
-    folder.mkdir()
-    for name, arrays in (
-        ("gate_class_means", [(result, result.class_means) for result in results]),
-        ("gate_maps", [(result, result.spatial_maps) for result in results]),
-    ):
-        keyed: dict[str, Any] = {
-            f"{result.model}/{result.run}/{key}": array for result, mapping in arrays for key, array in mapping.items()
-        }
-        np.savez(folder / f"{name}.npz", **keyed)

@@ -3,43 +3,45 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from autola_analysis.report.section import Section
 
 
 def write_page(
     directory: Path,
     *,
     title: str,
-    figures: Mapping[str, str],
-    tables: Mapping[str, pd.DataFrame],
-    reading: Sequence[str],
+    sections: Sequence[Section],
+    accuracy: pd.DataFrame,
     warnings: Sequence[str],
 ) -> None:
-    """Write ``index.html`` with figures and tables.
+    """Write ``index.html`` with the sections in the given order.
 
     Args:
         directory: The report; ``figures/<name>.png`` are embedded.
         title: Heading.
-        figures: Name of a figure -> its caption, which is its alternative text too.
-        tables: Heading -> table.
-        reading: Paragraphs on how to read the numbers; escaped unless they are `Markup`.
+        sections: What the analyses add.
+        accuracy: Table of accuracy and cost.
         warnings: Shown at the top.
     """
     environment = Environment(
         loader=PackageLoader("autola_analysis.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    pictures = [
-        (base64.b64encode((directory / "figures" / f"{name}.png").read_bytes()).decode(), caption)
-        for name, caption in figures.items()
-    ]
+    pictures = {
+        name: base64.b64encode((directory / "figures" / f"{name}.png").read_bytes()).decode()
+        for section in sections
+        for name in section.figures
+    }
     html = environment.get_template("report.html.j2").render(
-        title=title, pictures=pictures, tables=tables, reading=reading, warnings=warnings, cell=format_cell
+        title=title, sections=sections, pictures=pictures, accuracy=accuracy, warnings=warnings, cell=format_cell
     )
-    (directory / "index.html").write_text(html, encoding="utf-8")
+    # A file name that is no UTF-8 has no character; its number is written then.
+    (directory / "index.html").write_bytes(html.encode("utf-8", "xmlcharrefreplace"))
 
 
 def format_cell(value: object) -> str:

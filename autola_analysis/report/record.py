@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from autola_analysis.core.errors import ReportError
 from autola_analysis.core.files import sha256_of
 from autola_analysis.report.directory import MANIFEST
 
@@ -30,15 +31,14 @@ PACKAGES = (
 )
 
 
-def write_record(directory: Path, facts: Mapping[str, Any], warnings: Sequence[str]) -> None:
-    """Write ``run.json`` with the facts of a run, versions, the machine, and the sha256 of every file written.
+def new_record(facts: Mapping[str, Any], warnings: Sequence[str]) -> dict[str, Any]:
+    """Return the record of this run: its facts, versions, the machine.
 
     Args:
-        directory: The report, complete but for this file.
         facts: Analysis, models, data, settings, timings; JSON-ready.
         warnings: Sentences that a reader must know.
     """
-    record = {
+    return {
         "format": 1,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
@@ -46,13 +46,36 @@ def write_record(directory: Path, facts: Mapping[str, Any], warnings: Sequence[s
         "warnings": list(warnings),
         "versions": {"python": platform.python_version(), **_versions()},
         "machine": {"system": platform.platform(), "host": socket.gethostname(), "user": getpass.getuser()},
-        "outputs": {
-            str(path.relative_to(directory).as_posix()): sha256_of(path)
-            for path in sorted(directory.rglob("*"))
-            if path.is_file()
-        },
     }
-    (directory / MANIFEST).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def write_record(directory: Path, record: Mapping[str, Any]) -> None:
+    """Write ``run.json`` into a report that is complete but for it, with the sha256 of every file written."""
+    outputs = {
+        str(path.relative_to(directory).as_posix()): sha256_of(path)
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+    text = json.dumps({**record, "outputs": outputs}, indent=1)
+    (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """Read ``run.json``.
+
+    Raises:
+        ReportError: If there is none, or it is damaged.
+    """
+    path = directory / MANIFEST
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ReportError(f"{directory} holds no report: there is no {MANIFEST} in it.") from error
+    except (NotADirectoryError, ValueError) as error:
+        raise ReportError(f"{path} cannot be read as a run record ({error}); run the analysis again.") from error
+    if not isinstance(record, dict):
+        raise ReportError(f"{path} is no run record; run the analysis again.")
+    return record
 
 
 def _versions() -> dict[str, str]:

@@ -1,20 +1,22 @@
-"""The saliency part of a report: tables, Figure 3, the sanity curve, raw maps, the page."""
+"""The saliency part of a report: tables, raw maps, Figure 3."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-from autola_analysis.analyses.saliency.result import Picture, SaliencyResult
-from autola_analysis.figures.saliency import TITLES, Scale, plot_saliency, plot_sanity
+from autola_analysis.analyses.saliency.result import Panel, Picture, SaliencyResult
+from autola_analysis.figures.saliency import TITLES, Scale, plot_saliency
+from autola_analysis.report.arrays import read_arrays, write_arrays
 from autola_analysis.report.figures import write_figure
-from autola_analysis.report.page import write_page
+from autola_analysis.report.section import Section
+from autola_analysis.report.tables import read_table, write_table
 
-SANITY_CSV = ["model", "run", "method", "layer", "randomised_to", "rank_correlation", "images", "undefined"]
+PANEL_FACTS = ("variant", "run", "method", "layer", "predicted", "probability", "score", "status")
 
 READING = (
     "A class activation map marks where a layer's features speak for a class; an input gradient marks pixels that "
@@ -23,55 +25,73 @@ READING = (
     "where a map reaches 20% of its maximum. A map that is zero everywhere is a miss. The variant 'chance' holds two "
     "maps that know nothing of the network: a uniform one, and a Gaussian in the middle of the image. Intervals are "
     "95% bootstrap intervals over images; from three training runs of a variant on, over runs and images.",
-    "Guided backpropagation is known to fail the sanity check of Adebayo et al. (NeurIPS 2018): its pictures hardly "
-    "change when the upper layers of a network are replaced by random ones, because it recovers the edges of the "
-    "image more than what the network has learned. Read it as a picture of the input, not as evidence for a class.",
 )
 
 
-def write_saliency(
-    directory: Path,
-    result: SaliencyResult,
-    accuracy: pd.DataFrame,
-    sanity: pd.DataFrame | None,
-    data: str,
-    width: str | float = "neurips",
-    scale: Scale = "own",
-) -> None:
-    """Write ``tables/``, ``figures/saliency.*``, ``figures/sanity.*`` where asked for, ``arrays/``, ``index.html``.
+def write_saliency(directory: Path, result: SaliencyResult) -> None:
+    """Write ``tables/saliency_*.csv`` and ``arrays/saliency_maps.npz``."""
+    write_table(directory, "saliency_images", result.images)
+    write_table(directory, "saliency_metrics", result.metrics)
+    _write_maps(directory, result)
+
+
+def read_saliency(directory: Path) -> SaliencyResult:
+    """Read what `write_saliency` wrote.
+
+    Raises:
+        ReportError: If something is missing.
+    """
+    arrays, about = read_arrays(directory, "saliency_maps")
+    pictures = []
+    for row, picture in enumerate(about["pictures"]):
+        panels = [
+            Panel(
+                **panel,
+                map=arrays[_key(row, panel)],
+                pixels=arrays.get(f"{_key(row, panel)}/pixels"),
+                mask=arrays.get(f"{_key(row, panel)}/mask"),
+            )
+            for panel in picture["panels"]
+        ]
+        pictures.append(
+            Picture(
+                image=picture["image"],
+                pixels=arrays[f"{row}/pixels"],
+                mask=arrays.get(f"{row}/mask"),
+                label=picture["label"],
+                target=picture["target"],
+                panels=panels,
+            )
+        )
+    return SaliencyResult(
+        images=read_table(directory, "saliency_images"),
+        metrics=read_table(directory, "saliency_metrics"),
+        pictures=pictures,
+        settings=about["settings"],
+        warnings=tuple(about["warnings"]),
+    )
+
+
+def saliency_section(
+    directory: Path, result: SaliencyResult, data: str, width: str | float = "neurips", scale: Scale = "own"
+) -> Section:
+    """Draw ``figures/saliency.*`` and return the section.
 
     Args:
-        directory: The report under construction.
+        directory: The report.
         result: Rows, means and pictures.
-        accuracy: Table of accuracy and cost.
-        sanity: Rows of the sanity checks; None where there was none.
-        data: What the networks were run on, for caption and page.
-        width: Of the figures.
+        data: What the networks were run on, for the caption.
+        width: Of the figure.
         scale: What maps are divided by in the figure.
     """
-    tables = directory / "tables"
-    tables.mkdir()
-    result.images.to_csv(tables / "saliency_images.csv", index=False)
-    result.metrics.to_csv(tables / "saliency_metrics.csv", index=False)
-    accuracy.to_csv(tables / "accuracy.csv", index=False)
-    figures = {"saliency": saliency_caption(result, data, scale)}
-    write_figure(plot_saliency(result.pictures, width, scale), directory, "saliency", figures["saliency"])
-    shown = {"Where the maps lie": result.metrics} if len(result.metrics) else {}
-    if sanity is not None:
-        sanity.to_csv(tables / "sanity.csv", index=False, columns=SANITY_CSV)
-        figures["sanity"] = (
-            "Sanity check: mean rank correlation of the maps with those of the trained network while its weights are "
-            f"drawn anew from the head down, on {int(sanity['images'].max())} images ({data})."
-        )
-        write_figure(plot_sanity(sanity, width), directory, "sanity", figures["sanity"])
-    _write_maps(directory / "arrays", result.pictures)
-    write_page(
-        directory,
-        title="Saliency",
-        figures=figures,
-        tables=shown | {"Accuracy and cost": accuracy},
+    caption = saliency_caption(result, data, scale)
+    write_figure(plot_saliency(result.pictures, width, scale), directory, "saliency", caption)
+    return Section(
+        "saliency",
+        "Saliency",
+        figures={"saliency": caption},
+        tables={"Where the maps lie": result.metrics} if len(result.metrics) else {},
         reading=READING,
-        warnings=result.warnings,
     )
 
 
@@ -100,14 +120,38 @@ def saliency_caption(result: SaliencyResult, data: str, scale: Scale) -> str:
     return " ".join(parts)
 
 
-def _write_maps(folder: Path, pictures: Sequence[Picture]) -> None:
-    """Write what the figure was drawn from: images, masks and raw maps, under the number of the image's row."""
-    folder.mkdir()
-    arrays: dict[str, Any] = {"images": np.array([picture.image for picture in pictures])}
-    for row, picture in enumerate(pictures):
-        arrays[f"{row}/pixels"] = picture.pixels
-        if picture.mask is not None:
-            arrays[f"{row}/mask"] = picture.mask
+def _write_maps(directory: Path, result: SaliencyResult) -> None:
+    """Write what the figure is drawn from: images, masks and raw maps, under the number of the image's row."""
+    arrays: dict[str, Any] = {"images": np.array([picture.image for picture in result.pictures])}
+    pictures = []
+    for row, picture in enumerate(result.pictures):
+        arrays |= _array(f"{row}/pixels", picture.pixels) | _array(f"{row}/mask", picture.mask)
+        panels = []
         for panel in picture.panels:
-            arrays[f"{row}/{panel.variant}/{panel.run}/{panel.method}/{panel.layer or ''}"] = panel.map
-    np.savez(folder / "saliency_maps.npz", **arrays)
+            facts = {name: getattr(panel, name) for name in PANEL_FACTS}
+            key = _key(row, facts)
+            arrays[key] = panel.map
+            if not _same_view(panel, picture):
+                arrays |= _array(f"{key}/pixels", panel.pixels) | _array(f"{key}/mask", panel.mask)
+            panels.append(facts)
+        pictures.append({"image": picture.image, "label": picture.label, "target": picture.target, "panels": panels})
+    about = {"pictures": pictures, "settings": dict(result.settings), "warnings": list(result.warnings)}
+    write_arrays(directory, "saliency_maps", arrays, about)
+
+
+def _key(row: int, panel: Mapping[str, Any]) -> str:
+    return f"{row}/{panel['variant']}/{panel['run']}/{panel['method']}/{panel['layer'] or ''}"
+
+
+def _array(key: str, array: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
+    return {} if array is None else {key: array}
+
+
+def _same_view(panel: Panel, picture: Picture) -> bool:
+    """Return whether a network sees the image as the first one does, so that its pixels need not be kept again."""
+    if panel.pixels is None:
+        return True
+    if (panel.mask is None) != (picture.mask is None):
+        return False
+    masks_agree = panel.mask is None or np.array_equal(panel.mask, np.asarray(picture.mask))
+    return masks_agree and np.array_equal(panel.pixels, picture.pixels)

@@ -1,8 +1,9 @@
-"""The selectivity part of a report: tables, Figure 1, class means, the page."""
+"""The selectivity part of a report: tables, class means, Figure 1."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from markupsafe import Markup
 
 from autola_analysis.analyses.selectivity import SelectivityResult
 from autola_analysis.figures.selectivity import plot_selectivity
+from autola_analysis.inference.accuracy import Accuracy
+from autola_analysis.report.arrays import read_arrays, write_arrays
 from autola_analysis.report.figures import write_figure
-from autola_analysis.report.page import write_page
+from autola_analysis.report.section import Section
+from autola_analysis.report.tables import read_table, rows_of, write_table
 
 READING = (
     Markup(
@@ -28,41 +32,73 @@ READING = (
 )
 
 
-def write_selectivity(
-    directory: Path,
-    results: Sequence[SelectivityResult],
-    accuracy: pd.DataFrame,
-    data: str,
-    warnings: Sequence[str] = (),
-    width: str | float = "neurips",
-) -> None:
-    """Write ``tables/``, ``figures/selectivity.*``, ``arrays/`` and ``index.html``.
+def write_selectivity(directory: Path, results: Sequence[SelectivityResult]) -> None:
+    """Write ``tables/selectivity*.csv`` and ``arrays/class_means.npz``."""
+    write_table(directory, "selectivity", pd.concat([result.units for result in results], ignore_index=True))
+    write_table(directory, "selectivity_summary", pd.concat([result.summary for result in results], ignore_index=True))
+    arrays: dict[str, Any] = {
+        f"{result.model}/{result.run}/{layer}": means
+        for result in results
+        for layer, means in result.class_means.items()
+    }
+    about = [
+        {
+            "model": result.model,
+            "run": result.run,
+            "layers": result.layers,
+            "accuracy": asdict(result.accuracy),
+            "settings": dict(result.settings),
+            "warnings": list(result.warnings),
+        }
+        for result in results
+    ]
+    write_arrays(directory, "class_means", {"classes": np.array(results[0].classes), **arrays}, about)
+
+
+def read_selectivity(directory: Path) -> list[SelectivityResult]:
+    """Read what `write_selectivity` wrote, in order.
+
+    Raises:
+        ReportError: If something is missing.
+    """
+    units, summary = read_table(directory, "selectivity"), read_table(directory, "selectivity_summary")
+    arrays, about = read_arrays(directory, "class_means")
+    return [
+        SelectivityResult(
+            model=each["model"],
+            run=each["run"],
+            units=rows_of(units, model=each["model"], run=each["run"]),
+            summary=rows_of(summary, model=each["model"], run=each["run"]),
+            class_means={layer: arrays[f"{each['model']}/{each['run']}/{layer}"] for layer in each["layers"]},
+            classes=tuple(arrays["classes"].tolist()),
+            accuracy=Accuracy(**each["accuracy"]),
+            settings=each["settings"],
+            warnings=tuple(each["warnings"]),
+        )
+        for each in about
+    ]
+
+
+def selectivity_section(
+    directory: Path, results: Sequence[SelectivityResult], data: str, width: str | float = "neurips"
+) -> Section:
+    """Draw ``figures/selectivity.*`` and return the section.
 
     Args:
-        directory: The report under construction.
+        directory: The report.
         results: In the order they are shown.
-        accuracy: Table of accuracy and cost, see `accuracy_table`.
-        data: What the networks were run on, for caption and page ("cifar10, test").
-        warnings: Shown at the top of the page.
+        data: What the networks were run on, for the caption ("cifar10, test split").
         width: Of the figure.
     """
-    summary = pd.concat([result.summary for result in results], ignore_index=True)
-    tables = directory / "tables"
-    tables.mkdir()
-    pd.concat([result.units for result in results], ignore_index=True).to_csv(tables / "selectivity.csv", index=False)
-    summary.to_csv(tables / "selectivity_summary.csv", index=False)
-    accuracy.to_csv(tables / "accuracy.csv", index=False)
-    _write_class_means(directory / "arrays", results)
     caption = selectivity_caption(results, data)
-    figure = plot_selectivity(results, width)
-    write_figure(figure, directory, "selectivity", caption)
-    write_page(
-        directory,
-        title="Class selectivity",
+    write_figure(plot_selectivity(results, width), directory, "selectivity", caption)
+    summary = pd.concat([result.summary for result in results], ignore_index=True)
+    return Section(
+        "selectivity",
+        "Class selectivity",
         figures={"selectivity": caption},
-        tables={"Selectivity by layer": summary, "Accuracy and cost": accuracy},
+        tables={"Selectivity by layer": summary},
         reading=READING,
-        warnings=warnings,
     )
 
 
@@ -85,13 +121,3 @@ def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
         f"A unit's activity is the spatial mean of its feature map{rectified}; "
         "curves are kernel densities over live units, scaled to equal height, ticks their medians." + chance + pooled
     )
-
-
-def _write_class_means(folder: Path, results: Sequence[SelectivityResult]) -> None:
-    folder.mkdir()
-    arrays: dict[str, Any] = {
-        f"{result.model}/{result.run}/{layer}": means
-        for result in results
-        for layer, means in result.class_means.items()
-    }
-    np.savez(folder / "class_means.npz", classes=np.array(results[0].classes), **arrays)

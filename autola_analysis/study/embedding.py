@@ -16,10 +16,10 @@ from autola_analysis.core.processes import current
 from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.accuracy import Accuracy
 from autola_analysis.inference.run import check_settings
-from autola_analysis.report.accuracy import accuracy_table
+from autola_analysis.report.accuracy import write_accuracy
+from autola_analysis.report.compose import Layout, complete_report
 from autola_analysis.report.directory import check_free
 from autola_analysis.report.embedding import write_embeddings
-from autola_analysis.report.record import write_record
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, load_models
 from autola_analysis.study.shared import report_of_first
@@ -108,9 +108,9 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
             cache=request.reading.cache,
             quiet=request.reading.settings is not None and request.reading.settings.quiet,
         )
-        accuracy = accuracy_table(measured_models(models, source, _accuracies(features)))
+        write_embeddings(directory, embeddings)
+        write_accuracy(directory, measured_models(models, source, _accuracies(features)))
         warnings = warnings_of(models, left_out, [warning for each in embeddings for warning in each.warnings])
-        write_embeddings(directory, embeddings, accuracy, title_of(source), warnings, request.width, request.align)
         facts = {
             "analysis": "embedding",
             **facts_of(models, source, left_out, request.data.hash_contents),
@@ -123,7 +123,8 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
             "seeds": {"limit": request.data.seed, "embedding": list(seeds)},
             "passes": [asdict(record) for record in passes],
         }
-        write_record(directory, facts, warnings)
+        layout = Layout("Embedding", title_of(source), request.width, {"embedding": {"align": request.align}})
+        complete_report(directory, layout, facts, warnings)
     return EmbeddingReport(embeddings, warnings)
 
 

@@ -12,10 +12,10 @@ from autola_analysis.core.errors import LayerError
 from autola_analysis.core.processes import current
 from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.run import check_settings
-from autola_analysis.report.accuracy import accuracy_table
+from autola_analysis.report.accuracy import write_accuracy
+from autola_analysis.report.compose import Layout, complete_report
 from autola_analysis.report.directory import check_free
 from autola_analysis.report.gates import write_gates
-from autola_analysis.report.record import write_record
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, StudyModel, load_models
 from autola_analysis.study.shared import report_of_first
@@ -73,10 +73,10 @@ def gates_report(request: GatesRequest) -> GatesReport:
     with report_of_first(request.out, request.overwrite) as directory:
         results, passes = measure_gates_of([model.variant for model in models], source, request.reading)
         current().leave_to_first()
-        accuracy = accuracy_table(measured_models(models, source, [result.accuracy for result in results]))
+        write_gates(directory, results)
+        write_accuracy(directory, measured_models(models, source, [result.accuracy for result in results]))
         said = [*without, *(warning for result in results for warning in result.warnings)]
         warnings = warnings_of(models, left_out, said)
-        write_gates(directory, results, accuracy, title_of(source), warnings, request.width)
         facts = {
             "analysis": "gates",
             **facts_of(models, source, left_out, request.data.hash_contents),
@@ -84,7 +84,8 @@ def gates_report(request: GatesRequest) -> GatesReport:
             "seeds": {"limit": request.data.seed},
             "passes": [asdict(record) for record in passes],
         }
-        write_record(directory, facts, warnings)
+        layout = Layout("Attention gates", title_of(source), request.width, {"gates": {}})
+        complete_report(directory, layout, facts, warnings)
     return GatesReport(results, warnings)
 
 

@@ -35,6 +35,32 @@ class LoadingOptions:
 
 
 @dataclass(frozen=True)
+class NamedCheckpoint:
+    """A checkpoint file, what it is called, and how it is read, see `load_model`."""
+
+    name: str
+    path: Path
+    arch: str | None = None
+    genotype: str | None = None
+    attention: str | None = None
+    normalize: str | None = None
+    trust: bool = False
+
+    @classmethod
+    def of(cls, name: str, path: Path, loading: LoadingOptions) -> NamedCheckpoint:
+        """Return a checkpoint with what the options say of its name."""
+        return cls(
+            name,
+            path,
+            _value(loading.arch, name),
+            _value(loading.genotype, name),
+            _value(loading.attention, name),
+            _value(loading.normalize, name),
+            loading.trust,
+        )
+
+
+@dataclass(frozen=True)
 class StudyModel:
     """A checkpoint in a study.
 
@@ -77,49 +103,69 @@ def per_variant(values: Sequence[str], names: Sequence[str], option: str) -> dic
 
 
 def load_models(checkpoints: Sequence[str], loading: LoadingOptions) -> list[StudyModel]:
-    """Load checkpoints given as ``PATH`` or ``NAME=PATH``, in order.
-
-    The same NAME with different files makes them training runs of one variant, numbered from 1.
+    """Load checkpoints given as ``PATH`` or ``NAME=PATH``, in order, see `load_named`.
 
     Raises:
-        OptionError: If there is none, one file is given twice, two files without NAME share a stem, runs of one NAME
-            are different networks, or a NAME would not survive tables and figures.
+        OptionError: If there is none, two files without NAME share a stem, or as `load_named`.
         CheckpointError: If a file cannot be loaded.
     """
     if not checkpoints:
         raise OptionError("no checkpoint was given; use --ckpt PATH or --ckpt NAME=PATH.")
-    _refuse_unclear_names(checkpoints)
+    refuse_equal_stems(checkpoints)
+    return load_named([NamedCheckpoint.of(*split_named_path(text), loading) for text in checkpoints])
+
+
+def load_named(checkpoints: Sequence[NamedCheckpoint]) -> list[StudyModel]:
+    """Load checkpoints in order; the same name with different files makes them runs of one variant, from 1 on.
+
+    Raises:
+        OptionError: If one file is given twice, runs of one name are different networks, or a name would not survive
+            tables and figures.
+        CheckpointError: If a file cannot be loaded.
+    """
+    for checkpoint in checkpoints:
+        _refuse_unclear_name(checkpoint.name)
     models: list[StudyModel] = []
     runs: Counter[str] = Counter()
     seen: dict[str, str] = {}
-    for name, path in map(split_named_path, checkpoints):
+    for checkpoint in checkpoints:
         loaded = load_model(
-            path,
-            arch=_value(loading.arch, name),
-            genotype=_value(loading.genotype, name),
-            attention=_value(loading.attention, name),
-            normalize=_value(loading.normalize, name),
+            checkpoint.path,
+            arch=checkpoint.arch,
+            genotype=checkpoint.genotype,
+            attention=checkpoint.attention,
+            normalize=checkpoint.normalize,
             device="cpu",
-            trust=loading.trust,
+            trust=checkpoint.trust,
         )
         if loaded.sha256 in seen:
-            raise OptionError(f"{path} and {seen[loaded.sha256]} are the same checkpoint; give each file once.")
-        seen[loaded.sha256] = str(path)
-        runs[name] += 1
-        models.append(StudyModel(as_variant(loaded, name, str(runs[name])), loaded))
+            raise OptionError(
+                f"{checkpoint.path} and {seen[loaded.sha256]} are the same checkpoint; give each file once."
+            )
+        seen[loaded.sha256] = str(checkpoint.path)
+        runs[checkpoint.name] += 1
+        models.append(StudyModel(as_variant(loaded, checkpoint.name, str(runs[checkpoint.name])), loaded))
     _refuse_mixed_runs(models)
     return models
 
 
-def _refuse_unclear_names(checkpoints: Sequence[str]) -> None:
+def _refuse_unclear_name(name: str) -> None:
+    if not name or name in MISSING_IN_TABLES or len(name) > LONGEST_NAME or not name.isprintable():
+        raise OptionError(
+            f"{name[:LONGEST_NAME]!r} cannot name a variant; use 1 to {LONGEST_NAME} printable characters that no "
+            "table reader takes for a missing value."
+        )
+
+
+def refuse_equal_stems(checkpoints: Sequence[str]) -> None:
+    """Refuse checkpoints without NAME whose files are called alike.
+
+    Raises:
+        OptionError: Naming two of them.
+    """
     unnamed: dict[str, str] = {}
     for text in checkpoints:
         name, path = split_named_path(text)
-        if not name or name in MISSING_IN_TABLES or len(name) > LONGEST_NAME or not name.isprintable():
-            raise OptionError(
-                f"{name[:LONGEST_NAME]!r} cannot name a variant; use 1 to {LONGEST_NAME} printable characters that no "
-                "table reader takes for a missing value."
-            )
         if text == str(path) and unnamed.setdefault(name, text) != text:
             raise OptionError(f"{unnamed[name]} and {text} would both be called {name!r}; give NAME=PATH for each.")
 

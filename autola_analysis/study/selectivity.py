@@ -12,9 +12,9 @@ from autola_analysis.core.processes import current
 from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.run import check_settings
-from autola_analysis.report.accuracy import accuracy_table
+from autola_analysis.report.accuracy import write_accuracy
+from autola_analysis.report.compose import Layout, complete_report
 from autola_analysis.report.directory import check_free
-from autola_analysis.report.record import write_record
 from autola_analysis.report.selectivity import write_selectivity
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, load_models
@@ -85,9 +85,9 @@ def selectivity_report(request: SelectivityRequest) -> SelectivityReport:
             request.reading,
         )
         current().leave_to_first()
-        accuracy = accuracy_table(measured_models(models, source, [result.accuracy for result in results]))
+        write_selectivity(directory, results)
+        write_accuracy(directory, measured_models(models, source, [result.accuracy for result in results]))
         warnings = warnings_of(models, left_out, [warning for result in results for warning in result.warnings])
-        write_selectivity(directory, results, accuracy, title_of(source), warnings, request.width)
         facts = {
             "analysis": "selectivity",
             **facts_of(models, source, left_out, request.data.hash_contents),
@@ -98,5 +98,6 @@ def selectivity_report(request: SelectivityRequest) -> SelectivityReport:
             "seeds": {"limit": request.data.seed, "labels": request.options.seed},
             "passes": [asdict(record) for record in passes],
         }
-        write_record(directory, facts, warnings)
+        layout = Layout("Class selectivity", title_of(source), request.width, {"selectivity": {}})
+        complete_report(directory, layout, facts, warnings)
     return SelectivityReport(results, warnings)

@@ -14,7 +14,7 @@ from autola_analysis.cli import main as entry
 from autola_analysis.study.models import LoadingOptions
 from tests.data.conftest import write_image
 
-COMMANDS = ["demo", "selectivity", "saliency", "embed", "gates", "inspect", "layers", "list", "train"]
+COMMANDS = ["demo", "selectivity", "saliency", "embed", "gates", "redraw", "inspect", "layers", "list", "train"]
 
 
 @pytest.fixture

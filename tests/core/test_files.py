@@ -1,14 +1,18 @@
 import hashlib
 import os
-import re
-import socket
 import stat
 import time
 from pathlib import Path
 
 import pytest
 
-from autola_analysis.core.files import forget_unused, replacing, replacing_directory, sha256_of
+from autola_analysis.core.files import (
+    forget_unused,
+    replacing,
+    replacing_directory,
+    sha256_of,
+    temporary_beside,
+)
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
@@ -46,30 +50,31 @@ def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_what_dead_processes_left_is_cleared_and_what_live_ones_write_is_not(tmp_path: Path) -> None:
-    host = re.sub("[^A-Za-z0-9]", "", socket.gethostname())
-    dead = tmp_path / f".place.partial-{host}-ab-99999999"
-    live = tmp_path / f".place.partial-{host}-ab-{os.getpid()}"
-    other = tmp_path / f".places.partial-{host}-ab-99999999"
-    elsewhere = tmp_path / ".place.partial-anotherhost-ab-99999999"
-    for path in (dead, live, other, elsewhere):
-        path.mkdir()
-    with replacing_directory(tmp_path / "place"):
-        assert not dead.exists()
-    assert live.exists()
-    assert other.exists()
-    assert elsewhere.exists()
+    own, other = temporary_beside(tmp_path / "place").name, temporary_beside(tmp_path / "places").name
+    dead = tmp_path / own.replace(f"-{os.getpid()}", "-99999999")
+    elsewhere = tmp_path / own.replace("partial-", "partial-otherhost").replace(f"-{os.getpid()}", "-99999999")
+    others = tmp_path / other.replace(f"-{os.getpid()}", "-99999999")
+    kept = [tmp_path / own, elsewhere, others]
+    for replace, make in ((replacing_directory, Path.mkdir), (replacing, Path.touch)):
+        for path in (dead, *kept):
+            make(path)
+        with replace(tmp_path / "place") as temporary:
+            assert not dead.exists()
+            if not temporary.exists():
+                temporary.touch()
+        for path in kept:
+            assert path.exists()
+            path.rmdir() if path.is_dir() else path.unlink()
+        (tmp_path / "place").rmdir() if (tmp_path / "place").is_dir() else None
 
 
 def test_what_a_cache_has_not_used_for_a_month_is_forgotten(tmp_path: Path) -> None:
-    host = re.sub("[^A-Za-z0-9]", "", socket.gethostname())
-    names = ["used", "unused", "file", ".half.ab.tmp", f".dead.partial-{host}-ab-99999999"]
-    for name in names:
-        if name in ("file", ".half.ab.tmp"):
-            (tmp_path / name).write_text("x")
-        else:
-            (tmp_path / name).mkdir()
+    dead = temporary_beside(tmp_path / "dead").name.replace(f"-{os.getpid()}", "-99999999")
+    for name in ("used", "unused", dead):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").write_text("x")
     month = time.time() - 31 * 86400
-    for name in ("unused", "file", ".half.ab.tmp"):
+    for name in ("unused", "file"):
         os.utime(tmp_path / name, (month, month))
     forget_unused(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["used"]

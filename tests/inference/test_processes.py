@@ -64,6 +64,12 @@ def assert_same(several: list[dict[str, Any]], alone: dict[str, Any], images: in
         for gate, values in alone["gates"].spatial_maps.items():
             np.testing.assert_allclose(each["gates"].spatial_maps[gate], values, rtol=1e-12)
         assert each["passes again"] == 0
+    for top, expected in zip(first["top images"], alone["top images"], strict=True):
+        for layer, numbers in expected.images.items():
+            np.testing.assert_array_equal(top.images[layer], numbers)
+            np.testing.assert_array_equal(top.values[layer], expected.values[layer])
+    broken = tuple(f"path {index}" for index in range(50, 600, 100))
+    assert all(each["left out"] == broken for each in (alone, *several))
     for (values, labels), (expected, theirs) in zip(first["features"], alone["features"], strict=True):
         np.testing.assert_array_equal(values, expected)
         np.testing.assert_array_equal(labels, theirs)

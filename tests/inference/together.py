@@ -22,11 +22,14 @@ from autola_analysis.analyses.gates.measure import GateAnalysis, gate_result
 from autola_analysis.analyses.observation import Reading, observe_all, passes_of
 from autola_analysis.analyses.saliency.measure import SaliencyOptions, measure_saliency
 from autola_analysis.analyses.selectivity.measure import SelectivityAnalysis, SelectivityOptions, selectivity_result
+from autola_analysis.analyses.top_images import TopImageAnalysis, top_images_result
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.cli.main import _run
+from autola_analysis.core.errors import BadImageError
 from autola_analysis.core.processes import current
 from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.data.bad_images import drop_unreadable
 from autola_analysis.inference import processes as module
 from autola_analysis.inference.run import Settings
 
@@ -34,6 +37,18 @@ BATCH = 4
 QUIET = Settings(device="cpu", quiet=True)
 COUNTS = (20, 8)
 """Images: five batches, so that the last round is not full for any number of processes, and two for three of them."""
+
+
+class Broken(ClutteredDigits):
+    """Has a few images that cannot be decoded."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__("test", length)
+
+    def image(self, index: int) -> Image.Image:
+        if index % 100 == 50:
+            raise BadImageError("broken", f"path {index}")
+        return Image.new("RGB", (8, 8))
 
 
 class Deadly(ClutteredDigits):
@@ -59,15 +74,16 @@ def measured(source: ClutteredDigits, cache: Path) -> dict[str, Any]:
     """Return everything that analyses find out."""
     pair = networks()
     reading = Reading(QUIET, batch_size=BATCH)
-    analyses = [SelectivityAnalysis(None, SelectivityOptions(2, 3)), GateAnalysis(), FeatureAnalysis("layer3")]
-    selectivity, gates, features = observe_all(pair, source, analyses, reading)
-    results = [selectivity_result(each, SelectivityOptions(2, 3)) for each in selectivity if each is not None]
+    options = SelectivityOptions(2, 3)
+    analyses = [SelectivityAnalysis(None, options), GateAnalysis(), FeatureAnalysis("layer3"), TopImageAnalysis()]
+    selectivity, gates, features, top = observe_all(pair, source, analyses, reading)
+    results = [selectivity_result(each, options) for each in selectivity if each is not None]
     assert gates[0] is not None
     cached, _ = extract_all(pair, source, ["layer2", "layer3"], "mean", Reading(QUIET, BATCH, cache=cache))
     again, passes = extract_all(pair, source, ["layer2", "layer3"], "mean", Reading(QUIET, BATCH, cache=cache))
-    options = SaliencyOptions(("grad-cam", "gradient"), target="predicted", shown=[1, 7])
-    saliency = measure_saliency(pair, source, options, reading)
-    kept = [measure_saliency(pair, source, options, Reading(QUIET, BATCH, cache=cache)) for _ in range(2)]
+    shown = SaliencyOptions(("grad-cam", "gradient"), target="predicted", shown=[1, 7])
+    saliency = measure_saliency(pair, source, shown, reading)
+    kept = [measure_saliency(pair, source, shown, Reading(QUIET, BATCH, cache=cache)) for _ in range(2)]
     images = torch.randn(len(source), 3, 32, 32, generator=torch.Generator().manual_seed(0))
     loader = DataLoader(TensorDataset(images, torch.from_numpy(source.labels)), batch_size=BATCH)
     (loaded,), _ = extract_all(pair[:1], loader, ["layer1"], "mean", reading)
@@ -77,6 +93,8 @@ def measured(source: ClutteredDigits, cache: Path) -> dict[str, Any]:
         "accuracies": [result.accuracy for result in results],
         "images": [record.images for record in passes_of(selectivity)],
         "gates": gate_result(gates[0]),
+        "top images": [top_images_result(each) for each in top if each is not None],
+        "left out": drop_unreadable(Broken(600))[1],
         "features": [each.observer.found() for each in features if each is not None],
         "loaded": (loaded.values, loaded.labels),
         "cached": [each.values[:] for each in cached],

@@ -4,6 +4,7 @@ from pathlib import Path
 import pandas as pd
 
 from autola_analysis.report.page import format_cell, write_page
+from autola_analysis.report.section import Section
 
 
 class Outline(HTMLParser):
@@ -27,9 +28,17 @@ def page(tmp_path: Path, name: str) -> Outline:
     write_page(
         tmp_path,
         title=f"About {name}",
-        figures={"f": f"Caption of {name}"},
-        tables={f"Table of {name}": pd.DataFrame({"model": [name], "mean": [0.123456], "units": [1234]})},
-        reading=[f"Read {name} so"],
+        sections=[
+            Section(
+                "one",
+                f"Section of {name}",
+                figures={"f": f"Caption of {name}"},
+                tables={f"Table of {name}": pd.DataFrame({"model": [name], "mean": [0.123456], "units": [1234]})},
+                reading=[f"Read {name} so"],
+            ),
+            Section("two", "Two"),
+        ],
+        accuracy=pd.DataFrame({"model": [name], "top1": [0.5]}),
         warnings=[f"{name} is odd"],
     )
     outline = Outline()
@@ -43,7 +52,7 @@ def test_names_are_shown_as_text_wherever_they_stand(tmp_path: Path) -> None:
     images = [attributes for tag, attributes in outline.tags if tag == "img"]
     assert len(images) == 1
     assert str(images[0]["src"]).startswith("data:image/png;base64,")
-    assert outline.text.count(evil) == 7
+    assert outline.text.count(evil) == 9
 
 
 def test_the_page_asks_for_nothing_from_anywhere(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.embedding.neighbours import Neighbours, Points
+from autola_analysis.analyses.intervals import bootstrap_interval
 from autola_analysis.core.device import resolve_device
 
 QUALITY_COLUMNS = ["model", "run", "layer", "space", "metric", "seed", "value", "ci_low", "ci_high"]
 K = 10
-RESAMPLES = 1000
 SAMPLE = 20_000
 """Images whose distances to all others are measured; from larger sets so many are drawn."""
 
@@ -37,12 +37,14 @@ class Metric:
         name: Of the metric.
         value: The number; NaN where it is not defined.
         interval: 95% bootstrap interval; NaN where there is none.
+        samples: Per image, ``(N,)``, NaN for images that were not drawn; None for a metric that is no mean over images.
     """
 
     space: str
     name: str
     value: float
     interval: tuple[float, float] = (float("nan"), float("nan"))
+    samples: FloatArray | None = None
 
 
 def neighbour_count(images: int) -> int:
@@ -56,10 +58,11 @@ def feature_metrics(
     """Return the accuracy of the k nearest neighbours and the silhouette in the feature space."""
     k = neighbour_count(len(labels))
     correct = knn_correct(neighbours.indices[:, :k], labels)
-    silhouettes = silhouette_samples(values, labels, _rows(len(labels), seed), neighbours.metric, device)
+    rows = _rows(len(labels), seed)
+    silhouettes = silhouette_samples(values, labels, rows, neighbours.metric, device)
     return [
         _mean("features", "knn_accuracy", correct.astype(float), seed),
-        _mean("features", "silhouette", silhouettes, seed),
+        _mean("features", "silhouette", _spread(silhouettes, rows, len(labels)), seed),
     ]
 
 
@@ -89,10 +92,11 @@ def plane_metrics(
     rows = _rows(len(labels), seed)
     near, near_in_plane = neighbours.indices[:, :k], plane_neighbours.indices[:, :k]
     trusted = trustworthiness_samples(values, near_in_plane, rows, neighbours.metric, device)
+    silhouettes = silhouette_samples(coords, labels, rows, "euclidean", device)
     return [
         _mean("plane", "knn_accuracy", knn_correct(near_in_plane, labels).astype(float), seed),
-        _mean("plane", "silhouette", silhouette_samples(coords, labels, rows, "euclidean", device), seed),
-        _mean("plane", "trustworthiness", trusted, seed),
+        _mean("plane", "silhouette", _spread(silhouettes, rows, len(labels)), seed),
+        _mean("plane", "trustworthiness", _spread(trusted, rows, len(labels)), seed),
         _mean("plane", "knn_recall", recall_samples(near, near_in_plane), seed),
         Metric("plane", "kl_divergence", kl_divergence),
     ]
@@ -218,22 +222,18 @@ def recall_samples(near: IntArray, near_in_plane: IntArray) -> FloatArray:
     return shared
 
 
-def bootstrap_interval(values: FloatArray, seed: int = 0, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the percentile interval of the mean over images drawn again with replacement, 1,000 times.
-
-    References:
-        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
-    """
-    if not len(values) or np.isnan(values).any():
-        return float("nan"), float("nan")
-    generator = np.random.default_rng([seed, 3])
-    means = [values[generator.integers(len(values), size=len(values))].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(means, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return float(low), float(high)
+def _mean(space: str, name: str, samples: FloatArray, seed: int) -> Metric:
+    rated = samples[~np.isnan(samples)]
+    if not len(rated):
+        return Metric(space, name, float("nan"), samples=samples)
+    return Metric(space, name, float(rated.mean()), bootstrap_interval(rated, seed), samples)
 
 
-def _mean(space: str, name: str, values: FloatArray, seed: int) -> Metric:
-    return Metric(space, name, float(values.mean()), bootstrap_interval(values, seed))
+def _spread(values: FloatArray, rows: IntArray, images: int) -> FloatArray:
+    """Return the values of some images at their places among all; NaN elsewhere."""
+    samples = np.full(images, np.nan)
+    samples[rows] = values
+    return samples
 
 
 def _rows(images: int, seed: int) -> IntArray:

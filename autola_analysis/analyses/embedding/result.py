@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Embedding:
         layer: Name of the layer.
         backbone: Name of the backbone; None where that is not known.
         accuracy: Of the pass that made the features; None for features from elsewhere.
+        samples: What the metrics of `quality` are means of, per space and metric, ``(N,)``: whether the nearest
+            neighbours get an image right, its silhouette, ...; NaN for images that were not drawn.
         warnings: Sentences that belong beside the picture.
     """
 
@@ -52,6 +54,7 @@ class Embedding:
     layer: str = "features"
     backbone: str | None = None
     accuracy: Accuracy | None = None
+    samples: Mapping[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -59,12 +62,23 @@ class Embedding:
         """Seed of the embedding."""
         return int(self.params["seed"])
 
+    @property
+    def drawn(self) -> bool:
+        """Whether the positions are to be drawn; False where only the quality of the features was asked for."""
+        return bool(self.params.get("drawn", True))
+
+    def without_plane(self) -> Embedding:
+        """Return only what it says of the features: its positions are not to be drawn or rated."""
+        quality = self.quality[self.quality["space"] == "features"]
+        return replace(self, quality=quality, params={**self.params, "drawn": False})
+
     def save(self, directory: str | Path) -> None:
         """Write ``embedding.npz``, ``quality.csv`` and, last, ``embedding.json`` into a directory."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         (directory / MANIFEST).unlink(missing_ok=True)
-        np.savez(directory / "embedding.npz", coords=self.coords, labels=self.labels)
+        samples: dict[str, Any] = {f"{space}/{metric}": values for (space, metric), values in self.samples.items()}
+        np.savez(directory / "embedding.npz", coords=self.coords, labels=self.labels, **samples)
         self.quality.to_csv(directory / "quality.csv", index=False)
         rest = {
             "kl_divergence": self.kl_divergence,
@@ -94,6 +108,7 @@ class Embedding:
         rest = json.loads(manifest.read_text(encoding="utf-8"))
         with np.load(directory / "embedding.npz") as arrays:
             coords, labels = arrays["coords"], arrays["labels"]
+            samples = {_space_and_metric(name): arrays[name] for name in arrays.files if "/" in name}
         return cls(
             coords=coords,
             labels=labels,
@@ -107,12 +122,18 @@ class Embedding:
             layer=rest["layer"],
             backbone=rest["backbone"],
             accuracy=Accuracy(**rest["accuracy"]) if rest["accuracy"] else None,
+            samples=samples,
             warnings=tuple(rest["warnings"]),
         )
 
     def _repr_html_(self) -> str:
         html: str = self.quality.to_html(index=False, float_format="{:.4f}".format, na_rep="")
         return html
+
+
+def _space_and_metric(name: str) -> tuple[str, str]:
+    space, _, metric = name.partition("/")
+    return space, metric
 
 
 def read_quality(path: Path) -> pd.DataFrame:

@@ -269,6 +269,7 @@ def _embedding(prepared: _Prepared, options: EmbeddingOptions, seed: int, soluti
         layer=features.layer,
         backbone=features.backbone,
         accuracy=features.accuracy,
+        samples={(each.space, each.name): each.samples for each in metrics if each.samples is not None},
         warnings=(*prepared.warnings, *about_positions(features.title, solution, options.method)),
     )
 

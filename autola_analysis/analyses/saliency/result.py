@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.intervals import mean_interval
 from autola_analysis.analyses.saliency.localisation import METRICS
 
 IMAGE_COLUMNS = ["model", "run", "image", "label", "predicted", "target", "score", "method", "layer", "status"]
 METRIC_COLUMNS = ["model", "method", "layer", "metric", "subset", "images", "mean", "ci_low", "ci_high"]
 ALL_METRICS = (*METRICS, "insertion", "deletion")
 CHANCE = "chance"
-DRAWS = 2000
-RUNS_FOR_MODULES = 3
-"""From so many training runs of a variant on, intervals are over runs and images together."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +111,11 @@ def saliency_result(
     return SaliencyResult(images, metric_table(images, measured, seed), pictures, settings, tuple(warnings))
 
 
-def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0, draws: int = DRAWS) -> pd.DataFrame:
-    """Return the mean of each metric with a 95% bootstrap interval over images.
+def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0) -> pd.DataFrame:
+    """Return the mean of each metric with a 95% interval: over images, from three runs on over runs and images.
 
-    The subsets are all images, and those that every network predicts right. Images are drawn alike for all variants,
-    so that their means stay paired. A variant's runs are averaged per image; from three runs on, runs are drawn too.
-
-    References:
-        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    The subsets are all images, and those that every network predicts right. All metrics are shares, and so are the
+    limits. See `intervals.mean_interval`.
     """
     names = list(dict.fromkeys(images["image"]))
     right = _right_everywhere(images)
@@ -134,29 +129,10 @@ def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0, dr
                 values = values[:, ~np.isnan(values).any(0)]
                 if not values.size:
                     continue
-                low, high = bootstrap_interval(values, seed, draws)
+                low, high = np.clip(mean_interval(values, seed), 0, 1)
                 row = [model, method, layer, metric, subset, values.shape[1], values.mean(), low, high]
                 rows.append(row)
     return pd.DataFrame(rows, columns=METRIC_COLUMNS)
-
-
-def bootstrap_interval(values: NDArray[np.float64], seed: int = 0, draws: int = DRAWS) -> tuple[float, float]:
-    """Return the 95% percentile interval of the mean of ``(runs, images)``; NaN below two images."""
-    runs, images = values.shape
-    if images < 2:
-        return float("nan"), float("nan")
-    generator = np.random.default_rng(seed)
-    means = np.empty(draws)
-    per_image = values.mean(0)
-    for draw in range(draws):
-        chosen = generator.integers(images, size=images)
-        if runs >= RUNS_FOR_MODULES:
-            drawn = np.bincount(generator.integers(runs, size=runs), minlength=runs) / runs
-            means[draw] = (drawn @ values)[chosen].mean()
-        else:
-            means[draw] = per_image[chosen].mean()
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _right_everywhere(images: pd.DataFrame) -> set[str]:

@@ -182,6 +182,7 @@ def selectivity_result(observation: Observation[SelectivityObserver], options: S
             columns=SUMMARY_COLUMNS,
         ),
         class_means={layer: result.means for layer, result in measured.items()},
+        fold_means={layer: result.fold_means for layer, result in measured.items()},
         classes=classes,
         accuracy=observation.accuracy,
         settings={

@@ -40,6 +40,7 @@ class SelectivityResult:
         accuracy: Of the same pass.
         settings: What else decided the numbers: folds, permutations, seed, precision, ...
         warnings: Sentences that belong beside the numbers.
+        fold_means: Mean selectivity per layer without each fold of images in turn, ``(F,)``; empty without folds.
     """
 
     model: str
@@ -51,6 +52,7 @@ class SelectivityResult:
     accuracy: Accuracy
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    fold_means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def layers(self) -> list[str]:
@@ -58,13 +60,14 @@ class SelectivityResult:
         return list(self.class_means)
 
     def save(self, directory: str | Path) -> None:
-        """Write ``units.csv``, ``summary.csv``, ``class_means.npz`` and, last, ``result.json`` into a directory."""
+        """Write ``units.csv``, ``summary.csv``, two ``*_means.npz`` and, last, ``result.json`` into a directory."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self.units.to_csv(directory / "units.csv", index=False)
         self.summary.to_csv(directory / "summary.csv", index=False)
-        arrays: dict[str, Any] = dict(self.class_means)
-        np.savez(directory / "class_means.npz", **arrays)
+        for name, means in (("class_means", self.class_means), ("fold_means", self.fold_means)):
+            arrays: dict[str, Any] = dict(means)
+            np.savez(directory / f"{name}.npz", **arrays)
         rest = {
             "model": self.model,
             "run": self.run,
@@ -92,6 +95,8 @@ class SelectivityResult:
         reading: Any = {"dtype": text, "keep_default_na": False, "na_values": NUMBERS_MISSING}
         with np.load(directory / "class_means.npz") as arrays:
             means = {layer: arrays[layer] for layer in rest["layers"]}
+        with np.load(directory / "fold_means.npz") as arrays:
+            fold_means = {layer: arrays[layer] for layer in arrays.files}
         return cls(
             model=rest["model"],
             run=rest["run"],
@@ -102,6 +107,7 @@ class SelectivityResult:
             accuracy=Accuracy(**rest["accuracy"]),
             settings=rest["settings"],
             warnings=tuple(rest["warnings"]),
+            fold_means=fold_means,
         )
 
     def _repr_html_(self) -> str:

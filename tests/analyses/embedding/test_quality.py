@@ -13,7 +13,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from autola_analysis.analyses.embedding import quality as module
 from autola_analysis.analyses.embedding.neighbours import nearest_neighbours
 from autola_analysis.analyses.embedding.quality import (
-    bootstrap_interval,
     feature_metrics,
     knn_correct,
     neighbour_count,
@@ -117,17 +116,6 @@ def test_recall_is_the_share_of_common_neighbours(n: int, seed: int) -> None:
     np.testing.assert_array_equal(recall_samples(a, b), expected)
 
 
-def test_the_interval_is_that_of_the_mean_over_images_and_repeats() -> None:
-    values = np.random.default_rng(0).random(200)
-    low, high = bootstrap_interval(values, seed=3)
-    assert (low, high) == bootstrap_interval(values, seed=3)
-    assert (low, high) != bootstrap_interval(values, seed=4)
-    error = values.std() / np.sqrt(len(values))
-    assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.2 * error)
-    assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.2 * error)
-    assert np.isnan(bootstrap_interval(np.full(5, np.nan))).all()
-
-
 def test_large_sets_are_rated_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     features = blobs(300)
     neighbours = nearest_neighbours(features.values, 10, device="cpu")
@@ -137,6 +125,9 @@ def test_large_sets_are_rated_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> No
     assert sample.value != whole.value
     assert sample.interval[0] < whole.value < sample.interval[1]
     assert np.ptp(sample.interval) > np.ptp(whole.interval)
+    drawn = ~np.isnan(sample.samples)
+    assert drawn.sum() == 100
+    np.testing.assert_allclose(sample.samples[drawn], whole.samples[drawn], atol=1e-12)
 
 
 def test_the_table_has_a_seed_for_the_plane_alone() -> None:

@@ -367,6 +367,18 @@ def test_worker_processes_load_no_torch() -> None:
     assert process.stdout.strip() == "False"
 
 
+PER_IMAGE = {("features", metric) for metric in ("knn_accuracy", "silhouette")}
+PER_IMAGE |= {("plane", metric) for metric in ("knn_accuracy", "silhouette", "trustworthiness", "knn_recall")}
+
+
+def test_metrics_are_means_of_their_samples(few_iterations: None) -> None:
+    embedding = quickly(blobs(40))
+    values = embedding.quality.set_index(["space", "metric"])["value"]
+    for key in PER_IMAGE:
+        assert embedding.samples[key].shape == (40,)
+        assert embedding.samples[key].mean() == pytest.approx(values[key])
+
+
 def test_an_embedding_survives_saving(tmp_path: Path, few_iterations: None) -> None:
     embedding = quickly(replace(blobs(40, model="SE"), run="2"), seed=4)
     embedding.save(tmp_path / "saved")
@@ -376,6 +388,9 @@ def test_an_embedding_survives_saving(tmp_path: Path, few_iterations: None) -> N
     pd.testing.assert_frame_equal(loaded.quality, embedding.quality, check_dtype=False)
     for name in ("kl_divergence", "params", "ids", "classes", "model", "run", "layer", "accuracy", "warnings"):
         assert getattr(loaded, name) == getattr(embedding, name), name
+    assert loaded.samples.keys() == embedding.samples.keys() == PER_IMAGE
+    for key, values in embedding.samples.items():
+        np.testing.assert_array_equal(loaded.samples[key], values)
     assert "trustworthiness" in embedding._repr_html_()
     with pytest.raises(DataError, match="holds no saved embedding"):
         Embedding.load(tmp_path)

@@ -17,7 +17,7 @@ from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.faithfulness import faithfulness
 from autola_analysis.analyses.saliency.localisation import localise
 from autola_analysis.analyses.saliency.measure import SaliencyOptions, measure_saliency
-from autola_analysis.analyses.saliency.result import CHANCE, IMAGE_COLUMNS, METRIC_COLUMNS, bootstrap_interval
+from autola_analysis.analyses.saliency.result import CHANCE, IMAGE_COLUMNS, METRIC_COLUMNS
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
@@ -167,21 +167,6 @@ def test_what_cannot_be_measured_is_refused(variants: list[Variant]) -> None:
         measure_saliency([], Unlabelled(4))
     with pytest.raises(DataError, match="has no head"):
         measure_saliency([replace(variants[0], has_head=False)], ClutteredDigits("test", 4), None, READING)
-
-
-def test_the_interval_covers_and_takes_runs_into_account_from_three_on() -> None:
-    generator = np.random.default_rng(0)
-    covered = 0
-    for seed in range(60):
-        low, high = bootstrap_interval(generator.normal(0, 1, (1, 60)), seed, 300)
-        covered += low <= 0 <= high
-    assert covered >= 50
-    runs = np.array([[0.0], [1.0], [2.0]]) + generator.normal(0, 0.01, (3, 50))
-    low, high = bootstrap_interval(runs)
-    assert high - low > 1
-    low, high = bootstrap_interval(runs[:2])
-    assert high - low < 0.01
-    assert np.isnan(bootstrap_interval(np.ones((1, 1)))).all()
 
 
 def test_a_network_that_guides_not_everything_is_named() -> None:

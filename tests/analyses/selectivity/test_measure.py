@@ -101,6 +101,7 @@ def test_the_interval_is_the_jackknife_over_image_folds() -> None:
     theta = np.array([np.nanmean(naive_selectivity(activations[folds != f], labels[folds != f])) for f in range(5)])
     error = np.sqrt(4 / 5 * ((theta - theta.mean()) ** 2).sum())
     centre = np.nanmean(naive_selectivity(activations, labels))
+    np.testing.assert_allclose(result.fold_means["layer2"], theta, atol=1e-6)
     row = result.summary.iloc[0]
     assert row["ci_low"] == pytest.approx(centre - stats.t.ppf(0.975, 4) * error, abs=1e-6)
     assert row["ci_high"] == pytest.approx(centre + stats.t.ppf(0.975, 4) * error, abs=1e-6)
@@ -125,6 +126,7 @@ def test_classes_without_images_are_reported_and_left_out() -> None:
 def test_a_class_with_one_image_leaves_the_interval_empty_and_says_so() -> None:
     result = measure_selectivity(Tiny(), class_sorted((5, 1)), settings=QUIET)
     assert result.summary["ci_low"].isna().all()
+    assert len(result.fold_means["layer1"]) == 0
     assert any("no interval: a class with a single image" in warning for warning in result.warnings)
     assert result.summary["null_mean"].notna().all()
 
@@ -222,6 +224,8 @@ def test_a_result_survives_saving(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(loaded.units, result.units, check_dtype=False)
     pd.testing.assert_frame_equal(loaded.summary, result.summary, check_dtype=False)
     np.testing.assert_array_equal(loaded.class_means["layer1"], result.class_means["layer1"])
+    assert list(loaded.fold_means) == ["layer1", "layer2"]
+    np.testing.assert_array_equal(loaded.fold_means["layer2"], result.fold_means["layer2"])
     assert (loaded.classes, loaded.accuracy, loaded.warnings) == (result.classes, result.accuracy, result.warnings)
     assert loaded.settings == result.settings
     assert "layer2" in result._repr_html_()

@@ -1,0 +1,29 @@
+"""``autola-analyze redraw``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autola_analysis.cli.options import Quiet
+
+
+def redraw(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Report directory.")],
+    width: Annotated[
+        str | None,
+        typer.Option(metavar="neurips|cvpr|INCHES", help="Width of the figures. Default: as they were drawn."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Draw figures and page of a report again, from its tables and arrays alone.
+
+    Example: autola-analyze redraw reports/demo --width cvpr
+    """
+    from autola_analysis.report.redraw import redraw as draw_again
+
+    draw_again(out, width)
+    if not quiet:
+        typer.echo(f"Report: {out / 'index.html'}")
