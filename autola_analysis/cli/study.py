@@ -13,6 +13,7 @@ from autola_analysis.cli.options import MachineFlags, Open, OutputFlags, Overwri
 from autola_analysis.cli.printing import echo_table
 from autola_analysis.cli.summary import echo_study
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.processes import current
 
 if TYPE_CHECKING:
     from autola_analysis.analyses.observation import Reading
@@ -66,6 +67,7 @@ def _echo_plan(file: Path, kinds: list[str] | None, reading: Reading) -> None:
     from autola_analysis.study.plan import make_plan
     from autola_analysis.study.run import opened
 
+    current().leave_to_first()
     plan = make_plan(*opened(file, None), kinds, quiet=bool(reading.settings and reading.settings.quiet))
     rows = []
     for each in plan.models:

@@ -11,7 +11,7 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import MeasuredModel, write_accuracy
 from autola_analysis.report.compose import Layout, complete_report
-from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.directory import check_free
 from autola_analysis.report.embedding import write_embeddings
 from autola_analysis.report.gates import write_gates
 from autola_analysis.report.saliency import write_saliency
@@ -31,6 +31,7 @@ from autola_analysis.study.file import (
 from autola_analysis.study.plan import Plan, Table, make_plan
 from autola_analysis.study.results import StudyResults, measure_study
 from autola_analysis.study.saliency import accuracies_of
+from autola_analysis.study.shared import report_of_first
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def run_study(
     file, base = opened(study, base)
     quiet = bool(reading.settings and reading.settings.quiet)
     plan = make_plan(file, base, only, quiet)
-    with report_directory(out, overwrite) as directory:
+    with report_of_first(out, overwrite) as directory:
         results = measure_study(plan, reading)
         warnings = _all_warnings(plan, results)
         complete_report(directory, _write(directory, plan, results), _facts(plan, results), warnings)
