@@ -131,6 +131,9 @@ class MachineFlags:
     ] = None
     workers: Workers = 0
     seed: Seed = 0
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks: takes minutes, pays from ten thousand images on.")
+    ] = False
     quiet: Quiet = False
 
     def reading(self) -> Reading:
@@ -138,7 +141,9 @@ class MachineFlags:
         from autola_analysis.analyses.observation import Reading
         from autola_analysis.inference.run import Settings
 
-        return Reading(Settings(self.device, self.precision, quiet=self.quiet), self.batch_size, self.workers)
+        return Reading(
+            Settings(self.device, self.precision, quiet=self.quiet, compile=self.compile), self.batch_size, self.workers
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.core.device import resolve_device
-from autola_analysis.core.errors import DataError
+from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.inference.compiling import CompiledForward, check_compiler, compiled_forward
 from autola_analysis.inference.folding import FastCopy, fast_copy
 from autola_analysis.inference.precision import precision_of
 from autola_analysis.inference.stream import Batch, Stream
@@ -63,12 +64,14 @@ class Settings:
         precision: See `precision_of`.
         fold: Whether to run a verified faster copy (folded batch norms, channels-last).
         quiet: Whether to leave out the progress bar.
+        compile: Whether to compile the copy with `torch.compile`; only in float32, where it is verified.
     """
 
     device: str = "auto"
     precision: str = "float32"
     fold: bool = True
     quiet: bool = False
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class PassRecord:
         folded: Batch norms folded away, per model.
         channels_last: Whether the memory format was channels-last, per model.
         warnings: What was noticed about the networks.
+        compiled: Whether the copy ran compiled, per model.
     """
 
     images: int
@@ -92,17 +96,24 @@ class PassRecord:
     folded: dict[str, int] = field(default_factory=dict)
     channels_last: dict[str, bool] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    compiled: dict[str, bool] = field(default_factory=dict)
 
 
 def check_settings(settings: Settings | None) -> None:
-    """Check device and precision before any work is done.
+    """Check device, precision and compiler before any work is done.
 
     Raises:
-        OptionError: If there is no such device or precision.
+        OptionError: If there is no such device or precision, or the networks cannot be compiled.
     """
     settings = settings or Settings()
     with precision_of(settings.precision, resolve_device(settings.device)):
         pass
+    if settings.compile:
+        if settings.precision != "float32":
+            raise OptionError(
+                f"compiled networks run in float32, and the precision is {settings.precision}; choose one."
+            )
+        check_compiler()
 
 
 def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -> PassRecord:
@@ -115,6 +126,7 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         LayerError: If a tapped layer cannot be read, see `tap`.
     """
     settings = settings or Settings()
+    check_settings(settings)
     device = resolve_device(settings.device)
     start = time.perf_counter()
     images = 0
@@ -142,21 +154,18 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         precision=settings.precision,
         folded={job.job.name: job.copy.folded for job in running},
         channels_last={job.job.name: job.copy.channels_last for job in running},
-        warnings=tuple(
-            f"{job.job.name}: what it puts out for an image depends on the other images of the batch or on chance "
-            "(batch norm without running statistics, dropout that is always on); results depend on the batches."
-            for job in running
-            if job.copy.depends_on_batch
-        ),
+        warnings=tuple(warning for job in running for warning in job.warnings()),
+        compiled={job.job.name: job.compiled for job in running},
     )
 
 
 @dataclass(frozen=True)
 class _Running:
-    """A job under way: its fast copy with the taps on."""
+    """A job under way: its fast copy with the taps on, and what runs it."""
 
     job: Job
     copy: FastCopy
+    forward: Callable[[Tensor], Tensor]
     kept: Sequence[Mapping[str, Any]]
     settings: Settings
     device: torch.device
@@ -167,12 +176,27 @@ class _Running:
         if self.copy.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with precision_of(self.settings.precision, self.device):
-            logits = self.copy.model(inputs)
+            logits = self.forward(inputs)
         if not torch.isfinite(logits).all():
             bad = int(batch.indices[(~torch.isfinite(logits)).any(1).cpu()][0])
             raise DataError(f"{self.job.name} puts out values that are not finite, first for image {bad}.")
         for observer, kept in zip(self.job.observers, self.kept, strict=True):
             observer.update(batch, kept, logits)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the copy ran compiled."""
+        return isinstance(self.forward, CompiledForward) and self.forward.agrees is True
+
+    def warnings(self) -> Iterator[str]:
+        """Say what was noticed about the network."""
+        if self.copy.depends_on_batch:
+            yield (
+                f"{self.job.name}: what it puts out for an image depends on the other images of the batch or on chance "
+                "(batch norm without running statistics, dropout that is always on); results depend on the batches."
+            )
+        if self.settings.compile and not self.compiled:
+            yield f"{self.job.name}: compiled, it puts out something else than it should; it ran without compiling."
 
 
 @contextmanager
@@ -188,8 +212,13 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{job.name} cannot run on images of shape {tuple(images.shape[1:])}: {reason}") from error
-        kept = [stack.enter_context(tap(copy.model, observer.layers, observer.reduce)) for observer in job.observers]
-        yield _Running(job, copy, kept, settings, device)
+        readers = [(observer.layers, observer.reduce) for observer in job.observers]
+        if settings.compile:
+            forward = stack.enter_context(compiled_forward(copy.model, readers, job.name))
+            yield _Running(job, copy, forward, forward.kept, settings, device)
+        else:
+            kept = [stack.enter_context(tap(copy.model, layers, reduce)) for layers, reduce in readers]
+            yield _Running(job, copy, copy.model, kept, settings, device)
 
 
 def _inputs(job: Job, images: Tensor) -> Tensor:
