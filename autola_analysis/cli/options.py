@@ -132,7 +132,10 @@ class MachineFlags:
     workers: Workers = 0
     seed: Seed = 0
     compile: Annotated[
-        bool, typer.Option("--compile", help="Compile the networks: takes minutes, pays from ten thousand images on.")
+        bool,
+        typer.Option(
+            "--compile", help="Compile the networks: takes a minute each, pays from some hundred thousand images on."
+        ),
     ] = False
     quiet: Quiet = False
 
