@@ -46,6 +46,7 @@ def pass_inputs(
         "preprocessing": preprocessing.to_dict() if preprocessing else None,
         "precision": settings.precision,
         "folding": settings.fold,
+        "compiling": settings.compile,
         "batch size": stream.batch_size,
         "device": str(resolve_device(settings.device)),
         "threads": torch.get_num_threads(),

@@ -140,6 +140,12 @@ class MachineFlags:
     workers: Workers = 0
     cache: Cache = None
     no_cache: NoCache = False
+    compile: Annotated[
+        bool,
+        typer.Option(
+            "--compile", help="Compile the networks: takes a minute each, pays from some hundred thousand images on."
+        ),
+    ] = False
     quiet: Quiet = False
 
     def reading(self) -> Reading:
@@ -148,7 +154,7 @@ class MachineFlags:
         from autola_analysis.core.files import user_cache
         from autola_analysis.inference.run import Settings
 
-        settings = Settings(self.device, self.precision, quiet=self.quiet)
+        settings = Settings(self.device, self.precision, quiet=self.quiet, compile=self.compile)
         cache = None if self.no_cache else self.cache or user_cache()
         return Reading(settings, self.batch_size, self.workers, cache)
 
