@@ -13,6 +13,7 @@ from autola_analysis.figures.gates import plot_gates
 from autola_analysis.inference.accuracy import Accuracy
 from autola_analysis.report.arrays import read_arrays, write_arrays
 from autola_analysis.report.figures import write_figure
+from autola_analysis.report.methods import gates_paragraph
 from autola_analysis.report.section import Section
 from autola_analysis.report.tables import read_table, rows_of, write_table
 
@@ -92,7 +93,7 @@ def gates_section(directory: Path, results: Sequence[GateResult], data: str, wid
     means = gates.groupby(["model", "run", "module", "gate"], sort=False)[STATISTICS].mean().reset_index()
     return Section(
         "gates", "Attention gates", figures={"gates": caption}, tables={"Gates, mean over units": means},
-        reading=READING,
+        methods=gates_paragraph(results), reading=READING,
     )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from autola_analysis.analyses.saliency.result import Panel, Picture, SaliencyRes
 from autola_analysis.figures.saliency import TITLES, Scale, plot_saliency
 from autola_analysis.report.arrays import read_arrays, write_arrays
 from autola_analysis.report.figures import write_figure
+from autola_analysis.report.gallery import gallery
+from autola_analysis.report.methods import saliency_paragraph
 from autola_analysis.report.section import Section
 from autola_analysis.report.tables import read_table, write_table
 
@@ -25,6 +27,10 @@ READING = (
     "where a map reaches 20% of its maximum. A map that is zero everywhere is a miss. The variant 'chance' holds two "
     "maps that know nothing of the network: a uniform one, and a Gaussian in the middle of the image. Intervals are "
     "95% bootstrap intervals over images; from three training runs of a variant on, over runs and images.",
+)
+LIMITS = (
+    "A map inside the object is no proof that the network uses the object, and the images of the gallery are examples: "
+    "what holds for all images is in the table.",
 )
 
 
@@ -88,10 +94,12 @@ def saliency_section(
     write_figure(plot_saliency(result.pictures, width, scale), directory, "saliency", caption)
     return Section(
         "saliency",
-        "Saliency",
-        figures={"saliency": caption},
+        "Where the networks look",
+        body=gallery(result.pictures, caption, scale),
         tables={"Where the maps lie": result.metrics} if len(result.metrics) else {},
+        methods=saliency_paragraph(result),
         reading=READING,
+        limits=LIMITS,
     )
 
 

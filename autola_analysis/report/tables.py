@@ -13,6 +13,7 @@ TEXT = frozenset(
     (
         "model", "run", "layer", "preferred_class", "image", "method", "status", "metric", "subset", "space",
         "randomised_to", "module", "gate", "analysis", "against", "statistic", "scope", "claim", "quote", "verdict",
+        "runs",
     )
 )  # fmt: skip
 """Columns of names: an empty field is an empty name there, and "None" a name like any other."""

@@ -19,6 +19,8 @@ from autola_analysis.report.accuracy import write_accuracy
 from autola_analysis.report.compose import Layout, complete_report
 from autola_analysis.report.directory import check_free, report_directory
 from autola_analysis.report.embedding import write_embeddings
+from autola_analysis.report.mentioned import mentioned_images
+from autola_analysis.report.thumbnails import source_thumbnails, write_thumbnails
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, load_models
 from autola_analysis.study.sources import DataOptions, source_for, title_of
@@ -106,6 +108,7 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
             quiet=request.reading.settings is not None and request.reading.settings.quiet,
         )
         write_embeddings(directory, embeddings)
+        write_thumbnails(directory, source_thumbnails(source, mentioned_images(source.ids, embeddings)))
         write_accuracy(directory, measured_models(models, source, _accuracies(features)))
         warnings = warnings_of(models, left_out, [warning for each in embeddings for warning in each.warnings])
         facts = {

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from autola_analysis.report.page import format_cell, write_page
+from autola_analysis.report.page import write_page
 from autola_analysis.report.section import Section
+from autola_analysis.report.templating import format_cell
 
 
 class Outline(HTMLParser):
@@ -38,8 +39,9 @@ def page(tmp_path: Path, name: str) -> Outline:
             ),
             Section("two", "Two"),
         ],
-        accuracy=pd.DataFrame({"model": [name], "top1": [0.5]}),
-        warnings=[f"{name} is odd"],
+        accuracy=pd.DataFrame({"model": [name], "run": ["1"], "top1": [0.5]}),
+        data=f"images of {name}",
+        record={"warnings": [f"{name} is odd"], "command": ["run", name], "written": "now"},
     )
     outline = Outline()
     outline.feed((tmp_path / "index.html").read_text())
@@ -52,13 +54,13 @@ def test_names_are_shown_as_text_wherever_they_stand(tmp_path: Path) -> None:
     images = [attributes for tag, attributes in outline.tags if tag == "img"]
     assert len(images) == 1
     assert str(images[0]["src"]).startswith("data:image/png;base64,")
-    assert outline.text.count(evil) == 9
+    assert outline.text.count(evil) == 14
 
 
 def test_the_page_asks_for_nothing_from_anywhere(tmp_path: Path) -> None:
     for _, attributes in page(tmp_path, "SE").tags:
         for attribute in ("src", "href"):
-            assert str(attributes.get(attribute, "data:")).startswith("data:")
+            assert str(attributes.get(attribute, "data:")).startswith(("data:", "#"))
 
 
 def test_numbers_are_shown_with_four_digits_and_separated_thousands(tmp_path: Path) -> None:
