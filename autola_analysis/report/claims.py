@@ -51,7 +51,7 @@ def claims_section(
         write_figure(plot_claims(rows, width), directory, name, figures[name])
     blocks = [rows.to_dict("records") for _, rows in claims.groupby(["model", "claim"], sort=False)]
     tables = {"All differences between variants": comparison} if len(comparison) else {}
-    body = render("claims.html.j2", blocks=blocks)
+    body = render("claims.html.j2", blocks=blocks, several=len(candidates) > 1)
     return Section(
         "claims",
         "What the paper claims",

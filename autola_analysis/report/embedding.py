@@ -19,7 +19,7 @@ from autola_analysis.report.figures import write_figure
 from autola_analysis.report.methods import embedding_paragraph
 from autola_analysis.report.panels import embedding_panels
 from autola_analysis.report.section import Section
-from autola_analysis.report.tables import has_table, read_table, rows_of, write_table
+from autola_analysis.report.tables import has_table, read_table, rows_of, side_by_side, write_table
 from autola_analysis.report.thumbnails import Thumbnails
 
 METHOD_NAMES = {"barnes-hut": "Barnes-Hut t-SNE", "fft": "Interpolation-based t-SNE", "pca": "Principal components"}
@@ -124,7 +124,14 @@ def embedding_section(
         thumbnails: Small images for the panels of the page.
         align: Whether panels are aligned to the first.
     """
-    tables = {"Embedding quality": read_table(directory, "embedding_quality")}
+    quality = read_table(directory, "embedding_quality")
+    features = rows_of(quality, space="features")
+    tables = {
+        "Quality of the features, with 95% intervals": side_by_side(
+            features, ["model", "run", "layer"], "metric", "value"
+        ),
+        "Embedding quality, all numbers": quality,
+    }
     if has_table(directory, "embedding_seeds"):
         spread = read_table(directory, "embedding_seeds")
         tables["Spread over seeds of the embedding (no evidence about networks)"] = spread

@@ -11,12 +11,15 @@ from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
+from PIL import Image
 
 from autola_analysis.report.section import Section
 from autola_analysis.report.templating import raw, render
 from autola_analysis.report.thumbnails import Thumbnails
 
 RUNS_FOR_MODULES = 3
+DOTS_PER_INCH = 300  # of the figures in PNG
+REM_PER_INCH = 9.6
 
 
 def write_page(
@@ -41,9 +44,7 @@ def write_page(
         thumbnails: Small images that the sections show; stored once.
     """
     pictures = {
-        name: base64.b64encode((directory / "figures" / f"{name}.png").read_bytes()).decode()
-        for section in sections
-        for name in section.figures
+        name: _picture(directory / "figures" / f"{name}.png") for section in sections for name in section.figures
     }
     about = record.get("data", {})
     html = render(
@@ -66,6 +67,13 @@ def write_page(
     )
     # A file name that is no UTF-8 has no character; its number is written then.
     (directory / "index.html").write_bytes(html.encode("utf-8", "xmlcharrefreplace"))
+
+
+def _picture(path: Path) -> tuple[str, float]:
+    """Return a figure in base64 and the width to show it at, in rem: type has the size of the text around it."""
+    with Image.open(path) as image:
+        width = image.width / DOTS_PER_INCH * REM_PER_INCH
+    return base64.b64encode(path.read_bytes()).decode(), round(width, 1)
 
 
 def _json(value: object) -> Markup:

@@ -103,7 +103,7 @@ def _panel(source: ColumnDataSource, place: int, with_images: bool) -> figure:
         min_width=200,
         match_aspect=True,
         tools=TOOLS,
-        active_drag="box_select",
+        active_drag=None,
         active_scroll=None,
         toolbar_location="below",
         output_backend="canvas",
@@ -126,7 +126,7 @@ def _panel(source: ColumnDataSource, place: int, with_images: bool) -> figure:
         nonselection_fill_alpha=0.06,
         nonselection_line_alpha=0.0,
     )
-    hover = HoverTool(tooltips=(HOVER_IMAGE if with_images else "") + HOVER_NAMES)
+    hover = HoverTool(tooltips=(HOVER_IMAGE if with_images else "") + HOVER_NAMES, limit=1)
     if with_images:
         hover.formatters = {"@thumbnail": CustomJSHover(code="return autola.thumbnail(value)")}
     panel.add_tools(hover)

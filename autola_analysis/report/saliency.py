@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.result import Panel, Picture, SaliencyResult
@@ -16,7 +17,7 @@ from autola_analysis.report.figures import write_figure
 from autola_analysis.report.gallery import gallery
 from autola_analysis.report.methods import saliency_paragraph
 from autola_analysis.report.section import Section
-from autola_analysis.report.tables import read_table, write_table
+from autola_analysis.report.tables import read_table, rows_of, side_by_side, write_table
 
 PANEL_FACTS = ("variant", "run", "method", "layer", "predicted", "probability", "score", "status")
 
@@ -92,11 +93,21 @@ def saliency_section(
     """
     caption = saliency_caption(result, data, scale)
     write_figure(plot_saliency(result.pictures, width, scale), directory, "saliency", caption)
+    tables = {}
+    if len(result.metrics):
+        everywhere = rows_of(result.metrics, subset="all")
+        # By method, so that the variants stand below each other.
+        everywhere = pd.concat([rows for _, rows in everywhere.groupby(["method", "layer"], sort=False)])
+        overview = side_by_side(everywhere, ["method", "layer", "model"], "metric", "mean")
+        tables = {
+            f"Where the maps lie: means over {everywhere['images'].max():,} images with 95% intervals": overview,
+            "Where the maps lie, all numbers": result.metrics,
+        }
     return Section(
         "saliency",
         "Where the networks look",
         body=gallery(result.pictures, caption, scale),
-        tables={"Where the maps lie": result.metrics} if len(result.metrics) else {},
+        tables=tables,
         methods=saliency_paragraph(result),
         reading=READING,
         limits=LIMITS,

@@ -87,8 +87,8 @@ def report(results: Results, measured: list[MeasuredModel], tmp_path_factory: py
 def open_page(browser: "Browser", report: Path) -> Iterator[Callable[..., Opened]]:
     contexts = []
 
-    def show(size: tuple[int, int] = LAPTOP) -> Opened:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    def show(size: tuple[int, int] = LAPTOP, **options: bool) -> Opened:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
         contexts.append(context)
         opened = Opened(context.new_page())
         page = opened.page
@@ -150,7 +150,7 @@ def test_names_are_text_in_the_page_the_legend_and_the_selection(open_page: Call
     assert legend.nth(1).inner_text() == WORSE
     first = page.evaluate("Bokeh.documents[0].get_model_by_name('images').data.label.indexOf(0)")
     page.evaluate(f"{SELECTED} = [{first}]")
-    assert page.locator("#selection p").inner_text() == f"1 image selected: 1 {EVIL}"
+    assert page.locator("#selection p").inner_text() == f"1 image selected; by class, {EVIL}: 1"
     assert opened.errors == []
 
 
@@ -183,7 +183,16 @@ def test_a_box_selects_what_lies_in_it(open_page: Callable[..., Opened]) -> None
     page.mouse.move(box["x"] + box["width"] - 12, box["y"] + box["height"] - 50, steps=4)
     page.mouse.up()
     page.wait_for_function(f"{SELECTED}.length === 30")
-    assert page.locator("#selection p").inner_text().startswith("30 images selected: ")
+    assert page.locator("#selection p").inner_text().startswith("30 images selected; by class, ")
+
+
+def test_on_a_touch_screen_a_drag_scrolls_the_page_until_a_tool_is_chosen(open_page: Callable[..., Opened]) -> None:
+    boxes = """Bokeh.documents[0].roots().map(
+        (each) => each.toolbar.tools.find((tool) => tool.type === "BoxSelectTool").active)"""
+    assert open_page().page.evaluate(boxes) == [True] * 3
+    page = open_page(PHONE, has_touch=True, is_mobile=True).page
+    page.wait_for_timeout(300)
+    assert page.evaluate(boxes) == [False] * 3
 
 
 def test_the_pointer_shows_the_image_and_its_names_as_text(open_page: Callable[..., Opened]) -> None:

@@ -2,6 +2,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 from autola_analysis.report.page import write_page
 from autola_analysis.report.section import Section
@@ -25,7 +26,7 @@ class Outline(HTMLParser):
 
 def page(tmp_path: Path, name: str) -> Outline:
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "f.png").write_bytes(b"png")
+    Image.new("RGB", (600, 300)).save(tmp_path / "figures" / "f.png")
     write_page(
         tmp_path,
         title=f"About {name}",

@@ -17,7 +17,7 @@ from autola_analysis.report.claims import claims_section, read_comparison, write
 from autola_analysis.report.gallery import gallery
 from autola_analysis.report.page import _limits_of_runs
 from autola_analysis.report.panels import POINTS, shown_points
-from autola_analysis.report.tables import read_table, write_table
+from autola_analysis.report.tables import read_table, side_by_side, write_table
 
 
 def claim(model: str, against: str, verdict: str = "supported") -> list[object]:
@@ -128,6 +128,14 @@ def test_tables_are_read_to_the_last_bit_and_names_stay_names(tmp_path: Path) ->
     )
     write_table(tmp_path, "t", table)
     pd.testing.assert_frame_equal(read_table(tmp_path, "t"), table, check_exact=True, check_dtype=False)
+
+
+def test_a_long_table_is_set_side_by_side_with_intervals() -> None:
+    rows = [["SE", "energy", 0.5, 0.4, 0.6], ["SE", "iou", 0.25, np.nan, np.nan], ["HOGA", "energy", np.nan, 0.1, 0.2]]
+    table = pd.DataFrame(rows, columns=["model", "metric", "mean", "ci_low", "ci_high"])
+    wide = side_by_side(table, ["model"], "metric", "mean")
+    assert wide.columns.tolist() == ["model", "energy", "iou"]
+    assert wide.to_numpy().tolist() == [["SE", "0.5000 [0.4000, 0.6000]", "0.2500"], ["HOGA", "", ""]]
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ const autola = (() => {
     const box = document.getElementById("selection");
     const counts = new Map();
     for (const index of indices) counts.set(data.name[index], (counts.get(data.name[index]) || 0) + 1);
-    const classes = [...counts].sort((one, other) => other[1] - one[1]).map(([name, count]) => `${count} ${name}`);
+    const classes = [...counts].sort((one, other) => other[1] - one[1]).map(([name, count]) => `${name}: ${count}`);
     const said = document.createElement("p");
     said.textContent = indices.length
-      ? `${indices.length} image${indices.length > 1 ? "s" : ""} selected: ${classes.join(", ")}`
+      ? `${indices.length} image${indices.length > 1 ? "s" : ""} selected; by class, ${classes.join(", ")}`
       : "No image is selected.";
     const pictures = document.createElement("div");
     for (const index of indices.slice(0, MOST)) {
@@ -46,6 +46,16 @@ const autola = (() => {
       points.data.label[index] === label ? (pressed ? SHOWN : FADED) : alpha);
     points.change.emit();
   };
+
+  // With a mouse a drag selects; on a touch screen it scrolls the page until a tool is chosen.
+  const ready = () => {
+    if (!window.Bokeh || !source()) return void setTimeout(ready, 50);
+    if (!matchMedia("(pointer: fine)").matches) return;
+    for (const panel of Bokeh.documents.flatMap((each) => each.roots())) {
+      panel.toolbar.tools.find((tool) => tool.type === "BoxSelectTool").active = true;
+    }
+  };
+  if (document.querySelector(".panels")) ready();
 
   for (const button of document.querySelectorAll(".legend button")) {
     button.addEventListener("click", () => fade(button));
