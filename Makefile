@@ -11,13 +11,16 @@ endif
 
 WORKERS ?= 2
 
-.PHONY: demo test lint types imports check bench clean
+.PHONY: demo test fuzz lint types imports check bench clean
 
 demo: $(READY)
 	$(PYTHON) -m autola_analysis demo --out reports/demo --overwrite
 
 test: $(READY)
 	$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal
+
+fuzz: $(READY)
+	AUTOLA_TEST_FUZZ=all $(PYTHON) -m pytest tests/robustness
 
 lint: $(READY)
 	$(PYTHON) -m ruff check .

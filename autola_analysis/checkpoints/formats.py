@@ -69,6 +69,8 @@ def detect_format(path: Path) -> FileFormat:
 def _read_head(path: Path) -> tuple[int, bytes]:
     if path.is_dir():
         raise CheckpointError(f"{path} is a directory; give the checkpoint file inside it.")
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is no ordinary file (a pipe or a device); write the checkpoint to a file first.")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -18,12 +18,12 @@ from autola_analysis.checkpoints.attentions import Attention
 from autola_analysis.checkpoints.dialects import translate
 from autola_analysis.checkpoints.external import build_external, load_attention
 from autola_analysis.checkpoints.identification import Identification, identify
-from autola_analysis.checkpoints.matching import build_aside, check_match, number_formats
+from autola_analysis.checkpoints.matching import build_aside, build_outline, check_match, number_formats
 from autola_analysis.checkpoints.native import Record, is_native, read_record
 from autola_analysis.checkpoints.prefixes import Stripped, strip_resnet, strip_to_match
-from autola_analysis.checkpoints.reading import RawCheckpoint
+from autola_analysis.checkpoints.reading import RawCheckpoint, check_stored, short_reason
 from autola_analysis.checkpoints.unwrapping import Unwrapped, unwrap
-from autola_analysis.core.errors import CheckpointError, OptionError
+from autola_analysis.core.errors import AutolaError, CheckpointError, OptionError
 
 GenotypeLike = Genotype | str | Path | Iterable[Sequence[object]]
 
@@ -105,6 +105,7 @@ class Interpretation:
 def begin(raw: RawCheckpoint) -> Interpretation:
     """Unwrap what was read, and verify it where it is of our own format."""
     unwrapped = unwrap(raw.content, raw.path)
+    check_stored(unwrapped.state, raw.path)
     interpretation = Interpretation(raw, unwrapped, state=unwrapped.state)
     interpretation.evidence.append(f"format: {raw.format}, told from the content")
     interpretation.evidence += [f"unwrapped: {layer}" for layer in unwrapped.stripped]
@@ -138,6 +139,26 @@ def interpret(found: Interpretation, request: Request) -> None:
             f"{found.path} has a head of {found.spec.num_classes} classes, {request.num_classes} were asked for; leave "
             "the number of classes out or give the right file."
         )
+
+
+def outline_of(found: Interpretation) -> nn.Module:
+    """Return the network with names and shapes and, where it is wholly one of ours, without memory for its weights.
+
+    Raises:
+        CheckpointError: If the file describes a network that cannot be built.
+    """
+    assert found.build is not None
+    if found.spec is None or found.spec.attention not in list_attentions():
+        return build_aside(found.build)
+    try:
+        return build_outline(found.build)
+    except (AutolaError, ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, AutolaError) and found.record is None:
+            raise
+        raise CheckpointError(
+            f"{found.path} describes a network that cannot be built here ({short_reason(error)}); use the version of "
+            "autola-analysis that wrote it, or the original file."
+        ) from error
 
 
 def _external(found: Interpretation, arch: str, request: Request) -> None:

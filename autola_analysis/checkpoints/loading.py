@@ -12,8 +12,15 @@ from torch import nn
 
 from autola_analysis.attention.registry import AttentionFactory
 from autola_analysis.backbones import ModelSpec
-from autola_analysis.checkpoints.interpretation import GenotypeLike, Interpretation, Request, begin, interpret
-from autola_analysis.checkpoints.matching import build_aside, load_strictly
+from autola_analysis.checkpoints.interpretation import (
+    GenotypeLike,
+    Interpretation,
+    Request,
+    begin,
+    interpret,
+    outline_of,
+)
+from autola_analysis.checkpoints.matching import build_aside, check_match, load_strictly
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
 from autola_analysis.core.device import resolve_device
 from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing
@@ -88,6 +95,7 @@ def load_model(
     found = begin(read_checkpoint(path, trust=trust))
     interpret(found, request)
     assert found.build is not None  # interpret sets it or raises
+    check_match(outline_of(found), found.state, found.path, found.outside)
     check_finite(found.state, found.path)
     model = build_aside(found.build)
     load_strictly(model, found.state, found.path, found.outside)

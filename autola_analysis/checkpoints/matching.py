@@ -21,6 +21,12 @@ def build_aside(build: Callable[[], nn.Module]) -> nn.Module:
         return build()
 
 
+def build_outline(build: Callable[[], nn.Module]) -> nn.Module:
+    """Build a network for its names and shapes only: a damaged file can describe one that no memory holds."""
+    with torch.device("meta"):
+        return build_aside(build)
+
+
 def check_match(model: nn.Module, state: Mapping[str, Tensor], path: Path, outside: Sequence[str] = ()) -> None:
     """Compare a state dict with a model's.
 
@@ -47,10 +53,10 @@ def check_match(model: nn.Module, state: Mapping[str, Tensor], path: Path, outsi
             f"{more}; name the right network with --arch."
         )
     for name, tensor in state.items():
-        if name in own and tensor.is_floating_point() != own[name].is_floating_point():
+        if name in own and not _is_counter(name) and tensor.is_floating_point() != own[name].is_floating_point():
             raise CheckpointError(
-                f"{path}: {name} holds {_dtype(tensor)} values where {_dtype(own[name])} is expected; quantised "
-                "networks cannot be analysed, so use the original weights."
+                f"{path}: {name} holds {_dtype(tensor)} values where {_dtype(own[name])} is expected; quantised and "
+                "complex networks cannot be analysed, so use the original weights."
             )
 
 

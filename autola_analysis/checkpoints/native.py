@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autola_analysis.attention.genotype import as_genotype
 from autola_analysis.backbones import ModelSpec
-from autola_analysis.core.errors import CheckpointError
+from autola_analysis.checkpoints.reading import short_reason
+from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.data.preprocessing import Preprocessing
 
 RECORD_KEY = "autola_analysis"
@@ -81,20 +83,49 @@ def read_record(metadata: Mapping[str, str], tensors: Mapping[str, Tensor], path
         )
     try:
         values = json.loads(text)
-        version = values["format_version"]
+        version = int(values["format_version"])
         if version > FORMAT_VERSION:
             raise CheckpointError(
                 f"{path} has format version {version}, this autola-analysis reads up to {FORMAT_VERSION}; install a "
                 "newer one."
             )
-        return Record(
-            spec=ModelSpec.from_dict(values["spec"]),
-            classes=None if values["classes"] is None else tuple(values["classes"]),
-            preprocessing=values["preprocessing"] and Preprocessing.from_dict(values["preprocessing"]),
-            source=values["source"],
-            metadata=values["metadata"],
-        )
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        return _checked_record(values)
+    except (AttributeError, KeyError, OptionError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path} holds an incomplete record of its network ({error!r}); write it again with save_model."
+            f"{path} holds a wrong or incomplete record of its network ({short_reason(error)}); write it again with "
+            "save_model."
         ) from error
+
+
+def _checked_record(values: Mapping[str, Any]) -> Record:
+    spec, classes, preprocessing = values["spec"], values["classes"], values["preprocessing"]
+    _expect(spec, dict, "spec")
+    for key, kind in (("backbone", str), ("attention", str), ("num_classes", int)):
+        _expect(spec[key], kind, key)
+    for key in ("options", "attention_options"):
+        _expect(spec[key], dict, key)
+    if spec["num_classes"] < 0:
+        raise ValueError(f"num_classes is {spec['num_classes']}")
+    if "genotype" in spec["attention_options"]:
+        as_genotype(spec["attention_options"]["genotype"])
+    if classes is not None:
+        _expect(classes, list, "classes")
+        if len(classes) != spec["num_classes"] or not all(isinstance(name, str) for name in classes):
+            raise ValueError(f"{len(classes)} classes do not name the {spec['num_classes']} outputs of the head")
+    if values["source"] is not None:
+        _expect(values["source"], str, "source")
+    _expect(values["metadata"], dict, "metadata")
+    if preprocessing is not None:
+        _expect(preprocessing, dict, "preprocessing")
+    return Record(
+        spec=ModelSpec.from_dict(spec),
+        classes=None if classes is None else tuple(classes),
+        preprocessing=None if preprocessing is None else Preprocessing.from_dict(preprocessing),
+        source=values["source"],
+        metadata=values["metadata"],
+    )
+
+
+def _expect(value: object, kind: type, what: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{what} is {ascii(value)[:60]}, not of the kind {kind.__name__}")

@@ -23,7 +23,20 @@ from autola_analysis.core.files import sha256_of
 _BLOCKED_GLOBAL = re.compile(
     r"(?:Unsupported global: GLOBAL|Unsupported class|Trying to (?:load|call)[^`']*[`']) ?(\S+)"
 )
-_DAMAGE = (EOFError, RuntimeError, ValueError, KeyError, IndexError, TypeError, OSError, OverflowError, struct.error)
+_DAMAGE = (
+    AssertionError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+_LONGEST_REASON = 150
+_SPARE_BYTES = 32 * 2**20
 _MISLEADING_SUFFIX = ".safetensors"  # torch.load goes by the suffix of a path, whatever the file holds
 
 
@@ -68,7 +81,7 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> RawCheckpoint:
 
 
 def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse weights with NaN or infinite values.
+    """Refuse weights with values that are NaN or infinite as float32, and variances below zero.
 
     Raises:
         CheckpointError: Naming the first such tensors.
@@ -80,21 +93,65 @@ def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
             f"{path} holds NaN or infinite values in {', '.join(broken[:5])}{more}; the training diverged or the file "
             "is damaged, so use another checkpoint."
         )
+    for name, tensor in tensors.items():
+        if name.endswith("running_var") and tensor.is_floating_point() and bool((tensor.float() < 0).any()):
+            raise CheckpointError(
+                f"{path} holds negative variances in {name}; the file is damaged, so use another checkpoint."
+            )
+
+
+def check_stored(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse tensors whose values the file does not hold, before anything is computed with them.
+
+    A few bytes can describe a tensor of any size: a value that is repeated, one storage under many names, a sparse
+    tensor. Names of one storage, as tied weights and second names of a stage, are let through up to twice the file.
+
+    Raises:
+        CheckpointError: Naming the first such tensor.
+    """
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+            kind = (
+                "quantised" if tensor.is_quantized else "sparse" if tensor.layout != torch.strided else "empty (meta)"
+            )
+            raise CheckpointError(
+                f"{path} holds {kind} tensors ({name}), whose values cannot be read as they are; save the original "
+                "weights as ordinary tensors."
+            )
+    largest = max(tensors, key=lambda name: tensors[name].nbytes, default="")
+    check_size(path, sum(tensor.nbytes for tensor in tensors.values()), f"its tensors ({largest} ...)")
+
+
+def check_size(path: Path, announced: int, what: str) -> None:
+    """Refuse a file that takes many times its size in memory.
+
+    Raises:
+        CheckpointError: If `announced` bytes are more than twice the file and 32 MiB.
+    """
+    size = path.stat().st_size
+    if announced > 2 * size + _SPARE_BYTES:
+        raise CheckpointError(
+            f"{path} has {size:,} bytes, but {what} would take {announced:,} in memory: they are one value repeated, "
+            "or strongly compressed; save every weight in full (tensor.clone()) with torch.save."
+        )
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor.float() if tensor.element_size() < 2 else tensor).all())
+    return bool(torch.isfinite(tensor if tensor.element_size() in (2, 4) else tensor.float()).all())
 
 
 def _check_archive(path: Path) -> bool:
     """Verify every record's checksum; return whether all are stored uncompressed, so that they can be mapped."""
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
             names = archive.namelist()
             stored = all(info.compress_type == zipfile.ZIP_STORED for info in archive.infolist())
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is a damaged zip archive ({error}); copy or download it again.") from error
+            check_size(path, sum(info.file_size for info in archive.infolist()), "the records inside")
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
+        raise CheckpointError(
+            f"{path} is a damaged zip archive ({short_reason(error)}); copy or download it again."
+        ) from error
     if damaged is not None:
         raise CheckpointError(
             f"{path} is damaged: its record {damaged} does not match its checksum; copy or download it again."
@@ -118,7 +175,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, *_DAMAGE) as error:
         raise CheckpointError(
-            f"{path} is a damaged or truncated safetensors file ({_first_line(error)}); copy or download it again."
+            f"{path} is a damaged or truncated safetensors file ({short_reason(error)}); copy or download it again."
         ) from error
 
 
@@ -134,11 +191,12 @@ def _read_torch(path: Path, trust: bool, mapped: bool) -> object:
         raise _explain_refusal(path, str(error), trust) from error
     except (ImportError, AttributeError) as error:
         raise CheckpointError(
-            f"{path} needs code that is not installed ({_first_line(error)}); install it, or save a plain state_dict()."
+            f"{path} needs code that is not installed ({short_reason(error)}); install it, or save a plain "
+            "state_dict()."
         ) from error
     except _DAMAGE as error:
         raise CheckpointError(
-            f"{path} is damaged, truncated or not written by torch.save ({_first_line(error)}); copy or download it "
+            f"{path} is damaged, truncated or not written by torch.save ({short_reason(error)}); copy or download it "
             "again."
         ) from error
 
@@ -161,6 +219,10 @@ def _explain_refusal(path: Path, message: str, trust: bool) -> CheckpointError:
     )
 
 
-def _first_line(error: BaseException) -> str:
+def short_reason(error: BaseException) -> str:
+    """Return the first line of what another library says, as far as it is readable."""
     lines = str(error).strip().splitlines()
-    return (lines[0].rstrip(". ") if lines else "") or type(error).__name__
+    line = (lines[0].rstrip(". ") if lines else "") or type(error).__name__
+    if not line.isprintable():
+        line = ascii(line)
+    return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}..."

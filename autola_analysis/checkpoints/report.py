@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from autola_analysis.backbones import ModelSpec
-from autola_analysis.checkpoints.interpretation import Interpretation, Request, begin, interpret
+from autola_analysis.checkpoints.interpretation import Interpretation, Request, begin, interpret, outline_of
 from autola_analysis.checkpoints.loading import ignored_lines
-from autola_analysis.checkpoints.matching import build_aside, check_match, number_formats
+from autola_analysis.checkpoints.matching import check_match, number_formats
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
 from autola_analysis.core.errors import CheckpointError
 from autola_analysis.data.preprocessing import Preprocessing
@@ -118,7 +118,7 @@ def inspect_checkpoint(path: str | Path, *, trust: bool = False) -> CheckpointRe
         interpret(found, Request())
         check_finite(found.state, found.path)
         if found.build is not None:
-            check_match(build_aside(found.build), found.state, found.path, found.outside)
+            check_match(outline_of(found), found.state, found.path, found.outside)
     except CheckpointError as error:
         problem = str(error)
     return _report(found, problem)

@@ -14,6 +14,7 @@ from autola_analysis.core.errors import CheckpointError
 PLAIN_NESTS = ("state_dict", "model", "model_state", "net")
 AVERAGED_NESTS = ("state_dict_ema", "model_ema", "teacher")
 _MAX_DEPTH = 4
+_LONGEST_NAME = 500
 
 StateDict = dict[str, Tensor]
 
@@ -60,14 +61,15 @@ def unwrap(content: object, path: Path) -> Unwrapped:
         if key is None:
             break
         stripped.append(f"dictionary key {key!r}")
-        leftovers.extend(f"{name}: {_describe(value)}" for name, value in content.items() if name != key)
+        leftovers.extend(f"{_name(name)}: {_describe(value)}" for name, value in content.items() if name != key)
         content = content[key]
     else:
         raise CheckpointError(
             f"{path} nests its weights more than {_MAX_DEPTH} dictionaries deep; save model.state_dict()."
         )
     state = {name: value.detach() for name, value in content.items() if _is_weight(name, value)}
-    leftovers.extend(f"{name}: {_describe(value)}" for name, value in content.items() if name not in state)
+    _check_names(state, path)
+    leftovers.extend(f"{_name(name)}: {_describe(value)}" for name, value in content.items() if name not in state)
     if not state:
         raise _no_weights(content, path)
     return Unwrapped(state, tuple(stripped), tuple(leftovers), tuple(warnings))
@@ -94,40 +96,63 @@ def _choose_nest(content: Mapping[object, object], path: Path, warnings: list[st
 
 
 def _holds_weights(value: object) -> bool:
-    if isinstance(value, nn.Module):
-        return True
-    if not isinstance(value, Mapping):
-        return False
-    if any(_is_weight(key, item) for key, item in value.items()):
-        return True
-    return any(_holds_weights(value.get(key)) for key in (*PLAIN_NESTS, *AVERAGED_NESTS))
+    waiting, seen = [value], set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, nn.Module):
+            return True
+        if not isinstance(value, Mapping) or id(value) in seen:  # a damaged file can hold a dictionary within itself
+            continue
+        seen.add(id(value))
+        if any(_is_weight(key, item) for key, item in value.items()):
+            return True
+        waiting.extend(value.get(key) for key in (*PLAIN_NESTS, *AVERAGED_NESTS))
+    return False
 
 
 def _is_weight(name: object, value: object) -> bool:
     return isinstance(name, str) and isinstance(value, Tensor)
 
 
+def _check_names(state: StateDict, path: Path) -> None:
+    """Refuse names that no network has, and that would spoil every message with them."""
+    for name in state:
+        if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise CheckpointError(
+                f"{path} holds a tensor with an impossible name ({_name(name)}); the file is damaged, so copy or "
+                "download it again."
+            )
+
+
 def _no_weights(content: Mapping[object, object], path: Path) -> CheckpointError:
-    nested = [str(key) for key, value in content.items() if _holds_weights(value)]
+    nested = [_name(key) for key, value in content.items() if _holds_weights(value)]
     if nested:
         return CheckpointError(
-            f"{path} keeps its weights under {', '.join(map(repr, nested))}, which is none of the known names "
+            f"{path} keeps its weights under {', '.join(map(repr, nested[:5]))}, which is none of the known names "
             f"({', '.join((*PLAIN_NESTS, *AVERAGED_NESTS))}); save that dictionary on its own."
         )
-    keys = ", ".join(map(repr, list(content)[:5])) or "nothing"
-    return CheckpointError(f"{path} holds no tensors (its keys: {keys}); give a checkpoint with model weights.")
+    keys = ", ".join(map(_name, list(content)[:5])) or "nothing"
+    named = "" if not any(isinstance(value, Tensor) for value in content.values()) else " that have texts for names"
+    return CheckpointError(f"{path} holds no tensors{named} (its keys: {keys}); give a checkpoint with model weights.")
 
 
 def _describe(value: object) -> str:
     """Return a few words on a value: numbers and short texts themselves, the rest by kind and size."""
     if isinstance(value, Tensor):
-        return f"{value.item():.6g}" if value.numel() == 1 and value.device != torch.device("meta") else "tensor"
+        plain = value.numel() == 1 and value.device.type == "cpu" and value.layout == torch.strided
+        return f"{value.item():.6g}" if plain else "tensor"
     if isinstance(value, bool | int | float | None):
         return str(value)
     if isinstance(value, str):
-        return repr(value if len(value) <= 60 else value[:57] + "...")
+        return ascii(value if len(value) <= 60 else value[:57] + "...")
     if isinstance(value, Mapping):
         return f"dictionary of {len(value)}"
     if isinstance(value, list | tuple):
         return f"{type(value).__name__} of {len(value)}"
     return type(value).__name__
+
+
+def _name(key: object) -> str:
+    """Return a dictionary's key as a message can show it."""
+    text = key if isinstance(key, str) and key and key.isprintable() else ascii(key)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -8,22 +8,25 @@ from typing import Annotated
 import typer
 
 from autola_analysis.cli import options
-from autola_analysis.cli.summary import echo_selectivity
+from autola_analysis.cli.grouping import grouped_options
+from autola_analysis.cli.summary import echo_study
 
 
+@grouped_options
 def demo(
+    machine: options.MachineFlags,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Report directory.")] = Path("reports/demo"),
     overwrite: options.Overwrite = False,
-    device: options.Device = "auto",
-    quiet: options.Quiet = False,
+    show: options.Open = False,
 ) -> None:
-    """Class selectivity of networks that ship with the package, on images made on the spot: no download.
+    """All analyses of networks that ship with the package, on images made on the spot: no download.
 
-    Example: autola-analyze demo --out reports/demo
+    Example: autola-analyze demo --out reports/demo --open
     """
-    from autola_analysis.study.demo import demo_request
-    from autola_analysis.study.selectivity import selectivity_report
+    from autola_analysis.study.demo import demo_study
+    from autola_analysis.study.run import run_study
 
-    report = selectivity_report(demo_request(out, device, overwrite, quiet))
-    if not quiet:
-        echo_selectivity(report, out)
+    report = run_study(demo_study(), out, machine.reading(), overwrite=overwrite)
+    if not machine.quiet:
+        echo_study(report)
+    options.open_page(show, out)

@@ -25,7 +25,7 @@ def gates(
         checkpoints=checkpoints.ckpt,
         out=output.directory("gates"),
         loading=architecture.loading(checkpoints.ckpt),
-        data=images.options(machine.seed, machine.quiet),
+        data=images.options(machine.quiet),
         reading=machine.reading(),
         width=output.width,
         overwrite=output.overwrite,

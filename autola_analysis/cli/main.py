@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from typing import Any, NoReturn
 
 import typer
 
-from autola_analysis.cli import demo, embed, gates, inspect, layers, listing, redraw, saliency, selectivity, train
+from autola_analysis.cli import (
+    compare,
+    demo,
+    embed,
+    gates,
+    inspect,
+    layers,
+    listing,
+    redraw,
+    saliency,
+    selectivity,
+    study,
+    train,
+)
 from autola_analysis.core.errors import AutolaError
+from autola_analysis.core.interrupts import ENDING
 
 INTERRUPTED = 130
+IMPATIENCE = 1.0
+"""Seconds in which a second Ctrl-C is taken for the first."""
 
 # Typer carries click inside or asks for it outside, depending on its version.
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -32,6 +49,8 @@ app.command("saliency")(saliency.saliency)
 app.command("embed")(embed.embed)
 app.command("gates")(gates.gates)
 app.command("redraw")(redraw.redraw)
+app.command("compare")(compare.compare)
+app.command("study")(study.study)
 app.command("inspect")(inspect.inspect)
 app.command("layers")(layers.layers)
 app.command("list")(listing.list_names)
@@ -42,8 +61,14 @@ def main() -> NoReturn:
     """Run a command: status 0, 2 for input that is not as it should be, 130 after an interrupt."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
-    signal.signal(signal.SIGTERM, _interrupt)  # what schedulers send ends a run as Ctrl-C does
-    sys.exit(_run(arguments, debug))
+    _end_on_signals()
+    try:
+        status = _run(arguments, debug)
+    except KeyboardInterrupt:  # another one, while the first was being reported
+        status = INTERRUPTED
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)  # all is done; one that comes now would only show a traceback
+    sys.exit(status)
 
 
 def _run(arguments: list[str], debug: bool) -> int:
@@ -76,9 +101,22 @@ def _run(arguments: list[str], debug: bool) -> int:
 
 
 def one_line(message: str) -> str:
-    """Return a message without line breaks: other libraries' reasons inside ours may have some."""
-    return " ".join(message.split())
+    """Return a message without line breaks and control characters: file names inside it may have some."""
+    text = " ".join(message.split())
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-def _interrupt(number: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+def _end_on_signals() -> None:
+    """Let Ctrl-C and what schedulers send end the run, and impatient repetitions not disturb its cleaning up."""
+    last = -IMPATIENCE
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= IMPATIENCE:
+            last = now
+            raise KeyboardInterrupt
+
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job ignores Ctrl-C
+            signal.signal(number, interrupt)

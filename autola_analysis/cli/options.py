@@ -34,6 +34,7 @@ Cache = Annotated[
     ),
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep nothing, and use nothing that was kept.")]
+Open = Annotated[bool, typer.Option("--open", help="Show the page in a browser.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report at --out.")]
 
 
@@ -93,7 +94,7 @@ class CheckpointFlags:
 
 @dataclass(frozen=True)
 class ImageFlags:
-    """Which images."""
+    """Which images, and the seed of everything that is drawn."""
 
     data: Annotated[
         str | None,
@@ -116,16 +117,18 @@ class ImageFlags:
         bool, typer.Option("--hash-data", help="Record a hash of the images' contents; reads every file once more.")
     ] = False
 
-    def options(self, seed: int, quiet: bool) -> DataOptions:
-        """Return them with the seed of the draw."""
+    seed: Seed = 0
+
+    def options(self, quiet: bool) -> DataOptions:
+        """Return them as the study takes them."""
         from autola_analysis.study.sources import DataOptions
 
-        return DataOptions(self.data, self.split, self.limit, seed, self.skip_bad_images, self.hash_data, quiet)
+        return DataOptions(self.data, self.split, self.limit, self.seed, self.skip_bad_images, self.hash_data, quiet)
 
 
 @dataclass(frozen=True)
 class MachineFlags:
-    """How the machine is used, and what is drawn at random."""
+    """How the machine is used."""
 
     device: Device = "auto"
     precision: Annotated[
@@ -135,7 +138,6 @@ class MachineFlags:
         int | None, typer.Option(min=1, help="Images per batch. Default: by the size of the images.")
     ] = None
     workers: Workers = 0
-    seed: Seed = 0
     cache: Cache = None
     no_cache: NoCache = False
     quiet: Quiet = False
@@ -159,7 +161,7 @@ class OutputFlags:
         Path | None, typer.Option(metavar="DIR", help="Report directory. Default: reports/COMMAND-TIME.")
     ] = None
     overwrite: Overwrite = False
-    width: Annotated[str, typer.Option(metavar="neurips|cvpr|INCHES", help="Width of the figure.")] = "neurips"
+    width: Annotated[str, typer.Option(metavar="neurips|cvpr|INCHES", help="Width of the figures.")] = "neurips"
 
     def directory(self, command: str) -> Path:
         """Return the report directory, ``reports/<command>-<time>-<process>`` where none was given."""
@@ -169,3 +171,9 @@ class OutputFlags:
 def split_commas(text: str | None) -> list[str] | None:
     """Return the comma-separated parts of an option, None where it was not given."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def open_page(wanted: bool, out: Path) -> None:
+    """Show the page of a report in a browser, where that is wanted."""
+    if wanted:
+        typer.launch((out / "index.html").absolute().as_uri())

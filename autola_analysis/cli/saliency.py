@@ -75,7 +75,7 @@ def saliency(
         target=int(target) if target is not None and target.lstrip("-").isdecimal() else target,
         guide_gates=not plain_gates,
         faithfulness=faithfulness,
-        seed=machine.seed,
+        seed=images.seed,
     )
     chosen: Any = scale  # checked with everything else before the work begins
     request = SaliencyRequest(
@@ -87,7 +87,7 @@ def saliency(
         sanity=sanity,
         scale=chosen,
         loading=architecture.loading(checkpoints.ckpt),
-        data=images.options(machine.seed, machine.quiet),
+        data=images.options(machine.quiet),
         options=options,
         reading=machine.reading(),
         width=output.width,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from autola_analysis.analyses.saliency.result import SaliencyResult
     from autola_analysis.study.embedding import EmbeddingReport
     from autola_analysis.study.gates import GatesReport
+    from autola_analysis.study.run import StudyReport
     from autola_analysis.study.selectivity import SelectivityReport
 
 
@@ -92,6 +93,19 @@ def echo_gates(report: GatesReport, out: Path) -> None:
             rows.append([name, str(gate), str(len(units)), *(f"{units[column].mean():.4f}" for column in columns)])
     echo_table(["model", "gate", "units", "mean", "std", "near 0", "near 1", "class variation"], rows)
     _echo_end(report.warnings, out)
+
+
+def echo_study(report: StudyReport) -> None:
+    """Print the paper's claims with intervals and verdicts, warnings, and where the page is."""
+    rows = []
+    for row in report.results.claims.to_dict("records"):
+        interval = "" if math.isnan(row["ci_low"]) else f"[{row['ci_low']:+.4f}, {row['ci_high']:+.4f}]"
+        difference = f"{row['model']} - {row['against']}"
+        place = [str(row["claim"]), str(row["layer"]), difference]
+        rows.append([*place, f"{row['value']:+.4f}", interval, str(row["scope"]), str(row["verdict"])])
+    if rows:
+        echo_table(["claim", "layer", "difference", "value", "95% interval", "scope", "verdict"], rows)
+    _echo_end(report.warnings, report.out)
 
 
 def _echo_end(warnings: Sequence[str], out: Path) -> None:

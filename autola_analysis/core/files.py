@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from autola_analysis.core.interrupts import uninterrupted
 
 
 def sha256_of(path: str | Path) -> str:
@@ -33,38 +38,64 @@ def user_cache() -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`, on failure it is removed.
 
-    The bytes reach the disk before the name changes, so that a crash leaves the old file or the new one.
+    The bytes reach the disk before the name changes, so that a crash leaves the old file or the new one. What killed
+    processes left beside `path` is removed too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    clear_leftovers(path)
+    temporary = temporary_beside(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             sync(file)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        with uninterrupted():
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary directory beside `path`; on success it takes the place of `path`, on failure it is removed.
 
-    Directories that killed processes left beside `path` are removed too.
+    What killed processes left beside `path` is removed too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}.partial-*"):
-        if not process_alive(leftover.name.split("-")[-2]):
-            shutil.rmtree(leftover, ignore_errors=True)
-    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}-{secrets.token_hex(4)}")
-    temporary.mkdir()
+    clear_leftovers(path)
+    temporary = temporary_beside(path)
     try:
+        temporary.mkdir()
         yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.rename(path)
+        with uninterrupted():
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.rename(path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with uninterrupted():
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a new name beside `path` that says which process on which machine writes there."""
+    return path.with_name(f"{_mark(path)}{secrets.token_hex(4)}-{os.getpid()}")
+
+
+def clear_leftovers(path: Path) -> None:
+    """Remove what killed processes left beside `path` under names of `temporary_beside`.
+
+    Only this machine's: on a shared disk another machine's process may be alive and well.
+    """
+    for leftover in path.parent.glob(f"{glob.escape(_mark(path))}*"):
+        if process_alive(leftover.name.rpartition("-")[2]):
+            continue
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+def _mark(path: Path) -> str:
+    host = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "host"
+    return f".{path.name}.partial-{host}-"
 
 
 def process_alive(process: str) -> bool:

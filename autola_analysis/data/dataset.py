@@ -93,7 +93,7 @@ def decoded_batches(
         num_workers=workers,
         collate_fn=partial(_collate_or_error, ids=source.ids),
         pin_memory=pin_memory,
-        worker_init_fn=_leave_ending_to_the_parent,
+        worker_init_fn=leave_ending_to_the_parent,
         generator=torch.Generator(),  # else the loader draws its seed from the global one
     )
     first: Item | None = None
@@ -107,7 +107,7 @@ def decoded_batches(
         yield indices, images
 
 
-def _leave_ending_to_the_parent(worker: int) -> None:
+def leave_ending_to_the_parent(worker: int) -> None:
     """Ignore SIGTERM sent to the whole process group: the parent ends its workers, without their tracebacks."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

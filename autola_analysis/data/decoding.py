@@ -12,15 +12,20 @@ from autola_analysis.core.errors import BadImageError
 UNSCALED_MODES = ("I", "F")
 """32-bit pixels: no agreed range to bring to 8 bits."""
 
+NARROWEST = 500
+"""Length over width from which an image is a line: resized by its shorter side it would fill the memory."""
+
 
 def read_image(path: Path) -> Image.Image:
     """Decode a whole image file to 8-bit RGB; 16-bit grey is scaled, transparency dropped, of frames the first kept.
 
     Raises:
-        BadImageError: If the file cannot be read or decoded to its end, or its pixels have no agreed range.
+        BadImageError: If the file cannot be read or decoded to its end, its pixels have no agreed range, it has more
+            than ``PIL.Image.MAX_IMAGE_PIXELS`` of them, or it is a line.
     """
     try:
         with Image.open(path) as image:
+            _check_size(image)
             return _as_rgb(image)
     except MemoryError:
         raise
@@ -30,11 +35,25 @@ def read_image(path: Path) -> Image.Image:
 
 def bad_image(path: Path, reason: str) -> BadImageError:
     """Return the error for an image file that cannot be used."""
+    shown = printable(str(path))
     return BadImageError(
-        f"{path} cannot be read as an image ({reason}); "
+        f"{shown} cannot be read as an image ({printable(reason)}); "
         "repair it, remove it, or leave such images out with --skip-bad-images.",
-        str(path),
+        shown,
     )
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes for what a terminal or a page cannot show."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        raise ValueError(f"its {width:,} x {height:,} pixels are more than the {Image.MAX_IMAGE_PIXELS:,} allowed")
+    if max(width, height) >= NARROWEST * min(width, height):
+        raise ValueError(f"{width} x {height} pixels are a line and no picture")
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -48,6 +67,8 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than the {Image.MAX_IMAGE_PIXELS:,} pixels allowed"
     if isinstance(error, UnidentifiedImageError):
         return "it is empty" if path.stat().st_size == 0 else "its format is not known"
     if isinstance(error, OSError) and error.strerror:

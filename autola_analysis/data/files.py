@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from autola_analysis.core.errors import DataError
-from autola_analysis.data.decoding import bad_image, read_image
+from autola_analysis.data.decoding import bad_image, printable, read_image
 from autola_analysis.data.source import ImageSource, IntArray, hash_of
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
@@ -36,6 +36,8 @@ class FileImageSource(ImageSource):
         Raises:
             BadImageError: If the file cannot be read or decoded to its end.
         """
+        if not _is_text(self.ids[index]):
+            raise bad_image(self.path(index), "its name is no UTF-8 text, so no table can show it; rename it")
         return read_image(self.path(index))
 
     def contents(self, index: int) -> bytes:
@@ -60,8 +62,9 @@ class FileImageSource(ImageSource):
     def _file_facts(self) -> Iterator[bytes]:
         root = os.fspath(self.root)
         for name in self.ids:
+            path = os.path.join(root, name)  # noqa: PTH118  a Path per file doubles the time
             try:
-                facts = os.stat(os.path.join(root, name))  # noqa: PTH116, PTH118  a Path per file doubles the time
+                facts = os.stat(path) if os.path.exists(path) else os.lstat(path)  # noqa: PTH110, PTH116
             except OSError as error:
                 raise bad_image(self.root / name, str(error.strerror).lower()) from error
             yield os.fsencode(name) + f" {facts.st_size} {facts.st_mtime_ns}".encode()
@@ -73,15 +76,24 @@ def class_folders(root: Path) -> list[str]:
     Raises:
         DataError: If `root` is not a folder or holds no folder.
     """
+    if not _is_text(str(root)):
+        raise DataError(f"the path {printable(str(root))} is no UTF-8 text, so no page can show it; rename the folder.")
     if not root.is_dir():
         found = "found a file" if root.exists() else "there is nothing there"
         raise DataError(f"{root} must be a folder with one folder of images per class, but {found}; check the path.")
     folders, images = [], 0
     for entry in _scan(root):
-        if entry.is_dir():
+        if _is_folder(entry):
             folders.append(entry.name)
+        elif _is_dangling(entry) and not _has_image_suffix(entry):
+            raise DataError(
+                f"{root / printable(entry.name)} is a link to nothing; restore what it points to, or remove it."
+            )
         else:
             images += _is_image(entry)
+    for name in folders:
+        if not name.isprintable():
+            raise DataError(f"the folder {name!a} in {root} cannot name a class; rename it, in printable characters.")
     if folders:
         return sorted(folders)
     if images:
@@ -109,7 +121,7 @@ def images_by_folder(root: Path, folders: Sequence[str]) -> tuple[list[str], Int
     names: list[str] = []
     counts = []
     for folder in folders:
-        found = sorted(_images_below(root / folder, f"{folder}/", (os.path.realpath(root),)))
+        found = sorted(_images_below(root / folder, f"{folder}/", {os.path.realpath(root)}))
         if not found:
             raise DataError(
                 f"class folder {root / folder} holds no image ({', '.join(IMAGE_SUFFIXES)}); "
@@ -120,13 +132,14 @@ def images_by_folder(root: Path, folders: Sequence[str]) -> tuple[list[str], Int
     return names, np.repeat(np.arange(len(folders), dtype=np.int64), counts)
 
 
-def _images_below(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
+def _images_below(folder: Path, prefix: str, seen: set[str]) -> Iterator[str]:
     here = os.path.realpath(folder)
-    if here in above:  # a link back to a folder that holds this one would be followed for ever
+    if here in seen:  # links between folders would be followed for ever, or along every way through them
         return
-    for entry in _scan(folder):
-        if entry.is_dir():
-            yield from _images_below(folder / entry.name, f"{prefix}{entry.name}/", (*above, here))
+    seen.add(here)
+    for entry in sorted(_scan(folder), key=lambda entry: entry.name):
+        if _is_folder(entry):
+            yield from _images_below(folder / entry.name, f"{prefix}{entry.name}/", seen)
         elif _is_image(entry):
             yield prefix + entry.name
 
@@ -142,5 +155,27 @@ def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
         raise DataError(f"{folder} cannot be listed ({error.strerror}); check its permissions.") from error
 
 
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_image(entry: os.DirEntry[str]) -> bool:
-    return entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file()
+    """Return whether an entry is meant as an image; one that has gone is, so that its absence is noticed."""
+    return _has_image_suffix(entry) and (_is_dangling(entry) or entry.is_file())
+
+
+def _has_image_suffix(entry: os.DirEntry[str]) -> bool:
+    return entry.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return not _is_dangling(entry) and entry.is_dir()
+
+
+def _is_dangling(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a link to nothing or to itself."""
+    return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110  as above, for folders full of links

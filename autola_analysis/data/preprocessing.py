@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
+from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry
+
+FILTERS = tuple(mode.value for mode in InterpolationMode)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class Preprocessing:
         mean: Per channel (R, G, B), of values in [0, 1].
         std: Per channel (R, G, B), of values in [0, 1].
         interpolation: Name of the resampling filter.
+
+    Raises:
+        OptionError: If a number is not possible, or there is no such filter.
     """
 
     resize: int | None = None
@@ -36,6 +43,17 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        for name, side in (("resize", self.resize), ("crop", self.crop)):
+            if side is not None and not (isinstance(side, int) and side >= 1):
+                raise OptionError(f"{name} of a preprocessing is a number of pixels from 1 on; found {side!r}.")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            numbers = isinstance(values, tuple) and all(isinstance(v, int | float) and isfinite(v) for v in values)
+            if not numbers or len(values) != 3 or (name == "std" and min(values) <= 0):
+                raise OptionError(f"{name} of a preprocessing is one number per channel (R, G, B); found {values!r}.")
+        if self.interpolation not in FILTERS:
+            raise OptionError(f"interpolation is one of {', '.join(FILTERS)}; found {self.interpolation!r}.")
 
     def geometry(self, image: Image.Image) -> Tensor:
         """Return the resized and cropped image as a uint8 tensor ``(3, H, W)``."""

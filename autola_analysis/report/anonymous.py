@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autola_analysis.analyses.saliency.result import SaliencyResult
+from autola_analysis.report.record import recorded_data
 
 ABSOLUTE = re.compile(r"(?<![\w:/])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'\",;:()\[\]<>]+[/\\])+([^\s/\\'\",;:()\[\]<>]*)")
 """A path with a folder in it: two separators at least, the first at its start."""
@@ -49,9 +50,9 @@ def anonymous_images(result: SaliencyResult) -> SaliencyResult:
 def _paths(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the paths that are known to stand in a record, longest first, and what stands for each."""
     paths = [str(model["path"]) for model in record.get("models", [])]
-    paths += map(str, record.get("data", {}).get("left_out", []))
-    root = str(record.get("data", {}).get("name", "")).partition(":")[2]
-    paths += [root] if root else []
+    for data in recorded_data(record):
+        root = str(data["name"]).partition(":")[2]
+        paths += [*map(str, data["left_out"]), *([root] if root else [])]
     short = {path: Path(path).name for path in paths}
     secrets = {str(Path.home()): "~", str(Path.cwd()): "."}
     return dict(sorted((short | secrets).items(), key=lambda item: -len(item[0])))

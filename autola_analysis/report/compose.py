@@ -31,7 +31,8 @@ class Layout:
 
     Attributes:
         title: Heading of the page.
-        data: What the networks were run on, for captions and page ("cifar10, test split").
+        data: What the networks were run on, for captions and page ("cifar10, test split"); a section whose options
+            hold ``data`` was run on other images.
         width: Of the figures: "neurips", "cvpr", "column" or inches.
         sections: Names of `SECTIONS`, each with its options for drawing.
     """
@@ -47,19 +48,18 @@ class _Sheet:
     """What a section is drawn from, and how."""
 
     directory: Path
-    layout: Layout
+    data: str
+    width: str | float
     thumbnails: Thumbnails
     options: Mapping[str, Any]
 
 
 def _comparison(sheet: _Sheet) -> Section:
-    return claims_section(sheet.directory, *read_comparison(sheet.directory), sheet.layout.width)
+    return claims_section(sheet.directory, *read_comparison(sheet.directory), sheet.width)
 
 
 def _selectivity(sheet: _Sheet) -> Section:
-    return selectivity_section(
-        sheet.directory, read_selectivity(sheet.directory), sheet.layout.data, sheet.layout.width
-    )
+    return selectivity_section(sheet.directory, read_selectivity(sheet.directory), sheet.data, sheet.width)
 
 
 def _units(sheet: _Sheet) -> Section:
@@ -68,21 +68,20 @@ def _units(sheet: _Sheet) -> Section:
 
 def _saliency(sheet: _Sheet) -> Section:
     result = read_saliency(sheet.directory)
-    return saliency_section(sheet.directory, result, sheet.layout.data, sheet.layout.width, **sheet.options)
+    return saliency_section(sheet.directory, result, sheet.data, sheet.width, **sheet.options)
 
 
 def _embedding(sheet: _Sheet) -> Section:
-    found = read_embeddings(sheet.directory)
-    layout = sheet.layout
-    return embedding_section(sheet.directory, found, layout.data, layout.width, sheet.thumbnails, **sheet.options)
+    found, thumbnails = read_embeddings(sheet.directory), sheet.thumbnails
+    return embedding_section(sheet.directory, found, sheet.data, sheet.width, thumbnails, **sheet.options)
 
 
 def _gates(sheet: _Sheet) -> Section:
-    return gates_section(sheet.directory, read_gates(sheet.directory), sheet.layout.data, sheet.layout.width)
+    return gates_section(sheet.directory, read_gates(sheet.directory), sheet.data, sheet.width)
 
 
 def _sanity(sheet: _Sheet) -> Section:
-    return sanity_section(sheet.directory, read_sanity(sheet.directory), sheet.layout.data, sheet.layout.width)
+    return sanity_section(sheet.directory, read_sanity(sheet.directory), sheet.data, sheet.width)
 
 
 SECTIONS: Mapping[str, Callable[[_Sheet], Section]] = {
@@ -127,11 +126,11 @@ def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any]) -> N
     """Draw figures, page and the words for a paper from the tables and arrays in a directory and a run record."""
     thumbnails = read_thumbnails(directory)
     accuracy = read_accuracy(directory)
-    sections = [
-        draw(_Sheet(directory, layout, thumbnails, layout.sections[name]))
-        for name, draw in SECTIONS.items()
-        if name in layout.sections
-    ]
+    sections = []
+    for name, draw in SECTIONS.items():
+        if name in layout.sections:
+            options = {"data": layout.data, **layout.sections[name]}
+            sections.append(draw(_Sheet(directory, options.pop("data"), layout.width, thumbnails, options)))
     write_page(
         directory,
         title=layout.title,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import glob
-import os
-import re
-import secrets
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from autola_analysis.core.errors import ReportError
-from autola_analysis.core.files import process_alive
+from autola_analysis.core.files import clear_leftovers, temporary_beside
+from autola_analysis.core.interrupts import uninterrupted
 
 MANIFEST = "run.json"
 """Written last: a directory without it is no report."""
@@ -33,27 +29,29 @@ def report_directory(out: Path, overwrite: bool = False) -> Iterator[Path]:
     out = out.absolute()
     _repair(out)
     check_free(out, overwrite)
-    temporary = out.with_name(f".{out.name}.partial-{_host()}-{secrets.token_hex(4)}-{os.getpid()}")
+    temporary = temporary_beside(out)
     made = [parent for parent in out.parents if not parent.exists()]
     try:
-        temporary.mkdir(parents=True)
-    except OSError as error:
-        raise ReportError(f"cannot write a report into {out.parent}: {error.strerror}.") from error
-    try:
+        _make(temporary)
         yield temporary
         if not (temporary / MANIFEST).exists():
             raise ReportError(f"a report must end with {MANIFEST}; this one was not finished.")
-        check_free(out, overwrite)  # somebody may have written there meanwhile
-        _move_in(temporary, out)
+        with uninterrupted():
+            check_free(out, overwrite)  # somebody may have written there meanwhile
+            _move_in(temporary, out)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for parent in made:
-            if parent.exists() and not any(parent.iterdir()):
-                parent.rmdir()
+        with uninterrupted():
+            shutil.rmtree(temporary, ignore_errors=True)
+            for parent in made:
+                if parent.exists() and not any(parent.iterdir()):
+                    parent.rmdir()
 
 
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "host"
+def _make(temporary: Path) -> None:
+    try:
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise ReportError(f"cannot write a report into {temporary.parent}: {error.strerror}.") from error
 
 
 def check_free(out: Path, overwrite: bool = False) -> None:
@@ -94,7 +92,4 @@ def _repair(out: Path) -> None:
             shutil.rmtree(old)
         else:
             old.rename(out)
-    # Only this host's: on a shared disk another host's process may be alive and well.
-    for leftover in out.parent.glob(f".{glob.escape(out.name)}.partial-{_host()}-*"):
-        if not process_alive(leftover.name.rpartition("-")[2]):
-            shutil.rmtree(leftover, ignore_errors=True)
+    clear_leftovers(out)

@@ -38,15 +38,9 @@ LIMITS = (
 )
 
 
-def write_embeddings(directory: Path, embeddings: Sequence[Embedding], rated: Sequence[Embedding] = ()) -> None:
-    """Write ``tables/embedding_*.csv`` and ``arrays/embeddings.npz``.
-
-    Args:
-        directory: The report under construction.
-        embeddings: In the order they are shown.
-        rated: Others whose quality belongs into the table, and whose positions nobody looks at.
-    """
-    quality = quality_of([*embeddings, *rated])
+def write_embeddings(directory: Path, embeddings: Sequence[Embedding]) -> None:
+    """Write ``tables/embedding_*.csv`` and ``arrays/embeddings.npz``."""
+    quality = quality_of(embeddings)
     write_table(directory, "embedding_quality", quality)
     spread = seed_spread(quality)
     if len(spread):
@@ -135,18 +129,19 @@ def embedding_section(
     if has_table(directory, "embedding_seeds"):
         spread = read_table(directory, "embedding_seeds")
         tables["Spread over seeds of the embedding (no evidence about networks)"] = spread
-    caption, of_neighbours = embedding_caption(embeddings, data, align), knn_caption(embeddings, data)
-    write_figure(plot_embedding(embeddings, width, align), directory, "embedding", caption)
+    drawn = [each for each in embeddings if each.drawn]
+    caption, of_neighbours = embedding_caption(drawn, data, align), knn_caption(embeddings, data)
+    write_figure(plot_embedding(drawn, width, align), directory, "embedding", caption)
     write_figure(plot_knn_accuracy(embeddings), directory, "knn_accuracy", of_neighbours)
-    on_page = embedding_caption(embeddings, data, align, labelled=False)
-    body, scripts = embedding_panels(embeddings, thumbnails or Thumbnails(), on_page, align)
+    on_page = embedding_caption(drawn, data, align, labelled=False)
+    body, scripts = embedding_panels(drawn, thumbnails or Thumbnails(), on_page, align)
     return Section(
         "embedding",
         "How the features separate the classes",
         body=body,
         figures={"knn_accuracy": of_neighbours},
         tables=tables,
-        methods=embedding_paragraph(embeddings),
+        methods=embedding_paragraph(drawn),
         reading=READING,
         scripts=scripts,
         limits=LIMITS,

@@ -13,6 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
+from autola_analysis.report.record import recorded_data
 from autola_analysis.report.section import Section
 from autola_analysis.report.templating import raw, render
 from autola_analysis.report.thumbnails import Thumbnails
@@ -46,7 +47,7 @@ def write_page(
     pictures = {
         name: _picture(directory / "figures" / f"{name}.png") for section in sections for name in section.figures
     }
-    about = record.get("data", {})
+    counts = [f"{data['images']:,} images of {data['classes']} classes" for data in recorded_data(record)]
     html = render(
         "page.html.j2",
         title=title,
@@ -57,7 +58,7 @@ def write_page(
         models=list(dict.fromkeys(accuracy["model"])),
         runs=len(accuracy),
         warnings=record["warnings"],
-        counts=f"{about['images']:,} images of {about['classes']} classes" if about else "",
+        counts=counts[0] if len(counts) == 1 else "",
         provenance=_provenance(record),
         limits=[*_limits_of_runs(accuracy), *(limit for section in sections for limit in section.limits)],
         thumbnails=_json([base64.b64encode(jpeg).decode() for jpeg in (thumbnails or Thumbnails()).jpegs]),
@@ -99,11 +100,13 @@ def _limits_of_runs(accuracy: pd.DataFrame) -> list[str]:
 
 def _provenance(record: Mapping[str, Any]) -> dict[str, str]:
     """Return what a reader needs to get the numbers again."""
-    data = record.get("data", {})
     rows = {"command": shlex.join(map(str, record.get("command", []))), "written": str(record.get("written", ""))}
-    if data:
-        rows["data"] = f"{data['name']}, {data['split']} split, {data['images']:,} images of {data['classes']} classes"
-        rows["fingerprint of the data"] = str(data["fingerprint"])
+    for number, data in enumerate(recorded_data(record), start=1):
+        name = "data" if number == 1 else f"data {number}"
+        rows[name] = (
+            f"{data['name']}, {data['split']} split, {data['images']:,} images of {data['classes']} classes "
+            f"(fingerprint {data['fingerprint']})"
+        )
     rows |= {
         f"{model['model']}, run {model['run']}": f"{model['path']} (sha256 {model['sha256']})"
         for model in record.get("models", [])

@@ -52,7 +52,7 @@ def embedding_panels(
     points = shown_points(len(chosen[0].labels))
     colours = [to_hex(colour) for colour in class_colours(chosen[0])]
     source = _source(chosen, points, colours, thumbnails, align)
-    panels = [_panel(source, place, bool(thumbnails.ids)) for place in range(len(chosen))]
+    panels = [_panel(source, place, bool(thumbnails.places("embedding"))) for place in range(len(chosen))]
     script, places = components(panels, wrap_script=False)
     present = np.unique(chosen[0].labels[points])
     body = render(
@@ -75,7 +75,7 @@ def _source(
     align: bool,
 ) -> ColumnDataSource:
     """Return the points of all panels: one source, so that what is selected in one panel is selected in all."""
-    first, places = embeddings[0], thumbnails.places()
+    first, places = embeddings[0], thumbnails.places("embedding")
     labels = first.labels[points]
     data: dict[str, Any] = {
         "id": [first.ids[point] for point in points],

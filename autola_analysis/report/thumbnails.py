@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -38,18 +38,18 @@ class Thumbnails:
     """The small images of a report.
 
     Attributes:
-        ids: Names of the images in their data.
-        titles: Names of their classes; empty where they have none.
         jpegs: Contents of a JPEG file for each.
+        titles: Names of their classes; empty where they have none.
+        groups: Per group, which may be of data of its own, the place of every image by its name.
     """
 
-    ids: tuple[str, ...] = ()
-    titles: tuple[str, ...] = ()
     jpegs: tuple[bytes, ...] = ()
+    titles: tuple[str, ...] = ()
+    groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
-    def places(self) -> dict[str, int]:
-        """Return the place of every image by its name."""
-        return {name: place for place, name in enumerate(self.ids)}
+    def places(self, group: str) -> Mapping[str, int]:
+        """Return the place of every image of a group by its name; none where there is no such group."""
+        return self.groups.get(group, {})
 
 
 def source_thumbnails(source: ImageSource, numbers: Iterable[int]) -> Iterator[Thumbnail]:
@@ -60,34 +60,35 @@ def source_thumbnails(source: ImageSource, numbers: Iterable[int]) -> Iterator[T
         yield Thumbnail(source.ids[number], title, np.asarray(source.image(number).convert("RGB")))
 
 
-def write_thumbnails(directory: Path, images: Iterable[Thumbnail]) -> None:
-    """Write ``arrays/thumbnails.npz``: JPEG files, each image once, the longer side at most 64 pixels."""
-    kept: dict[str, tuple[str, bytes]] = {}
-    for image in images:
-        if image.id not in kept:
-            kept[image.id] = image.title, _jpeg(image.pixels)
-    jpegs = [jpeg for _, jpeg in kept.values()]
-    arrays = {
-        "ids": np.array(list(kept), dtype=str),
-        "titles": np.array([title for title, _ in kept.values()], dtype=str),
-        "bytes": np.frombuffer(b"".join(jpegs), dtype=np.uint8),
-        "lengths": np.array([len(jpeg) for jpeg in jpegs], dtype=np.int64),
+def write_thumbnails(directory: Path, groups: Mapping[str, Iterable[Thumbnail]]) -> None:
+    """Write ``arrays/thumbnails.npz``: JPEG files, equal ones once, the longer side at most 64 pixels.
+
+    Args:
+        directory: The report under construction.
+        groups: Images of the section "units" and of the section "embedding"; their names may mean different images.
+    """
+    kept: dict[tuple[str, bytes], int] = {}
+    places = {
+        group: {image.id: kept.setdefault((image.title, _jpeg(image.pixels)), len(kept)) for image in images}
+        for group, images in groups.items()
     }
-    write_arrays(directory, "thumbnails", arrays, {"side": SIDE, "quality": QUALITY})
+    arrays = {
+        "titles": np.array([title for title, _ in kept], dtype=str),
+        "bytes": np.frombuffer(b"".join(jpeg for _, jpeg in kept), dtype=np.uint8),
+        "lengths": np.array([len(jpeg) for _, jpeg in kept], dtype=np.int64),
+    }
+    write_arrays(directory, "thumbnails", arrays, {"side": SIDE, "quality": QUALITY, "groups": places})
 
 
 def read_thumbnails(directory: Path) -> Thumbnails:
     """Read what `write_thumbnails` wrote; none where a report has no thumbnails."""
     if not has_arrays(directory, "thumbnails"):
         return Thumbnails()
-    arrays, _ = read_arrays(directory, "thumbnails")
-    ends = arrays["lengths"].cumsum()
+    arrays, about = read_arrays(directory, "thumbnails")
     contents = arrays["bytes"].tobytes()
-    return Thumbnails(
-        ids=tuple(arrays["ids"].tolist()),
-        titles=tuple(arrays["titles"].tolist()),
-        jpegs=tuple(contents[end - length : end] for end, length in zip(ends, arrays["lengths"], strict=True)),
-    )
+    ends = zip(arrays["lengths"].cumsum(), arrays["lengths"], strict=True)
+    jpegs = tuple(contents[end - length : end] for end, length in ends)
+    return Thumbnails(jpegs, tuple(arrays["titles"].tolist()), about["groups"])
 
 
 def _jpeg(pixels: NDArray[np.uint8]) -> bytes:

@@ -126,7 +126,7 @@ def units_section(
     """
     rows = unit_rows(results, tops, ids)
     layers = {layer: [row for row in rows if row.layer == layer] for layer in dict.fromkeys(row.layer for row in rows)}
-    body = render("units.html.j2", layers=layers, places=thumbnails.places(), titles=thumbnails.titles)
+    body = render("units.html.j2", layers=layers, places=thumbnails.places("units"), titles=thumbnails.titles)
     return Section("units", "Units and the images that drive them", reading=READING, body=body)
 
 

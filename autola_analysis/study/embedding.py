@@ -108,7 +108,8 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
             quiet=request.reading.settings is not None and request.reading.settings.quiet,
         )
         write_embeddings(directory, embeddings)
-        write_thumbnails(directory, source_thumbnails(source, mentioned_images(source.ids, embeddings)))
+        shown = source_thumbnails(source, mentioned_images(source.ids, embeddings))
+        write_thumbnails(directory, {"embedding": shown})
         write_accuracy(directory, measured_models(models, source, _accuracies(features)))
         warnings = warnings_of(models, left_out, [warning for each in embeddings for warning in each.warnings])
         facts = {

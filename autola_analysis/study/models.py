@@ -111,7 +111,7 @@ def load_models(checkpoints: Sequence[str], loading: LoadingOptions) -> list[Stu
     """
     if not checkpoints:
         raise OptionError("no checkpoint was given; use --ckpt PATH or --ckpt NAME=PATH.")
-    _refuse_equal_stems(checkpoints)
+    refuse_equal_stems(checkpoints)
     return load_named([NamedCheckpoint.of(*split_named_path(text), loading) for text in checkpoints])
 
 
@@ -157,7 +157,12 @@ def _refuse_unclear_name(name: str) -> None:
         )
 
 
-def _refuse_equal_stems(checkpoints: Sequence[str]) -> None:
+def refuse_equal_stems(checkpoints: Sequence[str]) -> None:
+    """Refuse checkpoints without NAME whose files are called alike.
+
+    Raises:
+        OptionError: Naming two of them.
+    """
     unnamed: dict[str, str] = {}
     for text in checkpoints:
         name, path = split_named_path(text)

@@ -82,19 +82,12 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
     """
     _check(request)
     models = load_models(request.checkpoints, request.loading)
-    source, left_out = _images(models, request)
-    shown = _sample(source, request.show, request.data.seed)
-    options = replace(
-        request.options, shown=shown, boxes=read_boxes(request.boxes) if request.boxes else request.options.boxes
-    )
+    source, left_out = images_of(models, request)
     with report_directory(request.out, request.overwrite) as directory:
-        result = measure_saliency([model.variant for model in models], source, options, request.reading)
-        sanity = _sanity(models, source, request, result) if request.sanity else None
-        accuracies = _accuracies(models, result)
-        warnings = warnings_of(models, left_out, [*result.warnings, *_near_chance(models, accuracies, source)])
-        result = replace(result, warnings=tuple(warnings))
+        result, sanity = explain_images(models, source, request)
+        result = replace(result, warnings=tuple(warnings_of(models, left_out, result.warnings)))
         write_saliency(directory, result)
-        write_accuracy(directory, measured_models(models, source, accuracies))
+        write_accuracy(directory, measured_models(models, source, accuracies_of(models, result)))
         sections: dict[str, dict[str, Any]] = {"saliency": {"scale": request.scale}}
         if sanity is not None:
             write_sanity(directory, sanity)
@@ -103,11 +96,30 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
             "analysis": "saliency",
             **facts_of(models, source, left_out, request.data.hash_contents),
             "settings": {**result.settings, "scale": request.scale, "sanity_images": request.sanity},
-            "seeds": {"limit": request.data.seed, "bootstrap": options.seed},
+            "seeds": {"limit": request.data.seed, "bootstrap": request.options.seed},
         }
         title = "image files" if request.images else title_of(source)
-        complete_report(directory, Layout("Saliency", title, request.width, sections), facts, warnings)
+        complete_report(directory, Layout("Saliency", title, request.width, sections), facts, result.warnings)
     return result
+
+
+def explain_images(
+    models: Sequence[StudyModel], source: ImageSource, request: SaliencyRequest
+) -> tuple[SaliencyResult, pd.DataFrame | None]:
+    """Explain the images of a source, and check the methods with random weights where that was asked for.
+
+    Returns:
+        The result, whose warnings also say which network is no better than chance; and the rows of the sanity checks.
+    """
+    options = replace(
+        request.options,
+        shown=_sample(source, request.show, request.data.seed),
+        boxes=read_boxes(request.boxes) if request.boxes else request.options.boxes,
+    )
+    result = measure_saliency([model.variant for model in models], source, options, request.reading)
+    sanity = _sanity(models, source, request, result) if request.sanity else None
+    guessing = _near_chance(models, accuracies_of(models, result), source)
+    return replace(result, warnings=(*result.warnings, *guessing)), sanity
 
 
 def _check(request: SaliencyRequest) -> None:
@@ -124,7 +136,8 @@ def _check(request: SaliencyRequest) -> None:
         raise OptionError(f"--show needs at least 1 image, --sanity 0 or more; found {request.show}, {request.sanity}.")
 
 
-def _images(models: Sequence[StudyModel], request: SaliencyRequest) -> tuple[ImageSource, tuple[str, ...]]:
+def images_of(models: Sequence[StudyModel], request: SaliencyRequest) -> tuple[ImageSource, tuple[str, ...]]:
+    """Open the images of a request: files where there are any, else a source."""
     if not request.images:
         return source_for(models, request.data)
     source: ImageSource = ListedImages(request.images)
@@ -171,7 +184,7 @@ def _sanity(
     return pd.concat(tables, ignore_index=True)
 
 
-def _accuracies(models: Sequence[StudyModel], result: SaliencyResult) -> list[Accuracy]:
+def accuracies_of(models: Sequence[StudyModel], result: SaliencyResult) -> list[Accuracy]:
     """Return the accuracy of each network on the images explained; not measured where the labels are not the head's."""
     found = []
     for model in models:

@@ -24,6 +24,7 @@ from autola_analysis.backbones.registry import BACKBONES
 from autola_analysis.checkpoints.writing import save_model
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
+from autola_analysis.data.dataset import leave_ending_to_the_parent
 from autola_analysis.data.open import open_source
 from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing
 from autola_analysis.data.source import ImageSource
@@ -134,8 +135,10 @@ def run_training(training: Training, out: Path, machine: Machine = Machine()) ->
         try:
             trainer.fit(module, train_loader, ckpt_path=str(last) if last.exists() else None)
             (metrics,) = trainer.validate(module, test_loader, verbose=False)
-        except SystemExit as error:
-            raise KeyboardInterrupt from error  # what lightning makes of an interrupt
+        except (SystemExit, RuntimeError) as error:
+            if isinstance(error, SystemExit) or _while_interrupted(error):
+                raise KeyboardInterrupt from error  # what lightning makes of an interrupt
+            raise
     save_model(
         out,
         module.model.to(memory_format=torch.contiguous_format),
@@ -150,6 +153,12 @@ def run_training(training: Training, out: Path, machine: Machine = Machine()) ->
     )
     shutil.rmtree(state)
     return dict(metrics)
+
+
+def _while_interrupted(error: BaseException) -> bool:
+    """Return whether an error came up while lightning put things in order after an interrupt."""
+    cause = error.__context__
+    return cause is not None and (isinstance(cause, KeyboardInterrupt) or _while_interrupted(cause))
 
 
 def _preprocessing(recipe: Recipe, source: ImageSource) -> Preprocessing:
@@ -205,6 +214,7 @@ def _loaders(
         "num_workers": workers,
         "persistent_workers": workers > 0,
         "pin_memory": torch.cuda.is_available(),
+        "worker_init_fn": leave_ending_to_the_parent,
     }
     train_images = AugmentedImages(train_source, recipe)
     drop_last = len(train_images) > recipe.batch_size

@@ -21,7 +21,7 @@ from autola_analysis.core.errors import CheckpointError
         (b"", "is empty"),
         (b"\n <!DOCTYPE html><html>Sign in</html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 3\n", "git lfs pull"),
-        (gzip.compress(b"weights"), "gzip"),
+        (gzip.compress(b"weights", mtime=0), "gzip"),
         (b"\x89HDF\r\n\x1a\n and more", "Keras"),
         (b"just some text", "is not a checkpoint"),
         (b"\x80", "is not a checkpoint"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autola_analysis.core.files import replacing, replacing_directory, sha256_of
+from autola_analysis.core.files import replacing, replacing_directory, sha256_of, temporary_beside
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
@@ -43,12 +43,19 @@ def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_what_dead_processes_left_is_cleared_and_what_live_ones_write_is_not(tmp_path: Path) -> None:
-    dead = tmp_path / ".place.partial-99999999-ab"
-    live = tmp_path / f".place.partial-{os.getpid()}-ab"
-    other = tmp_path / ".places.partial-99999999-ab"
-    for path in (dead, live, other):
-        path.mkdir()
-    with replacing_directory(tmp_path / "place"):
-        assert not dead.exists()
-    assert live.exists()
-    assert other.exists()
+    own, other = temporary_beside(tmp_path / "place").name, temporary_beside(tmp_path / "places").name
+    dead = tmp_path / own.replace(f"-{os.getpid()}", "-99999999")
+    elsewhere = tmp_path / own.replace("partial-", "partial-otherhost").replace(f"-{os.getpid()}", "-99999999")
+    others = tmp_path / other.replace(f"-{os.getpid()}", "-99999999")
+    kept = [tmp_path / own, elsewhere, others]
+    for replace, make in ((replacing_directory, Path.mkdir), (replacing, Path.touch)):
+        for path in (dead, *kept):
+            make(path)
+        with replace(tmp_path / "place") as temporary:
+            assert not dead.exists()
+            if not temporary.exists():
+                temporary.touch()
+        for path in kept:
+            assert path.exists()
+            path.rmdir() if path.is_dir() else path.unlink()
+        (tmp_path / "place").rmdir() if (tmp_path / "place").is_dir() else None

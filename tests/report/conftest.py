@@ -107,7 +107,8 @@ def write_all(directory: Path, results: Results, measured: list[MeasuredModel]) 
     write_comparison(directory, results.comparison.table, results.comparison.claims)
     source = ClutteredDigits("test", IMAGES)
     write_units(directory, results.tops, source.ids)
-    write_thumbnails(directory, source_thumbnails(source, range(IMAGES)))
+    groups = {name: source_thumbnails(source, range(IMAGES)) for name in ("units", "embedding")}
+    write_thumbnails(directory, groups)
     write_accuracy(directory, measured)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from autola_analysis.core.errors import ReportError
-from autola_analysis.report.directory import MANIFEST, _host, report_directory
+from autola_analysis.core.files import temporary_beside
+from autola_analysis.report.directory import MANIFEST, report_directory
 
 
 def write_report(out: Path, content: str, overwrite: bool = False) -> None:
@@ -82,8 +83,9 @@ def test_what_a_killed_run_left_is_cleared_or_put_back(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_report(out, "old")
     dead = next(number for number in range(400_000, 500_000) if not Path(f"/proc/{number}").exists())
-    (tmp_path / f".out.partial-{_host()}-0-{dead}").mkdir()
-    mine = tmp_path / f".out.partial-{_host()}-0-{os.getppid()}"
+    own = temporary_beside(out).name.rpartition("-")[0]
+    (tmp_path / f"{own}-{dead}").mkdir()
+    mine = tmp_path / f"{own}-{os.getppid()}"
     mine.mkdir()
     out.rename(tmp_path / ".out.replaced")  # killed between two renames
     with pytest.raises(ReportError, match="--overwrite"):

@@ -81,7 +81,7 @@ def test_an_anonymous_record_holds_no_path_no_host_and_no_user() -> None:
             "folder:/d/ann/x",
         ],
         "models": [{"model": "SE", "path": "/lab/my nets/ann/se.pth", "evidence": ["read /lab/my nets/ann/se.pth"]}],
-        "data": {"name": "folder:/d/ann/x", "left_out": ["/d/ann/x/1.png"], "images": 3},
+        "data": {"name": "folder:/d/ann/x", "left_out": ["/d/ann/x/1.png"], "fingerprint": "f"},
         "warnings": ["/scratch/ann/y.png cannot be read", "top-1 is 3/4 and/or 1/2"],
         "machine": {"system": "Linux", "host": "annpc", "user": "ann"},
     }
@@ -89,7 +89,7 @@ def test_an_anonymous_record_holds_no_path_no_host_and_no_user() -> None:
     assert "ann" not in re.sub("cannot", "", str(found))
     assert found["command"] == ["autola-analyze", "study", "--ckpt", "SE=se.pth", "--data", "folder:x"]
     assert found["models"][0] == {"model": "SE", "path": "se.pth", "evidence": ["read se.pth"]}
-    assert found["data"] == {"name": "folder:x", "left_out": ["1.png"], "images": 3}
+    assert found["data"] == {"name": "folder:x", "left_out": ["1.png"], "fingerprint": "f"}
     assert found["warnings"] == ["y.png cannot be read", "top-1 is 3/4 and/or 1/2"]
     assert found["machine"] == {"system": "Linux"}
     assert record["machine"]["user"] == "ann"

@@ -76,7 +76,7 @@ def test_top_images_are_read_as_they_were_written_with_the_names_that_are_mentio
 
 
 def test_an_image_without_a_thumbnail_is_named() -> None:
-    thumbnails = Thumbnails(("b",), ("bee",), (b"",))
+    thumbnails = Thumbnails((b"",), ("bee",), {"units": {"b": 0}, "embedding": {"<a>": 0}})
     body = units_section([selectivity("SE", "1", [0.5])], [tops("SE", "1", 1)], {0: "<a>", 1: "b"}, thumbnails).body
     assert "<span>&lt;a&gt;</span>" in body
     assert body.count("<img") == 1
@@ -86,16 +86,18 @@ def test_an_image_without_a_thumbnail_is_named() -> None:
 
 def test_thumbnails_are_kept_once_small_and_like_the_images(tmp_path: Path) -> None:
     smooth = np.linspace(0, 255, 200 * 100 * 3).reshape(200, 100, 3).astype(np.uint8)
-    write_thumbnails(tmp_path, [Thumbnail("x", "cat", smooth), Thumbnail("x", "cat", smooth), *_digits(2)])
+    other = Thumbnail("x", "dog", smooth[::-1].copy())
+    write_thumbnails(
+        tmp_path, {"units": [Thumbnail("x", "cat", smooth), *_digits(2)], "embedding": [other, *_digits(1)]}
+    )
     found = read_thumbnails(tmp_path)
-    assert found.ids[0] == "x"
-    assert found.titles[0] == "cat"
-    assert len(found.ids) == len(found.jpegs) == 3
-    assert found.places()["x"] == 0
-    images = [Image.open(BytesIO(jpeg)) for jpeg in found.jpegs]
-    assert [image.size for image in images] == [(32, 64), (32, 32), (32, 32)]
+    assert dict(found.places("units")) == {"x": 0, "test/000000": 1, "test/000001": 2}
+    assert dict(found.places("embedding")) == {"x": 3, "test/000000": 1}  # another x, the same digit
+    assert found.places("other") == {}
     source = ClutteredDigits("test", 2)
-    assert found.titles[1:] == tuple(source.classes[label] for label in source.labels)
+    assert found.titles == ("cat", *(source.classes[label] for label in source.labels), "dog")
+    images = [Image.open(BytesIO(jpeg)) for jpeg in found.jpegs]
+    assert [image.size for image in images] == [(32, 64), (32, 32), (32, 32), (32, 64)]
     difference = np.asarray(images[1], dtype=float) - np.asarray(source.image(0), dtype=float)
     assert np.abs(difference).mean() < 6
 

@@ -82,7 +82,12 @@ def _started(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
         for _ in range(count):
             # -P: a file in the working directory must not take the place of a module.
             command = [sys.executable, "-P", "-m", WORKER]
-            workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment))
+            # A group of its own: Ctrl-C reaches this process alone, which ends the others without their tracebacks.
+            workers.append(
+                subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, process_group=0
+                )
+            )
         yield workers
     finally:
         for worker in workers:

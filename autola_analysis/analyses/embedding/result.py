@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,16 @@ class Embedding:
     def seed(self) -> int:
         """Seed of the embedding."""
         return int(self.params["seed"])
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the positions are to be drawn; False where only the quality of the features was asked for."""
+        return bool(self.params.get("drawn", True))
+
+    def without_plane(self) -> Embedding:
+        """Return only what it says of the features: its positions are not to be drawn or rated."""
+        quality = self.quality[self.quality["space"] == "features"]
+        return replace(self, quality=quality, params={**self.params, "drawn": False})
 
     def save(self, directory: str | Path) -> None:
         """Write ``embedding.npz``, ``quality.csv`` and, last, ``embedding.json`` into a directory."""

@@ -10,16 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from autola_analysis.analyses.comparison import compare
+from autola_analysis.analyses.comparison import CLAIMS, compare
 from autola_analysis.analyses.comparison.compare import COMPARISON_COLUMNS, cliffs_delta
 from autola_analysis.analyses.comparison.statistics import difference
+from autola_analysis.analyses.embedding.extract import extract_features
+from autola_analysis.analyses.embedding.tsne import EmbeddingOptions, embed_all
 from autola_analysis.analyses.intervals import bootstrap_interval
 from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.saliency.measure import SaliencyOptions, measure_saliency
 from autola_analysis.analyses.saliency.result import SaliencyResult
 from autola_analysis.analyses.selectivity import SelectivityOptions, SelectivityResult, measure_selectivities
 from autola_analysis.analyses.selectivity.labelings import image_folds
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import OptionError, UnknownNameError
+from autola_analysis.data import ClutteredDigits, Preprocessing
 from tests.analyses.comparison.studies import embedding, saliency_result, selectivities, selectivity_result
 from tests.analyses.selectivity.naive import naive_selectivity
 from tests.analyses.selectivity.test_measure import PLAIN, class_sorted, stored
@@ -201,3 +205,26 @@ def test_nothing_to_compare_is_refused() -> None:
         compare("SE", results[:3])
     with pytest.raises(UnknownNameError, match="no result of the candidate 'HOGA'; found SE, none"):
         compare("HOGA", results)
+
+
+def test_what_the_analyses_measure_can_be_compared() -> None:
+    variants = [Variant(Tiny(), name, preprocessing=Preprocessing()) for name in ("SE", "HOGA")]
+    source, reading = ClutteredDigits("test", 24), Reading(PLAIN, batch_size=8)
+    units, _ = measure_selectivities(variants, source, reading=reading)
+    maps = measure_saliency(variants, source, SaliencyOptions(("grad-cam", "gradient")), reading)
+    features = [extract_features(variant, source, "layer2", settings=PLAIN) for variant in variants]
+    embeddings = embed_all(features, EmbeddingOptions("pca", device="cpu"), quiet=True)
+    compared = compare("HOGA", units, maps, embeddings)
+    assert compared.warnings == ()
+    assert list(dict.fromkeys(compared.claims["claim"])) == [claim.name for claim in CLAIMS]
+    metrics = maps.metrics[(maps.metrics["subset"] == "all") & (maps.metrics["method"] == "gradient")]
+    means = metrics[metrics["metric"] == "energy"].set_index("model")["mean"]
+    row = row_of(compared.table, "gradient energy")
+    assert row["value"] == pytest.approx(means["HOGA"] - means["SE"])
+    assert row["layer"] == ""
+    described = compared.table["statistic"].isin(["wasserstein", "cliffs_delta"])
+    assert compared.table.loc[described, "ci_low"].isna().all()
+    ranged = compared.table[~described]
+    assert ((ranged["ci_low"] <= ranged["value"]) & (ranged["value"] <= ranged["ci_high"])).all()
+    accuracies = [result.accuracy.top1 for result in units]
+    assert row_of(compared.table, "top1")["value"] == pytest.approx(accuracies[1] - accuracies[0])

@@ -19,6 +19,7 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.pass_cache import MANIFEST
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import CacheError, DataError, LayerError, OptionError, UnknownNameError
+from autola_analysis.core.files import temporary_beside
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.inference.run import Settings
 from autola_analysis.inference.tap import tap
@@ -162,7 +163,7 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
     model = Tiny()
     extract_features(model, DIGITS, settings=QUIET, cache=tmp_path)
     (place,) = places(tmp_path)
-    left = place.with_name(f".{place.name}.partial-99999999-abcd")
+    left = place.with_name(f"{temporary_beside(place).name.rpartition('-')[0]}-99999999")
     left.mkdir()
     (place / MANIFEST).unlink()
     extract_features(model, DIGITS, settings=QUIET, cache=tmp_path)

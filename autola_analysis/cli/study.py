@@ -1,0 +1,73 @@
+"""``autola-analyze study``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autola_analysis.cli.grouping import grouped_options
+from autola_analysis.cli.options import MachineFlags, Open, OutputFlags, Overwrite, open_page, split_commas
+from autola_analysis.cli.printing import echo_table
+from autola_analysis.cli.summary import echo_study
+
+if TYPE_CHECKING:
+    from autola_analysis.analyses.observation import Reading
+
+
+@grouped_options
+def study(
+    machine: MachineFlags,
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Study file: models, data, analyses.")],
+    only: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Kinds of analyses to run, separated by commas. Default: all.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be run and about how long it takes; write nothing.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Report directory. Default: reports/NAME-TIME.")
+    ] = None,
+    overwrite: Overwrite = False,
+    show: Open = False,
+) -> None:
+    """Run all analyses of a study file and write one report with comparison and claims.
+
+    Example: autola-analyze study supplement.toml --dry-run
+    """
+    from autola_analysis.study.run import run_study
+
+    kinds = split_commas(only)
+    if dry_run:
+        _echo_plan(file, kinds, machine.reading())
+        return
+    out = out or OutputFlags().directory(file.stem)
+    report = run_study(file, out, machine.reading(), only=kinds, overwrite=overwrite)
+    if not machine.quiet:
+        echo_study(report)
+    open_page(show, out)
+
+
+def _echo_plan(file: Path, kinds: list[str] | None, reading: Reading) -> None:
+    from autola_analysis.study.dry_run import steps_of, total
+    from autola_analysis.study.plan import make_plan
+    from autola_analysis.study.run import opened
+
+    plan = make_plan(*opened(file, None), kinds, quiet=bool(reading.settings and reading.settings.quiet))
+    rows = []
+    for each in plan.models:
+        spec = each.model.loaded.spec
+        network = [spec.backbone, spec.attention, str(spec.num_classes)] if spec else ["", "", ""]
+        rows.append([each.variant.name, f"run {each.variant.run}", each.group, *network])
+    echo_table(["model", "run", "group", "backbone", "attention", "classes"], rows)
+    typer.echo("")
+    steps = steps_of(plan, reading)
+    echo_table(["step", "about"], [[step.what, _duration(step.seconds)] for step in steps])
+    typer.echo(f"\nAbout {_duration(total(steps))} in all, from a probe batch; nothing was written.")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,122 @@
+"""Ctrl-C and SIGTERM during every command: status 130, no process and nothing half-written is left."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from autola_analysis.backbones import ModelSpec
+from autola_analysis.checkpoints import save_model
+from autola_analysis.data import Preprocessing
+
+from .commands import Command, is_writing, members
+from .conftest import EVERYTHING
+
+Sign = Callable[[Command], bool]
+TRAINING = ["train", "cluttered-digits", "--set", "width=4", "--out", "net.safetensors"]
+REPORT = ["--ckpt", "m.safetensors", "--data", "cluttered-digits", "--device", "cpu", "--out", "out"]
+
+
+def decodes_in_processes(command: Command) -> bool:
+    return is_writing(command) and len(members(command.pid)) >= 3
+
+
+def optimises(command: Command) -> bool:
+    return sum("embedding.worker" in line for line in members(command.pid).values()) >= 2
+
+
+def trains(command: Command) -> bool:
+    return (command.folder / "net.safetensors.training").exists()
+
+
+def trains_with_processes(command: Command) -> bool:
+    return len(members(command.pid)) >= 3
+
+
+def reads_the_file(command: Command) -> bool:
+    try:
+        return any(fd.readlink().name == "huge.pth" for fd in Path(f"/proc/{command.pid}/fd").iterdir())
+    except FileNotFoundError:
+        return False
+
+
+COMMANDS: dict[str, tuple[list[str], Sign]] = {
+    "selectivity": (["selectivity", *REPORT], is_writing),
+    "selectivity, 2 workers": (["selectivity", *REPORT, "--workers", "2"], decodes_in_processes),
+    "saliency": (["saliency", *REPORT, "--limit", "1000"], is_writing),
+    "embed": (["embed", *REPORT, "--cache", "cache"], is_writing),
+    "embed, 2 processes": (
+        ["embed", *REPORT, "--limit", "300", "--cache", "cache", "--seeds", "2", "--processes", "2"],
+        optimises,
+    ),
+    "gates": (["gates", *REPORT], is_writing),
+    "demo": (["demo", "--device", "cpu", "--out", "out"], is_writing),
+    "train": (TRAINING, trains),
+    "train, 2 workers": ([*TRAINING, "--workers", "2"], trains_with_processes),
+    "inspect": (["inspect", "huge.pth"], reads_the_file),
+    "layers": (["layers", "--ckpt", "huge.pth"], reads_the_file),
+}
+SAMPLE = ["selectivity, 2 workers", "embed, 2 processes", "train", "inspect"]
+STAY = {"net.safetensors.training", "cache", "features", "neighbours"}
+"""What an interrupted run keeps on purpose: the last epoch, whole entries of a cache."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working directory with a checkpoint, and one that takes minutes to read and no disk."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    spec = ModelSpec("resnet20", "se", 10, {"width": 4})
+    save_model(folder / "m.safetensors", spec.build(), spec, preprocessing=Preprocessing())
+    with (folder / "huge.pth").open("wb") as file:
+        file.write(b"\x80\x02")
+        file.truncate(10**12)
+    return folder
+
+
+def check_nothing_half_written(folder: Path, before: set[Path]) -> None:
+    new = set(folder.rglob("*")) - before
+    assert [path for path in new if ".partial-" in path.name or path.suffix == ".tmp"] == []
+    assert {path.name for path in folder.iterdir() if path in new} <= STAY
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("delay", [0.0, 0.3, 1.0] if EVERYTHING else [0.1])
+@pytest.mark.parametrize("name", list(COMMANDS) if EVERYTHING else SAMPLE)
+def test_an_ended_command_leaves_nothing(name: str, delay: float, number: int, folder: Path) -> None:
+    before = set(folder.rglob("*"))
+    arguments, sign = COMMANDS[name]
+    command = Command(arguments, folder)
+    command.wait_until(sign)
+    time.sleep(delay)
+    command.send(number)
+    assert command.status() == 130, command.said()
+    assert "Traceback" not in command.said()
+    assert command.said().endswith("autola-analyze: interrupted; nothing was left half-written.\n")
+    check_nothing_half_written(folder, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("name", ["selectivity, 2 workers", "embed, 2 processes"])
+def test_processes_end_with_the_command_that_started_them(name: str, number: int, folder: Path) -> None:
+    arguments, sign = COMMANDS[name]
+    command = Command(arguments, folder)
+    command.wait_until(sign)
+    command.send(number, to_all=False)
+    assert command.status() == (130 if number == signal.SIGTERM else -signal.SIGKILL)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.002, 0.02, 0.1, 1.1] if EVERYTHING else [0.01])
+@pytest.mark.parametrize("name", list(COMMANDS) if EVERYTHING else ["selectivity, 2 workers"])
+def test_impatience_leaves_nothing_either(name: str, pause: float, folder: Path) -> None:
+    before = set(folder.rglob("*"))
+    arguments, sign = COMMANDS[name]
+    command = Command(arguments, folder)
+    command.wait_until(sign)
+    for _ in range(3):
+        command.send(signal.SIGINT)
+        time.sleep(pause)
+    assert command.status() == 130, command.said()
+    check_nothing_half_written(folder, before)
