@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
-from autola_analysis.cli.options import MachineFlags, Open, OutputFlags, Overwrite, open_page, split_commas
+from autola_analysis.cli.options import Anonymous, MachineFlags, Open, OutputFlags, Overwrite, open_page, split_commas
 from autola_analysis.cli.printing import echo_table
 from autola_analysis.cli.summary import echo_study
 
@@ -30,6 +30,7 @@ def study(
         Path | None, typer.Option(metavar="DIR", help="Report directory. Default: reports/NAME-TIME.")
     ] = None,
     overwrite: Overwrite = False,
+    anonymous: Anonymous = False,
     show: Open = False,
 ) -> None:
     """Run all analyses of a study file and write one report with comparison and claims.
@@ -43,7 +44,7 @@ def study(
         _echo_plan(file, kinds, machine.reading())
         return
     out = out or OutputFlags().directory(file.stem)
-    report = run_study(file, out, machine.reading(), only=kinds, overwrite=overwrite)
+    report = run_study(file, out, machine.reading(), only=kinds, overwrite=overwrite, anonymous=anonymous)
     if not machine.quiet:
         echo_study(report)
     open_page(show, out)

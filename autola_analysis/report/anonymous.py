@@ -25,6 +25,8 @@ def anonymous_record(record: Mapping[str, Any]) -> dict[str, Any]:
     known = _paths(record)
     cleaned: dict[str, Any] = _cleaned(dict(record), known)
     cleaned["command"] = [_argument(str(argument), known) for argument in record.get("command", [])]
+    if "study" in record:  # a study file names checkpoints and images by relative paths too
+        cleaned["study"] = _words(record["study"], known)
     cleaned["machine"] = {"system": record["machine"]["system"]} if "machine" in record else {}
     return cleaned
 
@@ -64,6 +66,14 @@ def _cleaned(value: Any, known: Mapping[str, str]) -> Any:
     if isinstance(value, (list, tuple)):
         return [_cleaned(each, known) for each in value]
     return _text(value, known) if isinstance(value, str) else value
+
+
+def _words(value: Any, known: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _words(each, known) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_words(each, known) for each in value]
+    return _argument(value, known) if isinstance(value, str) else value
 
 
 def _text(text: str, known: Mapping[str, str]) -> str:

@@ -61,7 +61,6 @@ def write_embeddings(directory: Path, embeddings: Sequence[Embedding]) -> None:
             "params": dict(each.params),
             "kl_divergence": None if math.isnan(each.kl_divergence) else each.kl_divergence,
             "accuracy": asdict(each.accuracy) if each.accuracy else None,
-            "warnings": list(each.warnings),
         }
         for each in embeddings
     ]
@@ -69,7 +68,7 @@ def write_embeddings(directory: Path, embeddings: Sequence[Embedding]) -> None:
 
 
 def read_embeddings(directory: Path) -> list[Embedding]:
-    """Read what `write_embeddings` wrote, in order.
+    """Read what `write_embeddings` wrote, in order; warnings are in ``run.json``.
 
     Raises:
         ReportError: If something is missing.
@@ -93,7 +92,6 @@ def read_embeddings(directory: Path) -> list[Embedding]:
                 classes=tuple(classes.tolist()),
                 backbone=each["backbone"],
                 accuracy=Accuracy(**each["accuracy"]) if each["accuracy"] else None,
-                warnings=tuple(each["warnings"]),
                 **names,
             )
         )

@@ -39,7 +39,6 @@ def write_gates(directory: Path, results: Sequence[GateResult]) -> None:
             "classes": list(result.classes),
             "accuracy": asdict(result.accuracy),
             "settings": dict(result.settings),
-            "warnings": list(result.warnings),
         }
         for result in results
     ]
@@ -54,7 +53,7 @@ def write_gates(directory: Path, results: Sequence[GateResult]) -> None:
 
 
 def read_gates(directory: Path) -> list[GateResult]:
-    """Read what `write_gates` wrote, in order.
+    """Read what `write_gates` wrote, in order; warnings are in ``run.json``.
 
     Raises:
         ReportError: If something is missing.
@@ -72,7 +71,6 @@ def read_gates(directory: Path) -> list[GateResult]:
             classes=tuple(each["classes"]),
             accuracy=Accuracy(**each["accuracy"]),
             settings=each["settings"],
-            warnings=tuple(each["warnings"]),
         )
         for each in about
     ]

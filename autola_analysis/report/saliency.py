@@ -43,7 +43,7 @@ def write_saliency(directory: Path, result: SaliencyResult) -> None:
 
 
 def read_saliency(directory: Path) -> SaliencyResult:
-    """Read what `write_saliency` wrote.
+    """Read what `write_saliency` wrote; warnings are in ``run.json``.
 
     Raises:
         ReportError: If something is missing.
@@ -75,7 +75,6 @@ def read_saliency(directory: Path) -> SaliencyResult:
         metrics=read_table(directory, "saliency_metrics"),
         pictures=pictures,
         settings=about["settings"],
-        warnings=tuple(about["warnings"]),
     )
 
 
@@ -154,7 +153,7 @@ def _write_maps(directory: Path, result: SaliencyResult) -> None:
                 arrays |= _array(f"{key}/pixels", panel.pixels) | _array(f"{key}/mask", panel.mask)
             panels.append(facts)
         pictures.append({"image": picture.image, "label": picture.label, "target": picture.target, "panels": panels})
-    about = {"pictures": pictures, "settings": dict(result.settings), "warnings": list(result.warnings)}
+    about = {"pictures": pictures, "settings": dict(result.settings)}
     write_arrays(directory, "saliency_maps", arrays, about)
 
 

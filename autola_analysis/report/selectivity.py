@@ -52,7 +52,6 @@ def write_selectivity(directory: Path, results: Sequence[SelectivityResult]) -> 
             "layers": result.layers,
             "accuracy": asdict(result.accuracy),
             "settings": dict(result.settings),
-            "warnings": list(result.warnings),
         }
         for result in results
     ]
@@ -60,7 +59,7 @@ def write_selectivity(directory: Path, results: Sequence[SelectivityResult]) -> 
 
 
 def read_selectivity(directory: Path) -> list[SelectivityResult]:
-    """Read what `write_selectivity` wrote, in order.
+    """Read what `write_selectivity` wrote, in order; warnings are in ``run.json``.
 
     Raises:
         ReportError: If something is missing.
@@ -77,7 +76,6 @@ def read_selectivity(directory: Path) -> list[SelectivityResult]:
             classes=tuple(arrays["classes"].tolist()),
             accuracy=Accuracy(**each["accuracy"]),
             settings=each["settings"],
-            warnings=tuple(each["warnings"]),
         )
         for each in about
     ]

@@ -45,6 +45,7 @@ class EmbeddingRequest:
         align: Whether panels are aligned to the first.
         width: Of the figure.
         overwrite: Whether an earlier report at `out` is replaced.
+        anonymous: Whether paths, host and user are left out of everything written.
     """
 
     checkpoints: Sequence[str]
@@ -61,6 +62,7 @@ class EmbeddingRequest:
     align: bool = False
     width: str = "neurips"
     overwrite: bool = False
+    anonymous: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
             "passes": [asdict(record) for record in passes],
         }
         layout = Layout("Embedding", title_of(source), request.width, {"embedding": {"align": request.align}})
-        complete_report(directory, layout, facts, warnings)
+        complete_report(directory, layout, facts, warnings, request.anonymous)
     return EmbeddingReport(embeddings, warnings)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import MeasuredModel, write_accuracy
+from autola_analysis.report.anonymous import anonymous_images
 from autola_analysis.report.claims import write_comparison
 from autola_analysis.report.compose import Layout, complete_report
 from autola_analysis.report.directory import check_free, report_directory
@@ -61,6 +62,7 @@ def run_study(
     base: str | Path | None = None,
     only: Sequence[str] | None = None,
     overwrite: bool = False,
+    anonymous: bool = False,
 ) -> StudyReport:
     """Run all analyses of a study and write one report.
 
@@ -74,6 +76,7 @@ def run_study(
         base: Directory that relative paths are relative to; None takes the study file's, else the current one.
         only: Kinds of analyses to run; None runs all.
         overwrite: Whether an earlier report at `out` is replaced.
+        anonymous: Whether paths, host and user are left out of everything written.
 
     Raises:
         AutolaError: If anything about the file, checkpoints, images or the output directory is not as it should be;
@@ -87,8 +90,11 @@ def run_study(
     plan = make_plan(file, base, only, quiet)
     with report_directory(out, overwrite) as directory:
         results = measure_study(plan, reading)
+        if anonymous and results.saliency is not None:
+            results = replace(results, saliency=anonymous_images(results.saliency))
         warnings = _all_warnings(plan, results)
-        complete_report(directory, _write(directory, plan, results), _facts(plan, results), warnings)
+        layout = _write(directory, plan, results)
+        complete_report(directory, layout, _facts(plan, results), warnings, anonymous)
     return StudyReport(plan, results, warnings, out)
 
 

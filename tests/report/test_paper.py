@@ -83,6 +83,7 @@ def test_an_anonymous_record_holds_no_path_no_host_and_no_user() -> None:
         "models": [{"model": "SE", "path": "/lab/my nets/ann/se.pth", "evidence": ["read /lab/my nets/ann/se.pth"]}],
         "data": {"name": "folder:/d/ann/x", "left_out": ["/d/ann/x/1.png"], "fingerprint": "f"},
         "warnings": ["/scratch/ann/y.png cannot be read", "top-1 is 3/4 and/or 1/2"],
+        "study": {"models": {"se": {"paths": ["nets/ann/se.pth"], "name": "SE"}}, "data": {"d": {"source": "cifar10"}}},
         "machine": {"system": "Linux", "host": "annpc", "user": "ann"},
     }
     found = anonymous_record(record)
@@ -91,6 +92,8 @@ def test_an_anonymous_record_holds_no_path_no_host_and_no_user() -> None:
     assert found["models"][0] == {"model": "SE", "path": "se.pth", "evidence": ["read se.pth"]}
     assert found["data"] == {"name": "folder:x", "left_out": ["1.png"], "fingerprint": "f"}
     assert found["warnings"] == ["y.png cannot be read", "top-1 is 3/4 and/or 1/2"]
+    assert found["study"]["models"] == {"se": {"paths": ["se.pth"], "name": "SE"}}
+    assert found["study"]["data"] == {"d": {"source": "cifar10"}}
     assert found["machine"] == {"system": "Linux"}
     assert record["machine"]["user"] == "ann"
 
