@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Generic, Protocol, TypeVar
 
 from autola_analysis.analyses.pass_cache import PassEntry, pass_inputs
 from autola_analysis.analyses.variants import Variant, grouped_by_geometry
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.processes import current
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.accuracy import Accuracy, AccuracyObserver, chance_warning
 from autola_analysis.inference.run import Job, Observer, PassRecord, Settings, run
@@ -119,7 +121,8 @@ def observe_all(
     """Run networks over data, each image once through each network for all analyses.
 
     Networks that share the geometry of their images share one reading. With a cache, a network that has been run with
-    the same inputs is not run again; what a pass found appears in the cache whole or not at all.
+    the same inputs is not run again; what a pass found appears in the cache as soon as it is complete. Of processes
+    that share the run, all have the sums and only the first has the findings that grow with the images.
 
     Returns:
         Per analysis an observation per variant, in order; None where the analysis does not apply.
@@ -175,6 +178,8 @@ class _Watched:
     folder: Path | None
     facts: Mapping[str, Any]
     """How the pass ran; empty before it has."""
+    kept: ExitStack
+    """Holds the folder, which appears in the cache when this is closed."""
     record: PassRecord | None = None
 
     def job(self) -> Job:
@@ -201,6 +206,7 @@ class _Watched:
                     observer.save(self.folder / name)
                 self.accuracy.save(self.folder / ACCURACY)
                 self.entry.complete(self.folder, self.facts)
+                self.kept.close()
 
     def reopen(self) -> None:
         """Take what was found from the cache, so that a fresh pass and one found there give the same bits."""
@@ -235,12 +241,16 @@ def _watched(
     applied = [analysis for analysis in analyses if analysis.applies_to(variant)]
     entry = folder = None
     facts: Mapping[str, Any] = {}
+    kept = stack.enter_context(ExitStack())
     if reading.cache is not None and stream.fingerprint is not None:
         asked = {analysis.name: dict(analysis.inputs(variant)) for analysis in applied}
         inputs = pass_inputs(variant, preprocessing, stream, reading.settings or Settings())
         entry = PassEntry(reading.cache, variant.title, {**inputs, "analyses": asked})
-        facts = entry.read()
-        folder = None if facts else stack.enter_context(entry.writing([*asked, ACCURACY]))
+        facts = entry.found()
+        if not facts and current().first:
+            folder = kept.enter_context(entry.writing([*asked, ACCURACY]))
+        elif not facts:
+            entry, folder = None, _scratch(kept, [*asked])
     classes = stream.classes or (class_names(stream) if stream.labels is not None else ())
     return _Watched(
         variant,
@@ -254,4 +264,13 @@ def _watched(
         entry,
         folder,
         facts,
+        kept,
     )
+
+
+def _scratch(kept: ExitStack, names: Sequence[str]) -> Path:
+    """Return a place for what a process that does not write the cache will send to the one that does."""
+    folder = Path(kept.enter_context(TemporaryDirectory(prefix="autola-")))
+    for name in names:
+        (folder / name).mkdir()
+    return folder

@@ -17,7 +17,8 @@ from torch import nn
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import CacheError
-from autola_analysis.core.files import replacing, replacing_directory
+from autola_analysis.core.files import forget_unused, replacing, replacing_directory, touch
+from autola_analysis.core.processes import current
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import hash_of
 from autola_analysis.inference.run import Settings
@@ -25,7 +26,9 @@ from autola_analysis.inference.stream import Stream
 
 MANIFEST = "pass.json"
 """Written last: a folder without it holds no finished pass."""
-SUBJECT_DIGITS = 12
+TITLE_DIGITS = 12
+INPUT_DIGITS = 32
+ANALYSES = "analyses"
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +38,8 @@ def pass_inputs(
 ) -> dict[str, Any]:
     """Return everything that the findings of a pass depend on, the analyses apart, JSON-ready."""
     return {
-        "format": 2,
-        "network": network_hash(variant.model),
+        "format": 3,
+        "weights": network_hash(variant.model),
         "spec": variant.spec.to_dict() if variant.spec else None,
         "classes": hash_of(*variant.classes) if variant.classes is not None else None,
         "images": stream.fingerprint,
@@ -46,6 +49,7 @@ def pass_inputs(
         "batch size": stream.batch_size,
         "device": str(resolve_device(settings.device)),
         "threads": torch.get_num_threads(),
+        "processes": current().count,
         "torch": torch.__version__,
     }
 
@@ -64,45 +68,77 @@ class PassEntry:
     """The place of one network's pass in a cache.
 
     Its name begins with a hash of the network's name and ends with one of the inputs, so that a pass of the same
-    network with other inputs can be told from none.
+    network with other inputs can be told from none. A network that has been given another name is found too.
 
     Args:
         cache: The cache directory.
         title: Name of the network, for messages; what was found does not depend on it.
-        inputs: Everything that what was found depends on, JSON-ready.
+        inputs: Everything that what was found depends on, JSON-ready; under "analyses" by name what each asked for.
     """
 
     def __init__(self, cache: Path, title: str, inputs: Mapping[str, Any]) -> None:
         self.inputs: dict[str, Any] = json.loads(json.dumps(dict(inputs)))
-        self.path = cache / "passes" / hash_of(json.dumps(self.inputs, sort_keys=True))[:32]
+        self._folder = cache / "passes"
         self._title = title
+        self._stem = hash_of(title)[:TITLE_DIGITS]
+        of_inputs = hash_of(json.dumps(self.inputs, sort_keys=True))[:INPUT_DIGITS]
+        found = sorted(self._folder.glob(f"{'?' * TITLE_DIGITS}-{of_inputs}"))
+        self.path = found[0] if found else self._folder / f"{self._stem}-{of_inputs}"
+
+    def found(self) -> dict[str, Any]:
+        """Return how the pass ran; empty where it must run, since a process that shares the run does not find it."""
+        facts = self.read()
+        if current().every(bool(facts)):
+            return facts
+        if facts:
+            logger.warning("not every process finds the pass of %s in its cache; it is run again.", self._title)
+        return {}
 
     def read(self) -> dict[str, Any]:
-        """Return how the pass ran; empty where it is missing, half written, or another's."""
-        if not self.path.exists():
-            return {}
-        manifest = _read_manifest(self.path)
-        if manifest is None:
+        """Return how the pass ran; empty where it is missing or half written. Says what was found instead."""
+        if self.path.exists():
+            manifest = _read_manifest(self.path)
+            if manifest is not None and manifest["inputs"] == self.inputs:
+                touch(self.path)
+                facts: dict[str, Any] = manifest["facts"]
+                return facts
             logger.warning("the pass of %s in %s is not complete; it is run again.", self._title, self.path)
-            return {}
-        if manifest["inputs"] != self.inputs:
-            other = [name for name, value in self.inputs.items() if manifest["inputs"].get(name) != value]
+        elif differing := self._differing():
             logger.warning(
-                "the pass of %s in %s has other %s; it is run again.", self._title, self.path, ", ".join(other)
+                "the cache holds a pass of %s with other %s; it is run again.", self._title, ", ".join(differing)
             )
-            return {}
-        facts: dict[str, Any] = manifest["facts"]
-        return facts
+        return {}
+
+    def _differing(self) -> list[str]:
+        """Return in which inputs the most similar pass of a network of this name differs; empty where there is none.
+
+        A pass for other analyses answers another question, and is none.
+        """
+        found = []
+        for path in sorted(self._folder.glob(f"{self._stem}-*")):
+            manifest = _read_manifest(path) or {}
+            inputs: dict[str, Any] = manifest.get("inputs", {})
+            if inputs.get(ANALYSES, {}).keys() == self.inputs[ANALYSES].keys():
+                found.append(self._differences(inputs))
+        return min(found, key=len, default=[])
+
+    def _differences(self, inputs: Mapping[str, Any]) -> list[str]:
+        names = [name for name in self.inputs if name != ANALYSES and inputs.get(name) != self.inputs[name]]
+        asked = [name for name, value in self.inputs[ANALYSES].items() if inputs[ANALYSES][name] != value]
+        return names + [f"options of {name}" for name in asked]
 
     @contextmanager
     def writing(self, folders: Sequence[str]) -> Iterator[Path]:
         """Yield a directory with some folders; it appears in its place when the context ends without an exception.
+
+        Passes that have not been used for long, and what killed processes left, are removed.
 
         Raises:
             CacheError: If the cache cannot be written.
         """
         with ExitStack() as stack:
             with self.explained():
+                forget_unused(self._folder)
                 directory = stack.enter_context(replacing_directory(self.path))
                 for name in folders:
                     (directory / name).mkdir()
@@ -117,7 +153,7 @@ class PassEntry:
     @contextmanager
     def explained(self) -> Iterator[None]:
         """Say which directory it was where the disk is full."""
-        with cache_errors(self.path.parent):
+        with cache_errors(self._folder):
             yield
 
 

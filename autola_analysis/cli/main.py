@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import typer
@@ -25,10 +29,15 @@ from autola_analysis.cli import (
 )
 from autola_analysis.core.errors import AutolaError
 from autola_analysis.core.interrupts import ENDING
+from autola_analysis.core.processes import ProcessError, current
 
 INTERRUPTED = 130
 IMPATIENCE = 1.0
 """Seconds in which a second Ctrl-C is taken for the first."""
+LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""What torchrun, and other launchers of several processes, set."""
+SHARED = ("demo", "selectivity", "saliency", "embed", "gates", "compare", "study")
+"""Commands that several processes can run together; the others run in each of them."""
 
 # Typer carries click inside or asks for it outside, depending on its version.
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -63,12 +72,31 @@ def main() -> NoReturn:
     debug = len(arguments) < len(sys.argv) - 1
     _end_on_signals()
     try:
-        status = _run(arguments, debug)
+        with _processes(arguments):
+            status = _run(arguments, debug)
+    except ProcessError as error:  # they never met
+        _say(str(error))
+        status = 2
     except KeyboardInterrupt:  # another one, while the first was being reported
         status = INTERRUPTED
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)  # all is done; one that comes now would only show a traceback
     sys.exit(status)
+
+
+@contextmanager
+def _processes(arguments: list[str]) -> Iterator[None]:
+    """Join the other processes where a launcher has started several; all but the first keep quiet."""
+    shared = bool(arguments) and arguments[0] in SHARED and all(name in os.environ for name in LAUNCHED)
+    if not shared or os.environ["WORLD_SIZE"] == "1":
+        yield
+        return
+    from autola_analysis.inference.processes import joined
+
+    if os.environ["RANK"] != "0":
+        warnings.simplefilter("ignore")
+    with joined():
+        yield
 
 
 def _run(arguments: list[str], debug: bool) -> int:
@@ -78,26 +106,31 @@ def _run(arguments: list[str], debug: bool) -> int:
         if "Usage:" in error.format_message():  # called without a command: the help
             error.show()
         else:
-            typer.echo(f"autola-analyze: {one_line(error.format_message())}", err=True)
+            _say(error.format_message())
         return int(error.exit_code)
     except AutolaError as error:
         if debug:
             raise
-        typer.echo(f"autola-analyze: {one_line(str(error))}", err=True)
+        _say(str(error))
         return 2
     except OSError as error:
         if debug:
             raise
         where = f" ({str(error.filename)[:200]})" if error.filename else ""
-        typer.echo(
-            f"autola-analyze: {error.strerror or one_line(str(error))}{where}; nothing was left half-written.", err=True
-        )
+        _say(f"{error.strerror or str(error)}{where}; nothing was left half-written.")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:  # some versions of typer turn the interrupt into this status themselves
-        typer.echo("autola-analyze: interrupted; nothing was left half-written.", err=True)
+        ended = "interrupted" if current().count == 1 else "interrupted, or ended because another process was"
+        _say(f"{ended}; nothing was left half-written.")
     return status
+
+
+def _say(message: str) -> None:
+    """Print why the run ends; of several processes only one does, and the others hear of it."""
+    if current().fails(one_line(message)):
+        typer.echo(f"autola-analyze: {one_line(message)}", err=True)
 
 
 def one_line(message: str) -> str:

@@ -9,12 +9,15 @@ import re
 import secrets
 import shutil
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from autola_analysis.core.interrupts import uninterrupted
+
+UNUSED_DAYS = 30
 
 
 def sha256_of(path: str | Path) -> str:
@@ -76,15 +79,17 @@ def replacing_directory(path: Path) -> Iterator[Path]:
 
 def temporary_beside(path: Path) -> Path:
     """Return a new name beside `path` that says which process on which machine writes there."""
-    return path.with_name(f"{_mark(path)}{secrets.token_hex(4)}-{os.getpid()}")
+    return path.with_name(f".{path.name}.partial-{_host()}-{secrets.token_hex(4)}-{os.getpid()}")
 
 
 def clear_leftovers(path: Path) -> None:
-    """Remove what killed processes left beside `path` under names of `temporary_beside`.
+    """Remove what killed processes left beside `path` under names of `temporary_beside`."""
+    _clear(path.parent, glob.escape(path.name))
 
-    Only this machine's: on a shared disk another machine's process may be alive and well.
-    """
-    for leftover in path.parent.glob(f"{glob.escape(_mark(path))}*"):
+
+def _clear(folder: Path, names: str) -> None:
+    # Only this machine's: on a shared disk another machine's process may be alive and well.
+    for leftover in folder.glob(f".{names}.partial-{_host()}-*"):
         if process_alive(leftover.name.rpartition("-")[2]):
             continue
         if leftover.is_dir():
@@ -93,9 +98,27 @@ def clear_leftovers(path: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def _mark(path: Path) -> str:
-    host = re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "host"
-    return f".{path.name}.partial-{host}-"
+def forget_unused(folder: Path, days: int = UNUSED_DAYS) -> None:
+    """Remove from a folder of a cache what has not been used for some days, and what killed processes left.
+
+    What is used must be touched; files and directories are judged by their own time of change.
+    """
+    _clear(folder, "*")
+    oldest = time.time() - days * 86400
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):  # somebody else may be clearing up, too
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def touch(path: Path) -> None:
+    """Note that something in a cache is used; a cache that can only be read is used without a note."""
+    with suppress(OSError):
+        os.utime(path)
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "host"
 
 
 def process_alive(process: str) -> bool:

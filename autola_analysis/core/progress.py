@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from tqdm import tqdm
 
+from autola_analysis.core.processes import current
+
 SILENT_SECONDS = 2.0
 
 
 def progress_bar(total: int | None, what: str, unit: str = "img", quiet: bool = False) -> tqdm:  # type: ignore[type-arg]
     """Return a bar with rate and time left that shows itself after two seconds, on standard error.
+
+    Of processes that share a run, only the first shows one.
 
     Args:
         total: Number of units to come; None where that is not known.
@@ -16,4 +20,12 @@ def progress_bar(total: int | None, what: str, unit: str = "img", quiet: bool = 
         unit: Name of one unit.
         quiet: Whether to show nothing at all.
     """
-    return tqdm(total=total, desc=what, unit=unit, delay=SILENT_SECONDS, disable=quiet, leave=False, dynamic_ncols=True)
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        delay=SILENT_SECONDS,
+        disable=quiet or not current().first,
+        leave=False,
+        dynamic_ncols=True,
+    )

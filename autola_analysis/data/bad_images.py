@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from autola_analysis.core.errors import BadImageError, DataError
+from autola_analysis.core.processes import current
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import Subset
 
@@ -21,7 +22,7 @@ BLOCK = 256
 def drop_unreadable(
     source: ImageSource, progress: Callable[[int], object] | None = None, threads: int = 8
 ) -> tuple[ImageSource, tuple[str, ...]]:
-    """Decode every image once and leave out those that cannot be.
+    """Decode every image once and leave out those that cannot be; processes that share the run share the images.
 
     Args:
         source: What to check; after `limit`, so that only the images of the run are decoded.
@@ -34,15 +35,19 @@ def drop_unreadable(
     Raises:
         DataError: If no image can be decoded.
     """
-    errors: dict[int, BadImageError] = {}
+    processes, found = current(), dict[int, BadImageError]()
+    count, said = processes.counter(), 0
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(source), BLOCK):
+        for start in range(processes.rank * BLOCK, len(source), processes.count * BLOCK):
             block = range(start, min(start + BLOCK, len(source)))
             for index, error in zip(block, pool.map(lambda i: _error_of(source, i), block), strict=True):
                 if error is not None:
-                    errors[index] = error
+                    found[index] = error
+            done = count(len(block))
             if progress is not None:
-                progress(len(block))
+                progress(done - said)
+            said = done
+    errors = dict(sorted(pair for each in processes.exchange(found) for pair in each.items()))
     if not errors:
         return source, ()
     good = [index for index in range(len(source)) if index not in errors]

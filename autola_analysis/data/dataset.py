@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 
 import torch
@@ -66,7 +66,7 @@ def decoded_batches(
     *,
     workers: int = 0,
     pin_memory: bool = False,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Decode the given batches in order.
 
     A `DataLoader` turns an error of a worker into a traceback in a new error's message, without the attributes; here

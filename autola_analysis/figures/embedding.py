@@ -27,6 +27,7 @@ LABEL_SIZE = 6.0  # points
 LONGEST_NAME = 10  # characters of a class name that still fits into a panel
 MOST_NAMES = 12  # classes whose names are written into the panels
 COVERED = 0.22  # share of a panel that all points together would cover
+ATTENTION_NAMES = {"se": "SE", "cbam": "CBAM", "hoga": "HOGA"}
 CORNERS = ("#08306B", "#6BAED6", "#7F2704", "#FD9A3D")
 """Colours at lower left, upper left, lower right, upper right, where there are more classes than colours: dark and
 light blue to dark and light orange, which colour-blind readers can tell apart."""
@@ -63,9 +64,10 @@ def plot_embedding(
 ) -> Figure | Axes:
     """Draw images in the plane, one panel per network.
 
-    Several backbones (or layers) with the same variants make a grid; otherwise the panels follow each other. Of
-    several seeds, and in a grid of several runs, the first is drawn. With up to 20 classes each has a colour and a
-    label at the median of its images; with more, the colour of a class is its place in the first panel.
+    Several backbones (or layers) with the same variants, or the same attentions under other names, make a grid;
+    otherwise the panels follow each other. Of several seeds, and in a grid of several runs, the first is drawn.
+    With up to 20 classes each has a colour and a label at the median of its images; with more, the colour of a
+    class is its place in the first panel.
 
     Args:
         embeddings: Of the same images, in the order they are to be drawn.
@@ -180,14 +182,33 @@ def _row_namer(embeddings: Sequence[Embedding]) -> Callable[[Embedding], str]:
     return name
 
 
+def _column_namer(embeddings: Sequence[Embedding], row_of: Callable[[Embedding], str]) -> Callable[[Embedding], str]:
+    """Return what names the column of an embedding: the variant, or its attention.
+
+    The same attention in several backbones has another name in each; that is one column, unless two variants would
+    share a cell.
+    """
+    rows_of: dict[str, set[str]] = {}
+    variants: dict[tuple[str, str | None], set[str]] = {}
+    for each in embeddings:
+        rows_of.setdefault(each.model, set()).add(row_of(each))
+        variants.setdefault((row_of(each), each.attention), set()).add(each.model)
+    names_repeat = any(len(rows) > 1 for rows in rows_of.values())
+    clear = all(attention is not None and len(names) == 1 for (_, attention), names in variants.items())
+    if names_repeat or not clear:
+        return lambda embedding: embedding.model
+    return lambda embedding: ATTENTION_NAMES.get(str(embedding.attention), str(embedding.attention))
+
+
 def _layout(embeddings: Sequence[Embedding]) -> _Layout:
     chosen = first_of_seeds(embeddings)
     row_of = _row_namer(chosen)
+    column_of = _column_namer(chosen, row_of)
     rows = list(dict.fromkeys(row_of(each) for each in chosen))
-    columns = list(dict.fromkeys(each.model for each in chosen))
+    columns = list(dict.fromkeys(column_of(each) for each in chosen))
     cells: dict[tuple[str, str], Embedding] = {}
     for each in chosen:
-        cells.setdefault((row_of(each), each.model), each)
+        cells.setdefault((row_of(each), column_of(each)), each)
     if len(rows) > 1 and 2 * len(cells) > len(rows) * len(columns):
         return _Layout([[cells.get((row, column)) for column in columns] for row in rows], columns, rows)
     per_row = min(len(chosen), PANELS_PER_ROW)

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from autola_analysis.core.processes import Processes
 from autola_analysis.inference.stream import Batch
 
 
@@ -67,6 +69,13 @@ class AccuracyObserver:
             seen.top1 += int(correct[:, 0].sum())
             seen.top5 += int(correct.sum())
 
+    def gather(self, processes: Processes, device: torch.device) -> None:
+        """Add up the counts of all processes."""
+        seen = self._seen
+        counts = torch.tensor([seen.images, seen.top1, seen.top5])
+        processes.add_up([counts], device)
+        self._seen = _Counts(processes.told(seen.outputs), *counts.tolist())
+
     def save(self, folder: Path) -> None:
         """Write the counts into a folder."""
         (folder / "counts.json").write_text(json.dumps(asdict(self._seen)) + "\n", encoding="utf-8")
@@ -90,8 +99,8 @@ class AccuracyObserver:
 
 @dataclass
 class _Counts:
-    images: int = 0
     outputs: int = 0
+    images: int = 0
     top1: int = 0
     top5: int = 0
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, Protocol
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.processes import Processes, current
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.folding import FastCopy, fast_copy
@@ -21,6 +24,8 @@ from autola_analysis.inference.stream import Batch, Stream
 from autola_analysis.inference.tap import tap
 
 PROBE_IMAGES = 4
+
+logger = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
@@ -35,6 +40,9 @@ class Observer(Protocol):
 
     def update(self, batch: Batch, kept: Mapping[str, Any], logits: Tensor) -> None:
         """Take in one batch: what `reduce` returned per layer, and the logits ``(B, num_classes)``."""
+
+    def gather(self, processes: Processes, device: torch.device) -> None:
+        """Take in what the other processes that share the run found; called once, where there are any."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +84,15 @@ class PassRecord:
     """What a pass did, for the run record.
 
     Attributes:
-        images: Number of images read.
+        images: Number of images read, by all processes.
         seconds: Wall-clock time.
         device: Where it ran.
         precision: Arithmetic of the forwards.
         folded: Batch norms folded away, per model.
         channels_last: Whether the memory format was channels-last, per model.
         warnings: What was noticed about the networks.
+        processes: Number of processes that shared it.
+        part_sizes: Images that ran at once, for models that a whole batch left without memory.
     """
 
     images: int
@@ -92,6 +102,8 @@ class PassRecord:
     folded: dict[str, int] = field(default_factory=dict)
     channels_last: dict[str, bool] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    processes: int = 1
+    part_sizes: dict[str, int] = field(default_factory=dict)
 
 
 def check_settings(settings: Settings | None) -> None:
@@ -101,14 +113,18 @@ def check_settings(settings: Settings | None) -> None:
         OptionError: If there is no such device or precision.
     """
     settings = settings or Settings()
-    with precision_of(settings.precision, resolve_device(settings.device)):
+    device = resolve_device(settings.device)
+    current().check_device(device)
+    with precision_of(settings.precision, device):
         pass
 
 
 def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -> PassRecord:
     """Read the stream once and run every job's model on every batch.
 
-    The caller's models, their flags and gradients, the inputs and the random state are as before afterwards.
+    Processes that share the run take whole batches of the list in turn; the observers bring together at the end what
+    each has found. A batch that leaves a model without memory runs in parts. The caller's models, their flags and
+    gradients, the inputs and the random state are as before afterwards.
 
     Raises:
         DataError: If the stream is empty, or a model puts out values that are not finite.
@@ -116,23 +132,30 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
     """
     settings = settings or Settings()
     device = resolve_device(settings.device)
+    processes = current()
     start = time.perf_counter()
-    images = 0
+    read = 0
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.inference_mode())
         bar = stack.enter_context(progress_bar(stream.images, "images", quiet=settings.quiet))
-        running: list[_Running] = []
-        for batch in stream.batches():
+        batches = stack.enter_context(closing(stream.batches(processes.rank, processes.count)))
+        first = list(islice(batches, 1))
+        probe = processes.same(_spread(first[0].images).to(device) if first else None)
+        if probe is None:
+            raise DataError("there is no image to run the networks on.")
+        running = [stack.enter_context(_started(job, probe, settings, device)) for job in jobs]
+        count = processes.counter()
+        for batch in chain(first, batches):
             moved = batch.images.to(device, non_blocking=True)
-            if not running:
-                running = [stack.enter_context(_started(job, moved, settings, device)) for job in jobs]
             for job in running:
                 job.take(batch, moved)
-            images += len(batch.labels)
-            bar.update(len(batch.labels))
-    if not images:
-        raise DataError("there is no image to run the networks on.")
+            read += len(batch.labels)
+            bar.update(count(len(batch.labels)) - bar.n)
+        if processes.count > 1:
+            for observer in chain.from_iterable(job.observers for job in jobs):
+                observer.gather(processes, device)
+    images = sum(processes.exchange(read))
     if stream.labels is not None and images != len(stream.labels):
         raise DataError(f"the loader gave {images} images, and its data set lists {len(stream.labels)} labels.")
     return PassRecord(
@@ -148,43 +171,99 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
             for job in running
             if job.copy.depends_on_batch
         ),
+        processes=processes.count,
+        part_sizes=_smallest(processes.exchange({job.job.name: job.part for job in running if job.part})),
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Running:
-    """A job under way: its fast copy with the taps on."""
+    """A job under way: its fast copy with the taps on.
+
+    Attributes:
+        part: Images that run at once, where a whole batch left it without memory.
+    """
 
     job: Job
     copy: FastCopy
     kept: Sequence[Mapping[str, Any]]
     settings: Settings
     device: torch.device
+    part: int | None = None
 
     def take(self, batch: Batch, images: Tensor) -> None:
-        """Run one batch through the copy and hand it to the observers."""
+        """Run one batch through the copy and hand it to the observers, in parts where memory asks for it."""
+        start = 0
+        while start < len(images):
+            stop = min(start + (self.part or len(images)), len(images))
+            try:
+                logits = self._forward(images[start:stop])
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                self._take_fewer(stop - start)
+            else:
+                self._hand_over(batch.part(start, stop), logits)
+                start = stop
+
+    def _forward(self, images: Tensor) -> Tensor:
         inputs = _inputs(self.job, images)
         if self.copy.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with precision_of(self.settings.precision, self.device):
-            logits = self.copy.model(inputs)
+            logits: Tensor = self.copy.model(inputs)
+        return logits
+
+    def _hand_over(self, batch: Batch, logits: Tensor) -> None:
         if not torch.isfinite(logits).all():
             bad = int(batch.indices[(~torch.isfinite(logits)).any(1).cpu()][0])
             raise DataError(f"{self.job.name} puts out values that are not finite, first for image {bad}.")
         for observer, kept in zip(self.job.observers, self.kept, strict=True):
             observer.update(batch, kept, logits)
 
+    def _take_fewer(self, images: int) -> None:
+        if images == 1 or self.copy.depends_on_batch:
+            raise DataError(
+                f"{self.job.name} has not enough memory for {images} image{'s' if images > 1 else ''} at once; give a "
+                "smaller --batch-size, fewer networks, or another --device."
+            )
+        self.part = (images + 1) // 2
+        logger.warning(
+            "%s has not enough memory for %d images at once; batches run in parts of %d.",
+            self.job.name,
+            images,
+            self.part,
+        )
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory could not be had, on a GPU or on the CPU."""
+    refused = "allocate memory" in str(error) or "not enough memory" in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or refused
+
+
+def _smallest(found: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    names = dict.fromkeys(name for each in found for name in each)
+    return {name: min(each[name] for each in found if name in each) for name in names}
+
+
+def _spread(images: Tensor) -> Tensor:
+    """Return a few images of a batch, spread over it: neighbours in a sorted folder are of one class."""
+    return images[:: max(1, len(images) // PROBE_IMAGES)][:PROBE_IMAGES]
+
 
 @contextmanager
 def _started(job: Job, images: Tensor, settings: Settings, device: torch.device) -> Iterator[_Running]:
     layers = list(dict.fromkeys(layer for observer in job.observers for layer in observer.layers))
-    # Spread over the batch: neighbours in a sorted folder are of one class.
-    probe = _inputs(job, images[:: max(1, len(images) // PROBE_IMAGES)][:PROBE_IMAGES])
+    probe = _inputs(job, images)
     # What is verified in float32 says nothing about autocast, which rounds the folded weights.
     fold = settings.fold and settings.precision in ("float32", "tf32")
     with ExitStack() as stack:
         try:
             copy = fast_copy(job.model, layers, probe, fold)
+            everywhere = current().every(copy.channels_last)
+            if copy.channels_last and not everywhere:  # on other hardware the copy was not the same
+                copy = fast_copy(job.model, layers, probe, fold=False)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{job.name} cannot run on images of shape {tuple(images.shape[1:])}: {reason}") from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.data.ahead import one_ahead
 from autola_analysis.data.dataset import decoded_batches
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
@@ -34,6 +36,10 @@ class Batch:
     images: Tensor
     labels: Tensor
     indices: Tensor
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Return some of the images."""
+        return Batch(self.images[start:stop], self.labels[start:stop], self.indices[start:stop])
 
 
 def check_labels(labels: Tensor, num_classes: int) -> None:
@@ -64,8 +70,8 @@ class Stream(Protocol):
     raw: bool
     batch_size: int | None
 
-    def batches(self) -> Iterator[Batch]:
-        """Read everything once."""
+    def batches(self, first: int = 0, step: int = 1) -> Generator[Batch, None, None]:
+        """Read every `step`-th batch once, beginning with number `first`: everything, unless processes share it."""
 
     @property
     def images(self) -> int | None:
@@ -79,7 +85,7 @@ class SourceStream:
         source: The images.
         preprocessing: Whose geometry is applied.
         batch_size: Images per batch.
-        workers: Processes that decode; 0 decodes in this one.
+        workers: Processes that decode; 0 decodes in this one, beside the network where more than one thread is used.
     """
 
     raw = True
@@ -96,14 +102,19 @@ class SourceStream:
             range(start, min(start + batch_size, len(source))) for start in range(0, len(source), batch_size)
         ]
 
-    def batches(self) -> Iterator[Batch]:
-        """Decode all images in order."""
+    def batches(self, first: int = 0, step: int = 1) -> Generator[Batch, None, None]:
+        """Decode every `step`-th batch in order, beginning with number `first`."""
         labels = torch.from_numpy(self._source.labels)
         pin_memory = torch.cuda.is_available()
-        for indices, images in decoded_batches(
-            self._source, self._preprocessing, self._batches, workers=self._workers, pin_memory=pin_memory
-        ):
-            yield Batch(images, labels[indices], indices)
+        share = self._batches[first::step]
+        decoded = decoded_batches(
+            self._source, self._preprocessing, share, workers=self._workers, pin_memory=pin_memory
+        )
+        if self._workers == 0 and torch.get_num_threads() > 1:  # one thread was asked for, or there are several
+            decoded = one_ahead(decoded)
+        with closing(decoded):
+            for indices, images in decoded:
+                yield Batch(images, labels[indices], indices)
 
     @property
     def images(self) -> int | None:
@@ -131,17 +142,45 @@ class LoaderStream:
         classes = getattr(dataset, "classes", None)
         self.classes: tuple[str, ...] | None = tuple(map(str, classes)) if classes is not None else None
         self.labels: IntArray | None = None
-        in_order = isinstance(loader.sampler, SequentialSampler) and type(loader.batch_sampler) is BatchSampler
-        if in_order and not loader.drop_last:
+        self._in_order = isinstance(loader.sampler, SequentialSampler) and type(loader.batch_sampler) is BatchSampler
+        if self._in_order and not loader.drop_last:
             self.labels = _labels_at_hand(dataset)
 
-    def batches(self) -> Iterator[Batch]:
-        """Read the loader once."""
+    def batches(self, first: int = 0, step: int = 1) -> Generator[Batch, None, None]:
+        """Read the loader once, or every `step`-th of its batches, beginning with number `first`.
+
+        Raises:
+            DataError: If only some of the batches are asked for and the loader does not read in order.
+        """
+        if step > 1:
+            yield from self._share(first, step)
+            return
         start = 0
         for item in self._loader:
             images, labels = _images_and_labels(item)
             yield Batch(images, labels, torch.arange(start, start + len(labels)))
             start += len(labels)
+
+    def _share(self, first: int, step: int) -> Generator[Batch, None, None]:
+        loader = self._loader
+        if not self._in_order or loader.batch_sampler is None:
+            raise DataError(
+                "several processes can share a loader only if it reads a data set in order; give one with "
+                "shuffle=False and without a sampler of its own."
+            )
+        share = list(loader.batch_sampler)[first::step]
+        part: DataLoader[Any] = DataLoader(
+            loader.dataset,
+            batch_sampler=share,
+            num_workers=loader.num_workers,
+            collate_fn=loader.collate_fn,
+            pin_memory=loader.pin_memory,
+            worker_init_fn=loader.worker_init_fn,
+            generator=torch.Generator(),
+        )
+        for item, indices in zip(part, share, strict=True):
+            images, labels = _images_and_labels(item)
+            yield Batch(images, labels, torch.tensor(indices, dtype=torch.int64))
 
     @property
     def images(self) -> int | None:

@@ -12,17 +12,19 @@ from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.analyses.embedding.tsne import EmbeddingOptions, embed_all
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.processes import current
 from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.accuracy import Accuracy
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import write_accuracy
 from autola_analysis.report.compose import Layout, complete_report
-from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.directory import check_free
 from autola_analysis.report.embedding import write_embeddings
 from autola_analysis.report.mentioned import mentioned_images
 from autola_analysis.report.thumbnails import source_thumbnails, write_thumbnails
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, load_models
+from autola_analysis.study.shared import report_of_first
 from autola_analysis.study.sources import DataOptions, source_for, title_of
 
 
@@ -93,7 +95,7 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
     models = load_models(request.checkpoints, request.loading)
     source, left_out = source_for(models, request.data)
     seeds = range(request.first_seed, request.first_seed + request.seeds)
-    with report_directory(request.out, request.overwrite) as directory:
+    with report_of_first(request.out, request.overwrite) as directory:
         features, passes = extract_all(
             [model.variant for model in models],
             source,
@@ -101,6 +103,7 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
             request.pool,
             request.reading,
         )
+        current().leave_to_first()
         embeddings = embed_all(
             features,
             request.options,

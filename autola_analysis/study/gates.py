@@ -9,14 +9,16 @@ from pathlib import Path
 from autola_analysis.analyses.gates import GateResult, find_gates, measure_gates_of
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.core.errors import LayerError
+from autola_analysis.core.processes import current
 from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import write_accuracy
 from autola_analysis.report.compose import Layout, complete_report
-from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.directory import check_free
 from autola_analysis.report.gates import write_gates
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, StudyModel, load_models
+from autola_analysis.study.shared import report_of_first
 from autola_analysis.study.sources import DataOptions, source_for, title_of
 
 
@@ -70,8 +72,9 @@ def gates_report(request: GatesRequest) -> GatesReport:
     check_settings(request.reading.settings)
     models, without = _with_gates(load_models(request.checkpoints, request.loading))
     source, left_out = source_for(models, request.data)
-    with report_directory(request.out, request.overwrite) as directory:
+    with report_of_first(request.out, request.overwrite) as directory:
         results, passes = measure_gates_of([model.variant for model in models], source, request.reading)
+        current().leave_to_first()
         write_gates(directory, results)
         write_accuracy(directory, measured_models(models, source, [result.accuracy for result in results]))
         said = [*without, *(warning for result in results for warning in result.warnings)]

@@ -18,6 +18,7 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency.measure import SaliencyOptions
 from autola_analysis.analyses.saliency.result import SaliencyResult
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.processes import current
 from autola_analysis.data.listed import ListedImages
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit
@@ -57,10 +58,11 @@ class StudyResults:
 
 
 def measure_study(plan: Plan, reading: Reading) -> StudyResults:
-    """Run a plan."""
+    """Run a plan; processes that share the run make passes and maps together, and the first does the rest."""
     passes = run_passes(plan, reading)
-    embeddings, rated = _embed(plan, passes.features, reading)
     saliency, explained, sanity = _explain(plan, reading)
+    current().leave_to_first()
+    embeddings, rated = _embed(plan, passes.features, reading)
     results = StudyResults(passes, embeddings, rated, saliency, explained, sanity)
     return _compared(plan, replace(results, warnings=tuple(_warnings(results))))
 

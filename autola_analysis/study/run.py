@@ -13,7 +13,7 @@ from autola_analysis.report.accuracy import MeasuredModel, write_accuracy
 from autola_analysis.report.anonymous import anonymous_images
 from autola_analysis.report.claims import write_comparison
 from autola_analysis.report.compose import Layout, complete_report
-from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.directory import check_free
 from autola_analysis.report.embedding import write_embeddings
 from autola_analysis.report.gates import write_gates
 from autola_analysis.report.mentioned import mentioned_images
@@ -35,6 +35,7 @@ from autola_analysis.study.file import (
 from autola_analysis.study.plan import Plan, Table, make_plan
 from autola_analysis.study.results import StudyResults, measure_study
 from autola_analysis.study.saliency import accuracies_of
+from autola_analysis.study.shared import report_of_first
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def run_study(
     file, base = opened(study, base)
     quiet = bool(reading.settings and reading.settings.quiet)
     plan = make_plan(file, base, only, quiet)
-    with report_directory(out, overwrite) as directory:
+    with report_of_first(out, overwrite) as directory:
         results = measure_study(plan, reading)
         if anonymous and results.saliency is not None:
             results = replace(results, saliency=anonymous_images(results.saliency))

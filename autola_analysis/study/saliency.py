@@ -18,6 +18,7 @@ from autola_analysis.analyses.saliency.result import SaliencyResult
 from autola_analysis.analyses.saliency.sanity import sanity_check
 from autola_analysis.analyses.variants import preprocessing_for
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.processes import current
 from autola_analysis.data.listed import ListedImages
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import Subset
@@ -29,11 +30,12 @@ from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import write_accuracy
 from autola_analysis.report.anonymous import anonymous_images
 from autola_analysis.report.compose import Layout, complete_report
-from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.directory import check_free
 from autola_analysis.report.saliency import write_saliency
 from autola_analysis.report.sanity import write_sanity
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, StudyModel, load_models
+from autola_analysis.study.shared import report_of_first
 from autola_analysis.study.sources import DataOptions, source_for, title_of
 
 SHOWN = 6
@@ -86,7 +88,7 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
     _check(request)
     models = load_models(request.checkpoints, request.loading)
     source, left_out = images_of(models, request)
-    with report_directory(request.out, request.overwrite) as directory:
+    with report_of_first(request.out, request.overwrite) as directory:
         result, sanity = explain_images(models, source, request)
         result = replace(result, warnings=tuple(warnings_of(models, left_out, result.warnings)))
         if request.anonymous:
@@ -114,6 +116,8 @@ def explain_images(
 ) -> tuple[SaliencyResult, pd.DataFrame | None]:
     """Explain the images of a source, and check the methods with random weights where that was asked for.
 
+    Of processes that share the run only the first returns: the maps are the last that they make together.
+
     Returns:
         The result, whose warnings also say which network is no better than chance; and the rows of the sanity checks.
     """
@@ -123,6 +127,7 @@ def explain_images(
         boxes=read_boxes(request.boxes) if request.boxes else request.options.boxes,
     )
     result = measure_saliency([model.variant for model in models], source, options, request.reading)
+    current().leave_to_first()
     sanity = _sanity(models, source, request, result) if request.sanity else None
     guessing = _near_chance(models, accuracies_of(models, result), source)
     return replace(result, warnings=(*result.warnings, *guessing)), sanity

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.selectivity import SelectivityOptions, SelectivityResult, measure_selectivities
+from autola_analysis.core.processes import current
 from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import write_accuracy
 from autola_analysis.report.compose import Layout, complete_report
-from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.directory import check_free
 from autola_analysis.report.selectivity import write_selectivity
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, load_models
+from autola_analysis.study.shared import report_of_first
 from autola_analysis.study.sources import DataOptions, source_for, title_of
 
 
@@ -76,7 +78,7 @@ def selectivity_report(request: SelectivityRequest) -> SelectivityReport:
     for model in models:
         resolve_layers(model.variant.model, request.layers)
     source, left_out = source_for(models, request.data)
-    with report_directory(request.out, request.overwrite) as directory:
+    with report_of_first(request.out, request.overwrite) as directory:
         results, passes = measure_selectivities(
             [model.variant for model in models],
             source,
@@ -84,6 +86,7 @@ def selectivity_report(request: SelectivityRequest) -> SelectivityReport:
             request.options,
             request.reading,
         )
+        current().leave_to_first()
         write_selectivity(directory, results)
         write_accuracy(directory, measured_models(models, source, [result.accuracy for result in results]))
         warnings = warnings_of(models, left_out, [warning for result in results for warning in result.warnings])

@@ -1,15 +1,23 @@
 """The cache of finished passes: what it recognises, and several analyses in one pass."""
 
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from autola_analysis.analyses import observation as module
 from autola_analysis.analyses.embedding.extract import FeatureAnalysis, feature_result
 from autola_analysis.analyses.gates.measure import GateAnalysis, gate_result
-from autola_analysis.analyses.observation import Reading, observe_all, passes_of
+from autola_analysis.analyses.observation import Reading, observe, observe_all, passes_of
 from autola_analysis.analyses.pass_cache import network_hash
 from autola_analysis.analyses.selectivity.measure import (
     SelectivityAnalysis,
@@ -19,7 +27,7 @@ from autola_analysis.analyses.selectivity.measure import (
 )
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
-from autola_analysis.data import ClutteredDigits
+from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.inference.run import Settings
 from tests.inference.networks import InPlaceAfterwards, Tiny
 
@@ -112,3 +120,129 @@ def test_a_hash_of_a_network_sees_weights_types_and_structure() -> None:
     skipping = InPlaceAfterwards()
     skipping.load_state_dict(model.state_dict())
     assert network_hash(model) != network_hash(skipping)
+
+
+def selectivity_of(networks: list[Variant], cache: Path | None, batch_size: int | None = None) -> tuple[Any, int]:
+    """Return units and class means of every network, and the number of passes that took."""
+    options = SelectivityOptions()
+    reading = Reading(QUIET, batch_size, cache=cache)
+    found = observe(networks, DIGITS, SelectivityAnalysis(None, options), reading)
+    results = [selectivity_result(each, options) for each in found]
+    return [(result.units, result.class_means) for result in results], len(passes_of(found))
+
+
+def assert_same(one: Any, other: Any) -> None:
+    for (units, means), (twin_units, twin_means) in zip(one, other, strict=True):
+        pd.testing.assert_frame_equal(units, twin_units, check_exact=True)
+        for layer, values in means.items():
+            np.testing.assert_array_equal(values, twin_means[layer])
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """Return what the package has logged since the last call."""
+    caplog.set_level(logging.WARNING, logger="autola_analysis")
+
+    def messages() -> list[str]:
+        found = [record.getMessage() for record in caplog.records]
+        caplog.clear()
+        return found
+
+    return messages
+
+
+def test_of_a_pass_with_other_inputs_it_is_said_which(tmp_path: Path, said: Callable[[], list[str]]) -> None:
+    network = variants()[:1]
+    selectivity_of(network, tmp_path, 8)
+    assert said() == []
+    selectivity_of(network, tmp_path, 10)
+    assert said() == ["the cache holds a pass of none with other batch size; it is run again."]
+    selectivity_of(network, tmp_path, 8)
+    assert said() == []
+    reading = Reading(QUIET, 10, cache=tmp_path)
+    for data, analysis, expected in (
+        (ClutteredDigits("test", 30), SelectivityAnalysis(None, SelectivityOptions()), "images"),
+        (DIGITS, SelectivityAnalysis(None, SelectivityOptions(seed=3)), "options of selectivity"),
+    ):
+        observe(network, data, analysis, reading)
+        assert said() == [f"the cache holds a pass of none with other {expected}; it is run again."]
+    observe(network, DIGITS, FeatureAnalysis("layer3"), reading)
+    assert said() == []  # another question, no pass with other inputs
+    selectivity_of([Variant(network[0].model, "renamed")], tmp_path, 8)
+    assert said() == []
+
+
+def test_a_pass_that_is_not_complete_is_run_again(tmp_path: Path, said: Callable[[], list[str]]) -> None:
+    network = variants()[:1]
+    expected, _ = selectivity_of(network, tmp_path)
+    (manifest,) = tmp_path.rglob("pass.json")
+    manifest.unlink()
+    again, passes = selectivity_of(network, tmp_path)
+    assert passes == 1
+    assert_same(again, expected)
+    assert [message.partition(" in ")[0] for message in said()] == ["the pass of none"]
+
+
+def test_a_pass_is_kept_for_a_month_after_its_last_use(tmp_path: Path) -> None:
+    network = variants()[:1]
+    for batch_size in (8, 10):
+        selectivity_of(network, tmp_path, batch_size)
+    long_ago = time.time() - 40 * 86400
+    for path in (tmp_path / "passes").iterdir():
+        os.utime(path, (long_ago, long_ago))
+    assert selectivity_of(network, tmp_path, 10)[1] == 0
+    assert selectivity_of(network, tmp_path, 20)[1] == 1
+    assert len(list((tmp_path / "passes").iterdir())) == 2
+    assert selectivity_of(network, tmp_path, 10)[1] == 0
+
+
+def of_two_geometries() -> list[Variant]:
+    one, other = variants()
+    return [one, Variant(other.model, "se", preprocessing=Preprocessing(resize=40, crop=36))]
+
+
+def test_a_run_that_fails_later_keeps_the_passes_that_were_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks = of_two_geometries()
+    expected, _ = selectivity_of(networks, None)
+    ran: list[list[str]] = []
+    original = module.run
+
+    def failing(jobs: Any, *arguments: Any) -> Any:
+        ran.append([job.name for job in jobs])
+        if len(ran) == 2:
+            raise RuntimeError("killed on purpose")
+        return original(jobs, *arguments)
+
+    monkeypatch.setattr(module, "run", failing)
+    with pytest.raises(RuntimeError, match="killed on purpose"):
+        selectivity_of(networks, tmp_path)
+    again, passes = selectivity_of(networks, tmp_path)
+    assert ran == [["none"], ["se"], ["se"]]
+    assert passes == 1
+    assert_same(again, expected)
+    assert not list(tmp_path.rglob("*partial*"))
+
+
+def test_a_killed_run_keeps_the_passes_that_were_finished(tmp_path: Path) -> None:
+    script = (
+        "import os, pathlib, signal, sys, torch\n"
+        "torch.set_num_threads(1)\n"
+        "from autola_analysis.data import Preprocessing\n"
+        "from tests.analyses.test_pass_cache import of_two_geometries, selectivity_of\n"
+        "original = Preprocessing.geometry\n"
+        "def deadly(self, image):\n"
+        "    if self.resize == 40: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return original(self, image)\n"
+        "Preprocessing.geometry = deadly\n"
+        "selectivity_of(of_two_geometries(), pathlib.Path(sys.argv[1]))\n"
+    )
+    process = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+    assert process.returncode == -9, process.stderr
+    assert len(list(tmp_path.rglob("*partial*"))) == 1
+    networks = of_two_geometries()
+    again, passes = selectivity_of(networks, tmp_path)
+    assert passes == 1
+    assert_same(again, selectivity_of(networks, None)[0])
+    assert not list(tmp_path.rglob("*partial*"))

@@ -1,11 +1,18 @@
 import hashlib
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
-from autola_analysis.core.files import replacing, replacing_directory, sha256_of, temporary_beside
+from autola_analysis.core.files import (
+    forget_unused,
+    replacing,
+    replacing_directory,
+    sha256_of,
+    temporary_beside,
+)
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
@@ -59,3 +66,16 @@ def test_what_dead_processes_left_is_cleared_and_what_live_ones_write_is_not(tmp
             assert path.exists()
             path.rmdir() if path.is_dir() else path.unlink()
         (tmp_path / "place").rmdir() if (tmp_path / "place").is_dir() else None
+
+
+def test_what_a_cache_has_not_used_for_a_month_is_forgotten(tmp_path: Path) -> None:
+    dead = temporary_beside(tmp_path / "dead").name.replace(f"-{os.getpid()}", "-99999999")
+    for name in ("used", "unused", dead):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").write_text("x")
+    month = time.time() - 31 * 86400
+    for name in ("unused", "file"):
+        os.utime(tmp_path / name, (month, month))
+    forget_unused(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]
+    forget_unused(tmp_path / "not there")

@@ -238,3 +238,63 @@ def test_sources_without_any_preprocessing_are_refused() -> None:
     source: ImageSource = Bare("test", 3)
     with pytest.raises(DataError, match="no customary preprocessing"):
         open_stream(source, None)
+
+
+class Hungry(Tiny):
+    """Has memory for a few images at once."""
+
+    def __init__(self, at_once: int, error: type[Exception] = RuntimeError) -> None:
+        super().__init__()
+        self.at_once = at_once
+        self.error = error
+
+    def forward(self, x: Tensor) -> Tensor:
+        after = self.layer1(x)
+        if len(x) > self.at_once:
+            raise self.error("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes.")
+        return self.fc(self.layer2(after).mean((2, 3)))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, torch.OutOfMemoryError])
+def test_a_batch_that_leaves_no_memory_runs_in_parts(error: type[Exception], caplog: pytest.LogCaptureFixture) -> None:
+    source = ClutteredDigits("test", 24)
+    hungry, fed = Hungry(4, error), Tiny()
+    fed.load_state_dict(hungry.state_dict())
+    found, expected = Recorder("layer1", "layer2"), Recorder("layer1", "layer2")
+    stream = open_stream(source, Preprocessing(), batch_size=10)
+    jobs = [Job(hungry, [found], Preprocessing(), "hungry"), Job(fed, [expected], Preprocessing(), "fed")]
+    record = run(jobs, stream, QUIET)
+    assert record.part_sizes == {"hungry": 3}
+    assert [entry.getMessage() for entry in caplog.records] == [
+        "hungry has not enough memory for 10 images at once; batches run in parts of 5.",
+        "hungry has not enough memory for 5 images at once; batches run in parts of 3.",
+    ]
+    assert (found.indices, found.labels) == (expected.indices, expected.labels)
+    assert [len(logits) for logits in found.logits] == [3, 3, 3, 1, 3, 3, 3, 1, 3, 1]
+    torch.testing.assert_close(torch.cat(found.logits), torch.cat(expected.logits), rtol=1e-5, atol=1e-5)
+    for layer in found.layers:
+        ours, theirs = (torch.cat([kept[layer] for kept in each.kept]) for each in (found, expected))
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_memory_that_does_not_suffice_for_parts_is_one_sentence() -> None:
+    stream = open_stream(TensorDataset(torch.randn(12, 3, 8, 8), torch.arange(12)), None, batch_size=12)
+
+    left = [12]
+
+    class Starving(Hungry):
+        """Has less memory after the network was checked."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.at_once = left[0]
+            left[0] = 0 if len(x) == 12 else left[0]
+            return super().forward(x)
+
+    starving = Starving(12)
+    stream_of_two = open_stream(TensorDataset(torch.randn(24, 3, 8, 8), torch.arange(24)), None, batch_size=12)
+    with pytest.raises(DataError, match="net has not enough memory for 1 image at once; give a smaller --batch-size"):
+        run([Job(starving, [Recorder()], name="net")], stream_of_two, QUIET)
+    dependent = Hungry(4)
+    dependent.layer1[1] = torch.nn.BatchNorm2d(6, track_running_stats=False)
+    with pytest.raises(DataError, match="net has not enough memory for 12 images at once; give a smaller --batch-size"):
+        run([Job(dependent, [Recorder()], name="net")], stream, QUIET)

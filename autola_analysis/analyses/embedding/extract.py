@@ -145,7 +145,7 @@ def feature_result(
     variant, (values, labels) = observation.variant, observation.observer.found()
     warnings = observation.warnings()
     ids: tuple[str, ...] = ()
-    if isinstance(data, ImageSource):
+    if isinstance(data, ImageSource) and len(values):  # of several processes, only the first has them
         ids = tuple(str(data.ids[index]) for index in (range(len(data)) if images is None else sorted(images)))
     elif cached:
         warnings.append(f"{variant.title}: nothing is cached, since only an image source can be recognised again.")
@@ -159,6 +159,7 @@ def feature_result(
         layer=observation.observer.layers[0],
         pool=pool,
         backbone=variant.spec.backbone if variant.spec else None,
+        attention=variant.spec.attention if variant.spec else None,
         accuracy=observation.accuracy,
         settings={"pool": pool, **observation.arithmetic},
         warnings=tuple(warnings),

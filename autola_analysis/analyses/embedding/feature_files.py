@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -21,6 +23,9 @@ class Sink(Protocol):
     def finish(self) -> FloatArray:
         """Return all rows ``(N, D)``."""
 
+    def drain(self) -> Iterator[FloatArray]:
+        """Begin anew, and hand out what was appended so far, piece by piece."""
+
 
 class MemorySink:
     """Keeps the rows in memory."""
@@ -34,7 +39,13 @@ class MemorySink:
 
     def finish(self) -> FloatArray:
         """Return all rows ``(N, D)``."""
-        return np.concatenate(self._rows)
+        return np.concatenate(self._rows) if self._rows else np.empty((0, 0), np.float32)
+
+    def drain(self) -> Iterator[FloatArray]:
+        """Begin anew, and hand out the pieces, which are then no longer held."""
+        pieces = deque(self._rows)
+        self._rows = []
+        return (pieces.popleft() for _ in range(len(pieces)))
 
 
 class FileSink:
@@ -50,6 +61,7 @@ class FileSink:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._shape = (0, 0)
+        self._pieces: list[int] = []
 
     def append(self, rows: FloatArray) -> None:
         """Add rows ``(B, D)``.
@@ -65,14 +77,26 @@ class FileSink:
             with self._path.open("ab") as file:
                 file.write(np.ascontiguousarray(rows, dtype="<f4").data)
             self._shape = (self._shape[0] + len(rows), self._shape[1])
+            self._pieces.append(len(rows))
 
     def finish(self) -> FloatArray:
         """Complete the file and return it mapped into memory."""
+        if not self._pieces:
+            return np.empty((0, 0), np.float32)
         with cache_errors(self._path.parent), self._path.open("rb+") as file:
             self._write_header(file)  # numpy leaves room in it for a larger first dimension
             sync(file)
         values: FloatArray = np.load(self._path, mmap_mode="r")
         return values
+
+    def drain(self) -> Iterator[FloatArray]:
+        """Begin a new file, and hand out the pieces of the old one, which is then deleted."""
+        if not self._pieces:
+            return iter(())
+        pieces = np.split(self.finish(), np.cumsum(self._pieces)[:-1])
+        self._path.unlink()  # it stays readable while it is mapped
+        self._shape, self._pieces = (0, 0), []
+        return iter(pieces)
 
     def _write_header(self, file: IO[bytes]) -> None:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": self._shape})

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import CacheError, OptionError
-from autola_analysis.core.files import replacing
+from autola_analysis.core.files import forget_unused, replacing, touch
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.source import hash_of
 
@@ -112,6 +112,7 @@ def _cached(folder: Path, stem: str, k: int, metric: str) -> Neighbours | None:
     counts = sorted(int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{stem}-*.npz"))
     for stored in counts:
         if stored >= k:
+            touch(folder / f"{stem}-{stored}.npz")
             with np.load(folder / f"{stem}-{stored}.npz") as arrays:
                 return Neighbours(arrays["indices"], arrays["distances"], metric).first(k)
     return None
@@ -119,6 +120,7 @@ def _cached(folder: Path, stem: str, k: int, metric: str) -> Neighbours | None:
 
 def _stored(folder: Path, stem: str, neighbours: Neighbours) -> Neighbours:
     try:
+        forget_unused(folder)
         with replacing(folder / f"{stem}-{neighbours.k}.npz") as path, path.open("wb") as file:
             np.savez(file, indices=neighbours.indices, distances=neighbours.distances)
     except OSError as error:

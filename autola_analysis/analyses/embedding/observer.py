@@ -14,6 +14,7 @@ from torch import Tensor
 from autola_analysis.analyses.embedding.feature_files import FileSink, MemorySink, Sink
 from autola_analysis.analyses.embedding.features import FloatArray, IntArray
 from autola_analysis.core.errors import DataError, LayerError, OptionError
+from autola_analysis.core.processes import Processes
 from autola_analysis.inference.stream import Batch
 
 POOLS = ("mean", "flatten")
@@ -46,6 +47,7 @@ class FeatureObserver:
         self._sink: Sink = MemorySink() if folder is None else FileSink(folder / VALUES)
         self._images = None if images is None else torch.as_tensor(list(images), dtype=torch.int64)
         self._labels: list[Tensor] = []
+        self._starts: list[int] = []
         self._not_finite = 0
         self._found: tuple[FloatArray, IntArray] | None = None
 
@@ -75,6 +77,16 @@ class FeatureObserver:
         self._not_finite += int(np.count_nonzero(~np.isfinite(values)))
         self._sink.append(values)
         self._labels.append(labels)
+        self._starts.append(int(batch.indices[0]))
+
+    def gather(self, processes: Processes, device: torch.device) -> None:
+        """Bring the rows of all processes to the first one in the order of the images; the others keep none."""
+        self._not_finite = sum(processes.exchange(self._not_finite))
+        mine = zip(self._starts, zip(self._sink.drain(), self._labels, strict=True), strict=True)
+        self._starts, self._labels = [], []
+        for _, (values, labels) in processes.in_order(mine):
+            self._sink.append(values)
+            self._labels.append(labels)
 
     def found(self) -> tuple[FloatArray, IntArray]:
         """Return values ``(N, D)`` and labels ``(N,)`` of all images seen.
@@ -83,7 +95,8 @@ class FeatureObserver:
             DataError: If values are not finite.
         """
         if self._found is None:
-            values, labels = self._sink.finish(), torch.cat(self._labels).numpy()
+            values = self._sink.finish()
+            labels = (torch.cat(self._labels) if self._labels else torch.empty(0, dtype=torch.int64)).numpy()
             if self._not_finite:
                 raise DataError(
                     f"{self._not_finite:,} of {values.size:,} values in {self._title} are not finite; "

@@ -32,7 +32,10 @@ def usable_cores() -> int:
 
 
 def optimise_all(
-    problems: Sequence[Problem], processes: int, progress: Callable[[int], None] | None = None
+    problems: Sequence[Problem],
+    processes: int,
+    progress: Callable[[int], None] | None = None,
+    keep: Callable[[Problem, Solution], None] | None = None,
 ) -> list[Solution]:
     """Optimise several problems in parallel; each solution is the one that `optimise` gives alone.
 
@@ -42,6 +45,7 @@ def optimise_all(
         problems: What to embed.
         processes: How many run at once.
         progress: Called with a number of further iterations done, by one thread at a time.
+        keep: Called with a problem and its solution when it is finished, by one thread at a time.
 
     Raises:
         AutolaError: If a process dies, most often for lack of memory.
@@ -64,6 +68,9 @@ def optimise_all(
             except Empty:
                 return
             solutions[index] = _solve(process, problems[index], report)
+            if keep is not None:
+                with lock:
+                    keep(problems[index], solutions[index])
 
     count = min(processes, len(problems))
     with ThreadPoolExecutor(count) as pool, _started(count) as workers:

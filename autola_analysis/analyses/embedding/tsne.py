@@ -26,6 +26,7 @@ from autola_analysis.analyses.embedding.quality import (
     quality_table,
 )
 from autola_analysis.analyses.embedding.result import Embedding
+from autola_analysis.analyses.embedding.solutions import SolutionCache
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
 
@@ -91,7 +92,7 @@ def embed(
         metric: Of the feature space: "euclidean" or "cosine".
         device: Where neighbours and quality are computed.
         threads: Of the optimisation; None takes one per thousand images, up to the number of cores.
-        cache: Directory that keeps nearest neighbours.
+        cache: Directory that keeps nearest neighbours and the finished embedding.
         quiet: Whether to leave out progress bars.
 
     Raises:
@@ -126,7 +127,7 @@ def embed_all(
         seeds: Each set of features is embedded once per seed.
         processes: How many optimisations run at once; None takes one per core, 1 runs them here, one by one.
         threads: Of an optimisation that runs here; None takes one per thousand images, up to the number of cores.
-        cache: Directory that keeps nearest neighbours.
+        cache: Directory that keeps nearest neighbours and finished embeddings.
         quiet: Whether to leave out progress bars.
 
     Returns:
@@ -148,7 +149,8 @@ def embed_all(
         solutions = [Solution(each.components, float("nan")) for each, _ in tasks]
     else:
         problems = [each.problem(options.method, seed) for each, seed in tasks]
-        solutions = _solve(problems, processes or usable_cores(), threads, quiet)
+        kept = SolutionCache(cache)
+        solutions = _solve(problems, kept, processes or usable_cores(), threads, quiet)
     return [_embedding(each, options, seed, solution) for (each, seed), solution in zip(tasks, solutions, strict=True)]
 
 
@@ -218,16 +220,32 @@ def initial_positions(components: FloatArray, seed: int) -> FloatArray:
     return jittered
 
 
-def _solve(problems: list[Problem], processes: int, threads: int | None, quiet: bool) -> list[Solution]:
+def _solve(
+    problems: list[Problem], kept: SolutionCache, processes: int, threads: int | None, quiet: bool
+) -> list[Solution]:
+    """Optimise what is not kept; each solution is kept when it is finished."""
+    solutions = [kept.get(problem) for problem in problems]
+    missing = [problem for problem, solution in zip(problems, solutions, strict=True) if solution is None]
+    fresh = iter(_optimise(missing, kept, processes, threads, quiet))
+    return [next(fresh) if solution is None else solution for solution in solutions]
+
+
+def _optimise(
+    problems: list[Problem], kept: SolutionCache, processes: int, threads: int | None, quiet: bool
+) -> list[Solution]:
     iterations = len(problems) * (one_run.EARLY_ITERATIONS + one_run.ITERATIONS)
     with progress_bar(iterations, "t-SNE", unit="it", quiet=quiet) as bar:
 
         def report(done: int) -> None:
             bar.update(done)
 
-        if processes == 1 or len(problems) == 1:
-            return [optimise(problem, threads or useful_threads(problem), report) for problem in problems]
-        return optimise_all(problems, processes, report)
+        if processes > 1 and len(problems) > 1:
+            return optimise_all(problems, processes, report, kept.put)
+        solutions = []
+        for problem in problems:
+            solutions.append(optimise(problem, threads or useful_threads(problem), report))
+            kept.put(problem, solutions[-1])
+        return solutions
 
 
 def useful_threads(problem: Problem) -> int:
@@ -250,6 +268,7 @@ def _embedding(prepared: _Prepared, options: EmbeddingOptions, seed: int, soluti
         run=features.run,
         layer=features.layer,
         backbone=features.backbone,
+        attention=features.attention,
         accuracy=features.accuracy,
         samples={(each.space, each.name): each.samples for each in metrics if each.samples is not None},
         warnings=(*prepared.warnings, *about_positions(features.title, solution, options.method)),

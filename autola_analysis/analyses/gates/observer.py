@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from autola_analysis.analyses.gates.find import Gate
 from autola_analysis.core.errors import LayerError
+from autola_analysis.core.processes import Processes
 from autola_analysis.inference.stream import Batch, check_labels
 
 SATURATED_LOW = 0.05
@@ -103,15 +105,8 @@ class GateObserver:
 
     def _add(self, layer: str, activity: GateActivity, labels: Tensor) -> None:
         mean = activity.mean.double().cpu()
-        if layer not in self.sums:
-            units = mean.shape[1]
-            self.sums[layer] = GateSums(
-                class_sums=mean.new_zeros(len(self.counts), units),
-                square=mean.new_zeros(units),
-                low=mean.new_zeros(units),
-                high=mean.new_zeros(units),
-                spatial=None if activity.spatial_sum is None else mean.new_zeros(activity.spatial_sum.shape),
-            )
+        spatial = None if activity.spatial_sum is None else tuple(activity.spatial_sum.shape)
+        self._make_room(layer, mean.shape[1], spatial)
         sums = self.sums[layer]
         sums.class_sums.index_add_(0, labels, mean)
         sums.square += activity.square.double().sum(0).cpu()
@@ -119,6 +114,28 @@ class GateObserver:
         sums.high += activity.high.double().sum(0).cpu()
         if sums.spatial is not None and activity.spatial_sum is not None:
             sums.spatial += activity.spatial_sum.double().cpu()
+
+    def _make_room(self, layer: str, units: int, spatial: tuple[int, ...] | None) -> None:
+        if layer not in self.sums:
+            nothing = partial(torch.zeros, dtype=torch.float64)
+            self.sums[layer] = GateSums(
+                class_sums=nothing(len(self.counts), units),
+                square=nothing(units),
+                low=nothing(units),
+                high=nothing(units),
+                spatial=None if spatial is None else nothing(spatial),
+            )
+
+    def gather(self, processes: Processes, device: torch.device) -> None:
+        """Add up the sums of all processes."""
+        shapes = {
+            layer: (sums.class_sums.shape[1], None if sums.spatial is None else tuple(sums.spatial.shape))
+            for layer, sums in self.sums.items()
+        }
+        for layer, (units, spatial) in processes.told(shapes).items():
+            self._make_room(layer, units, spatial)
+        found = [value for layer in self.layers for value in vars(self.sums[layer]).values() if value is not None]
+        processes.add_up([self.counts, *found], device)
 
     def save(self, folder: Path) -> None:
         """Write the sums into a folder."""

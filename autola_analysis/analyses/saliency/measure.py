@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import astuple, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,24 +16,29 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.pass_cache import PassEntry, network_hash, pass_inputs
+from autola_analysis.analyses.saliency.assembly import assembled, class_name
 from autola_analysis.analyses.saliency.boxes import Box, boxes_for, mask_of, preprocessed_mask
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.explanation import Explanation
 from autola_analysis.analyses.saliency.faithfulness import faithfulness
+from autola_analysis.analyses.saliency.findings import Explained, Findings, Row
 from autola_analysis.analyses.saliency.localisation import CHANCE_MAPS, METRICS, localise
-from autola_analysis.analyses.saliency.result import CHANCE, Panel, Picture, SaliencyResult, saliency_result
+from autola_analysis.analyses.saliency.result import CHANCE, Panel, SaliencyResult
 from autola_analysis.analyses.variants import Variant, preprocessing_for
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.processes import current
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import ImageSource, hash_of
 from autola_analysis.inference.accuracy import labels_fit_head
 from autola_analysis.inference.gradients import gradients
 from autola_analysis.inference.run import Settings
 from autola_analysis.inference.stream import Batch, SourceStream
 
 BATCH_PIXELS = 8 * 224 * 224
+ANALYSIS = "saliency"
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,8 @@ def measure_saliency(
     """Explain every image with every network, the same target for all, and measure the maps against the objects.
 
     Images are decoded once for networks that share their geometry. Nothing grows with the number of images but the
-    rows of the table; maps are kept of the images to show. The networks are as before afterwards.
+    rows of the table; maps are kept of the images to show. The networks are as before afterwards. With a cache, what a
+    network gave is kept when its images are done. Of processes that share the run, the first has the findings.
 
     Args:
         variants: Networks, in the order they are to be shown.
@@ -94,10 +103,15 @@ def measure_saliency(
         groups.setdefault(preprocessing.shared_key, []).append((position, preprocessing))
     with progress_bar(len(data) * len(variants), "explaining", quiet=settings.quiet) as bar:
         for group in groups.values():
-            for size in run.group(group, reading.batch_size, reading.workers):
-                bar.update(size)
-    run.sort()
-    return saliency_result(run.rows, list(run.pictures.values()), run.warnings(), run.facts(), options.seed)
+            run.group(group, reading, bar.update)
+    found = [run.findings[position] for position in range(len(variants))]
+    decided = {
+        "methods": list(options.methods),
+        "guide_gates": options.guide_gates,
+        "faithfulness": options.faithfulness,
+        "images": len(data),
+    }
+    return assembled(variants, data, found, run.targets, decided, options.seed)
 
 
 @dataclass
@@ -109,26 +123,85 @@ class _Run:
     options: SaliencyOptions
     settings: Settings
     targets: NDArray[np.int64]
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    pictures: dict[int, Picture] = field(default_factory=dict)
-    targets_are: str = ""
+    findings: dict[int, Findings] = field(default_factory=dict)
     comparable: dict[int, bool] = field(default_factory=dict)
-    about: dict[str, Any] = field(default_factory=dict)
 
-    def group(self, group: Sequence[tuple[int, Preprocessing]], batch_size: int | None, workers: int) -> Iterator[int]:
-        """Run the networks that share decoded images; yields the images explained."""
-        device = resolve_device(self.settings.device)
-        networks = [(position, self._ready(position, preprocessing, device)) for position, preprocessing in group]
+    def group(
+        self, group: Sequence[tuple[int, Preprocessing]], reading: Reading, progress: Callable[[int], object]
+    ) -> None:
+        """Run the networks that share decoded images, those apart that a cache holds."""
         geometry = group[0][1]
         side = geometry.crop or max(self.data.image(0).size)
-        size = batch_size or max(1, min(256, BATCH_PIXELS // side**2))
-        for batch in SourceStream(self.data, geometry, size, workers).batches():
-            masks = self._masks(batch, geometry)
-            for position, variant in networks:
-                self._take(position, variant, batch, masks)
-                yield len(batch.indices)
-            if group[0][0] == 0:
-                self._chance(batch, masks)
+        size = reading.batch_size or max(1, min(256, BATCH_PIXELS // side**2))
+        stream = SourceStream(self.data, geometry, size, reading.workers)
+        processes = current()
+        entries = {}
+        fresh = []
+        for position, preprocessing in group:
+            self.findings[position] = Findings()
+            if reading.cache is not None:
+                entries[position] = self._entry(position, preprocessing, stream, reading.cache)
+                if entries[position].found():
+                    self.findings[position].restore(entries[position].path / ANALYSIS)
+                    self._learn_targets(position)
+                    progress(len(self.data))
+                    continue
+            fresh.append((position, preprocessing))
+        if not fresh:
+            return
+        self._explain(fresh, stream, geometry, progress)
+        for position, _ in fresh:
+            self.findings[position].gather(processes)
+            self._learn_targets(position)
+            if position in entries and processes.first:
+                with entries[position].writing([ANALYSIS]) as folder, entries[position].explained():
+                    self.findings[position].save(folder / ANALYSIS)
+                    entries[position].complete(folder, {"device": self.settings.device})
+
+    def _explain(
+        self,
+        group: Sequence[tuple[int, Preprocessing]],
+        stream: SourceStream,
+        geometry: Preprocessing,
+        progress: Callable[[int], object],
+    ) -> None:
+        device, processes = resolve_device(self.settings.device), current()
+        networks = [(position, self._ready(position, preprocessing, device)) for position, preprocessing in group]
+        count, said = processes.counter(), 0
+        with closing(stream.batches(processes.rank, processes.count)) as batches:
+            for batch in batches:
+                masks = self._masks(batch, geometry)
+                for position, variant in networks:
+                    self._take(position, variant, batch, masks)
+                    done = count(len(batch.indices))
+                    progress(done - said)
+                    said = done
+
+    def _entry(self, position: int, preprocessing: Preprocessing, stream: SourceStream, cache: Path) -> PassEntry:
+        """Return where a cache keeps what a network gives; it depends on the first one, whose prediction may decide."""
+        variant, options, first = self.variants[position], self.options, self.variants[0]
+        boxes = {name: [astuple(box) for box in boxes] for name, boxes in options.boxes.items()}
+        asked = {
+            "methods": list(options.methods),
+            "layers": None if options.layers is None else list(options.layers),
+            "target": options.target,
+            "guide_gates": options.guide_gates,
+            "faithfulness": options.faithfulness,
+            "boxes": hash_of(json.dumps(boxes, sort_keys=True)),
+            "shown": [int(index) for index in options.shown],
+            "seed": options.seed,
+        }
+        inputs = pass_inputs(variant, preprocessing, stream, self.settings)
+        how = preprocessing_for(first, self.data)
+        inputs["first network"] = (
+            "this one" if position == 0 else [network_hash(first.model), how.to_dict() if how else None]
+        )
+        return PassEntry(cache, variant.title, {**inputs, "analyses": {ANALYSIS: asked}})
+
+    def _learn_targets(self, position: int) -> None:
+        """Let all processes know the targets of all images, which the first network has decided."""
+        if position == 0:
+            self.targets = np.array(current().told(self.findings[0].targets(len(self.data)).tolist()), dtype=np.int64)
 
     def _ready(self, position: int, preprocessing: Preprocessing, device: torch.device) -> Variant:
         variant = self.variants[position]
@@ -150,10 +223,13 @@ class _Run:
 
     def _take(self, position: int, variant: Variant, batch: Batch, masks: Sequence[NDArray[np.bool_] | None]) -> None:
         indices = batch.indices.numpy()
+        findings, explained = self.findings[position], Explained()
         if position not in self.comparable:
             self.comparable[position] = self._labels_fit(variant, batch.images[:1])
-        if (self.targets[indices] < 0).any():
+        if position == 0:
             self.targets[indices] = self._targets(position, variant, batch)
+            explained.targets.extend((int(index), int(self.targets[index])) for index in indices)
+            explained.chance.extend(self._chance(batch, masks))
         found = explain(
             variant,
             batch.images,
@@ -163,12 +239,12 @@ class _Run:
             guide_gates=self.options.guide_gates,
             batch_size=len(indices),
         )
-        self.about.setdefault(variant.title, found.settings)
+        findings.about = findings.about or found.settings
         metrics = self._metrics(variant, batch, masks, found)
         for key, maps in found.maps.items():
             for place, index in enumerate(indices):
                 label = self._label(int(index)) if self.comparable[position] else None
-                self.rows.append(
+                explained.rows.append(
                     {
                         "model": variant.name,
                         "run": variant.run,
@@ -181,10 +257,12 @@ class _Run:
                         "layer": key[1] or "",
                         "status": found.status[key][place],
                     }
-                    | {name: values[place] for name, values in metrics[key].items()}
+                    | {name: float(values[place]) for name, values in metrics[key].items()}
                 )
                 if index in self.options.shown:
-                    self._show(int(index), place, variant, batch, masks[place], found, maps[place], key)
+                    panel = self._panel(place, variant, batch, masks[place], found, maps[place], key)
+                    explained.panels.append((int(index), panel))
+        findings.batches.append((int(indices[0]), explained))
 
     def _labels_fit(self, variant: Variant, images: Tensor) -> bool:
         if not len(self.data.classes):
@@ -202,7 +280,7 @@ class _Run:
         target = self.options.target
         if target is None:
             target = "label" if self.comparable[position] else "predicted"
-        self.targets_are = str(target)
+        self.findings[position].targets_are = str(target)
         if target == "label" and not self.comparable[position]:
             raise OptionError(
                 f"target 'label' needs labels that number the outputs of {variant.title}; those of {self.data.name} "
@@ -228,7 +306,7 @@ class _Run:
                 metrics[key] |= {"insertion": measured.insertion, "deletion": measured.deletion}
         return metrics
 
-    def _chance(self, batch: Batch, masks: Sequence[NDArray[np.bool_] | None]) -> None:
+    def _chance(self, batch: Batch, masks: Sequence[NDArray[np.bool_] | None]) -> Iterator[Row]:
         """Measure the maps that know nothing, on the same images."""
         height, width = batch.images.shape[-2:]
         stacked = _stacked(masks, (height, width))
@@ -237,15 +315,14 @@ class _Run:
             for place, index in enumerate(batch.indices.tolist()):
                 row = {"model": CHANCE, "run": "", "image": self.data.ids[index], "label": self._label(index)}
                 row |= {"method": name, "layer": "", "status": "ok"}
-                self.rows.append(row | {metric: measured[metric][place] for metric in METRICS})
+                yield row | {metric: float(measured[metric][place]) for metric in METRICS}
 
     def _label(self, index: int) -> int | None:
         label = int(self.data.labels[index])
         return label if label >= 0 else None
 
-    def _show(
+    def _panel(
         self,
-        index: int,
         place: int,
         variant: Variant,
         batch: Batch,
@@ -253,79 +330,24 @@ class _Run:
         found: Explanation,
         maps: Tensor,
         key: tuple[str, str | None],
-    ) -> None:
-        classes = variant.classes or self.data.classes
-        pixels = batch.images[place].permute(1, 2, 0).numpy()
-        if index not in self.pictures:
-            label = self._label(index)
-            self.pictures[index] = Picture(
-                image=self.data.ids[index],
-                pixels=pixels,
-                mask=mask,
-                label="" if label is None else self.data.classes[label],
-                target=_class_name(classes, int(found.targets[place])),
-                panels=[],
-            )
+    ) -> Panel:
         predicted = int(found.predicted[place])
-        self.pictures[index].panels.append(
-            Panel(
-                variant=variant.name,
-                run=variant.run,
-                method=key[0],
-                layer=key[1],
-                map=maps.numpy(),
-                predicted=_class_name(classes, predicted),
-                probability=float(found.logits[place].softmax(0)[predicted]),
-                score=float(found.scores[place]),
-                status=found.status[key][place],
-                pixels=pixels,
-                mask=mask,
-            )
+        return Panel(
+            variant=variant.name,
+            run=variant.run,
+            method=key[0],
+            layer=key[1],
+            map=maps.numpy().copy(),
+            predicted=class_name(variant.classes or self.data.classes, predicted),
+            probability=float(found.logits[place].softmax(0)[predicted]),
+            score=float(found.scores[place]),
+            status=found.status[key][place],
+            pixels=batch.images[place].permute(1, 2, 0).numpy(),
+            mask=mask,
         )
-
-    def sort(self) -> None:
-        """Bring rows and panels into the order of the networks, which their geometry may have mixed; chance last."""
-        order = {(variant.name, variant.run): position for position, variant in enumerate(self.variants)}
-        self.rows.sort(key=lambda row: order.get((row["model"], row["run"]), len(order)))
-        for picture in self.pictures.values():
-            picture.panels.sort(key=lambda panel: order[panel.variant, panel.run])
-
-    def warnings(self) -> list[str]:
-        """Return what belongs beside the numbers."""
-        warnings: list[str] = []
-        for variant in self.variants:
-            rows = [row for row in self.rows if (row["model"], row["run"]) == (variant.name, variant.run)]
-            for method in self.options.methods:
-                statuses = [row["status"] for row in rows if row["method"] == method]
-                for bad in ("non-finite", "zero", "constant"):
-                    if count := statuses.count(bad):
-                        warnings.append(f"{variant.title}: {count} of {len(statuses)} maps of {method} are {bad}.")
-            ordinary = self.about[variant.title]["ordinary_activations"]
-            others = [name for name in ordinary if name not in ("sigmoid", "tanh")]
-            if others:
-                warnings.append(f"{variant.title}: not guided, their gradient is the plain one: {', '.join(others)}.")
-        if not any(np.isfinite(row["energy"]) for row in self.rows):
-            warnings.append("no image has a mask or a box, so that nothing says where the objects are (give --boxes).")
-        return warnings
-
-    def facts(self) -> dict[str, Any]:
-        """Return what decided the maps."""
-        return {
-            "target": self.targets_are,
-            "methods": list(self.options.methods),
-            "layers": next(iter(self.about.values()))["layers"],
-            "guide_gates": self.options.guide_gates,
-            "faithfulness": self.options.faithfulness,
-            "images": len(self.data),
-            "networks": self.about,
-        }
 
 
 def _stacked(masks: Sequence[NDArray[np.bool_] | None], size: Sequence[int]) -> NDArray[np.bool_]:
     """Return masks ``(B, H, W)``; empty, which no metric counts, where there is none."""
     nothing = np.zeros(tuple(size), dtype=bool)
     return np.stack([nothing if mask is None else mask for mask in masks])
-
-
-def _class_name(classes: Sequence[str] | None, index: int) -> str:
-    return classes[index] if classes is not None and index < len(classes) else f"class {index}"

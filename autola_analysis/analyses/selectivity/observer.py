@@ -13,6 +13,7 @@ from torch import Tensor
 
 from autola_analysis.analyses.selectivity.labelings import image_folds, permuted_labels, usable_folds
 from autola_analysis.core.errors import DataError, LayerError
+from autola_analysis.core.processes import Processes
 from autola_analysis.inference.stream import Batch, check_labels
 
 Refuse = Callable[[str, Tensor], LayerError]
@@ -144,10 +145,7 @@ class SelectivityObserver:
             activity = activity.cpu()
         activity = activity.to(torch.float64)
         labelings = self.labelings
-        if not self._units:
-            self._units = units
-            groups = labelings.num_folds + len(labelings.permuted)
-            self._sums = activity.new_zeros(groups * labelings.num_classes, activity.shape[1])
+        self._make_room(units, activity.device)
         rows = batch.labels
         if labelings.folds is not None:
             rows = rows + labelings.folds[batch.indices] * labelings.num_classes
@@ -156,6 +154,18 @@ class SelectivityObserver:
         for index, permuted in enumerate(labelings.permuted):
             rows = permuted[batch.indices].long() + (labelings.num_folds + index) * labelings.num_classes
             self._sums.index_add_(0, rows.to(activity.device), activity)
+
+    def _make_room(self, units: dict[str, int], device: torch.device) -> None:
+        if not self._units:
+            self._units = units
+            groups = self.labelings.num_folds + len(self.labelings.permuted)
+            shape = (groups * self.labelings.num_classes, sum(units.values()))
+            self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
+
+    def gather(self, processes: Processes, device: torch.device) -> None:
+        """Add up the sums of all processes."""
+        self._make_room(processes.told(self._units), device)
+        processes.add_up([self._sums, self._counts], device)
 
     def save(self, folder: Path) -> None:
         """Write the sums into a folder."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autola_analysis.core.processes import Processes
 from autola_analysis.inference.stream import Batch
 
 
@@ -39,6 +40,17 @@ class TopImageObserver:
             if layer in self.best:
                 values = torch.cat([self.best[layer][0], values])
                 images = torch.cat([self.best[layer][1], images])
+            values, order = values.sort(dim=0, descending=True, stable=True)
+            self.best[layer] = (values[: self._count].clone(), images.gather(0, order[: self._count]))
+
+    def gather(self, processes: Processes, device: torch.device) -> None:
+        """Choose among the best of all processes; done in the first one, the others keep theirs."""
+        found = [best for _, best in processes.in_order([(processes.rank, self.best)])]
+        for layer in self.layers if found else ():
+            values = torch.cat([best[layer][0] for best in found if best])
+            images = torch.cat([best[layer][1] for best in found if best])
+            images, order = images.sort(dim=0)  # of equal values, those that come first
+            values = values.gather(0, order)
             values, order = values.sort(dim=0, descending=True, stable=True)
             self.best[layer] = (values[: self._count].clone(), images.gather(0, order[: self._count]))
 

@@ -1,6 +1,9 @@
 """Several networks over the images of a source: same targets, same images, numbers per image."""
 
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +11,7 @@ import pytest
 import torch
 
 from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.saliency import measure as module
 from autola_analysis.analyses.saliency.boxes import box_of, mask_of
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.faithfulness import faithfulness
@@ -174,3 +178,63 @@ def test_a_network_that_guides_not_everything_is_named() -> None:
     assert any("odd: not guided, their gradient is the plain one: silu" in warning for warning in result.warnings)
     assert "guided-backprop" in result._repr_html_()
     assert isinstance(result.images, pd.DataFrame)
+
+
+def test_the_maps_of_a_network_that_is_done_are_kept(
+    variants: list[Variant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ClutteredDigits("test", 10)
+    options = SaliencyOptions(("grad-cam", "gradient"), target="predicted", shown=[0, 7])
+    expected = measure_saliency(variants, source, options, READING)
+    explained: list[str] = []
+
+    def counting(variant: Variant, *arguments: Any, **named: Any) -> Any:
+        if variant.title == "SE (run 2)" and not explained.count("again"):
+            raise RuntimeError("killed on purpose")
+        explained.append(variant.title)
+        return explain(variant, *arguments, **named)
+
+    monkeypatch.setattr(module, "explain", counting)
+    reading = replace(READING, cache=tmp_path)
+    with pytest.raises(RuntimeError, match="killed on purpose"):
+        measure_saliency(variants, source, options, reading)
+    # Three batches, and the prediction of the first network before each.
+    assert Counter(explained) == {"SE": 6, "HOGA": 3}
+    explained.append("again")
+    for added in (3, 0):
+        explained_before = len(explained)
+        result = measure_saliency(variants, source, options, reading)
+        assert explained[explained_before:] == ["SE (run 2)"] * added
+        pd.testing.assert_frame_equal(result.images, expected.images, check_exact=True)
+        pd.testing.assert_frame_equal(result.metrics, expected.metrics, check_exact=True)
+        assert (result.settings, result.warnings) == (expected.settings, expected.warnings)
+        for picture, twin in zip(result.pictures, expected.pictures, strict=True):
+            assert (picture.image, picture.label, picture.target) == (twin.image, twin.label, twin.target)
+            np.testing.assert_array_equal(picture.pixels, twin.pixels)
+            np.testing.assert_array_equal(picture.mask, twin.mask)
+            for panel, other in zip(picture.panels, twin.panels, strict=True):
+                np.testing.assert_array_equal(panel.map, other.map)
+                np.testing.assert_array_equal(panel.pixels, other.pixels)
+                assert (panel.variant, panel.run, panel.method) == (other.variant, other.run, other.method)
+                assert (panel.probability, panel.score) == (other.probability, other.score)
+
+
+def test_maps_are_made_again_where_what_decides_them_has_changed(variants: list[Variant], tmp_path: Path) -> None:
+    source = ClutteredDigits("test", 4)
+    reading = replace(READING, cache=tmp_path)
+    entries = 0
+    digits = {source.ids[0]: [box_of(source.mask(0))]}
+    for options in (
+        SaliencyOptions(("grad-cam",)),
+        SaliencyOptions(("grad-cam",), target="predicted"),
+        SaliencyOptions(("grad-cam",), ["layer1"]),
+        SaliencyOptions(("grad-cam",), boxes=digits),
+        SaliencyOptions(("grad-cam",), shown=[1]),
+    ):
+        measure_saliency(variants[:1], source, options, reading)
+        entries += 1
+        assert len(list(tmp_path.rglob("pass.json"))) == entries
+    # The second network explains what the first predicts, whatever that one is.
+    for pair in ([variants[0], variants[2]], [variants[1], variants[2]]):
+        measure_saliency(pair, source, SaliencyOptions(("grad-cam",), target="predicted"), reading)
+    assert len(list(tmp_path.rglob("pass.json"))) == entries + 3

@@ -1,0 +1,86 @@
+"""From what each network gave to one result: tables, pictures, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autola_analysis.analyses.saliency.findings import Findings
+from autola_analysis.analyses.saliency.result import Picture, SaliencyResult, saliency_result
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.data.source import ImageSource
+
+
+def assembled(
+    variants: Sequence[Variant],
+    data: ImageSource,
+    found: Sequence[Findings],
+    targets: NDArray[np.int64],
+    decided: Mapping[str, Any],
+    seed: int,
+) -> SaliencyResult:
+    """Return the result for some networks, in their order; the maps that know nothing come last.
+
+    Args:
+        variants: The networks.
+        data: The images.
+        found: What each network gave.
+        targets: Class that is explained, per image.
+        decided: Options that decided the maps.
+        seed: Of the bootstrap.
+    """
+    rows = [row for each in found for row in each.rows] + found[0].chance
+    facts = {
+        "target": found[0].targets_are,
+        "layers": found[0].about.get("layers", []),
+        **decided,
+        "networks": {variant.title: dict(each.about) for variant, each in zip(variants, found, strict=True)},
+    }
+    return saliency_result(rows, _pictures(variants, data, found, targets), _warnings(variants, found), facts, seed)
+
+
+def class_name(classes: Sequence[str] | None, index: int) -> str:
+    """Return the name of a class; its number where it has none."""
+    return classes[index] if classes is not None and index < len(classes) else f"class {index}"
+
+
+def _pictures(
+    variants: Sequence[Variant], data: ImageSource, found: Sequence[Findings], targets: NDArray[np.int64]
+) -> list[Picture]:
+    classes = variants[0].classes or data.classes
+    pictures: dict[int, Picture] = {}
+    for index, panel in (pair for each in found for pair in each.panels):
+        if index not in pictures:
+            assert panel.pixels is not None
+            label = int(data.labels[index])
+            pictures[index] = Picture(
+                image=data.ids[index],
+                pixels=panel.pixels,
+                mask=panel.mask,
+                label=data.classes[label] if label >= 0 else "",
+                target=class_name(classes, int(targets[index])),
+                panels=[],
+            )
+        pictures[index].panels.append(panel)
+    return list(pictures.values())
+
+
+def _warnings(variants: Sequence[Variant], found: Sequence[Findings]) -> list[str]:
+    """Return what belongs beside the numbers."""
+    warnings: list[str] = []
+    for variant, findings in zip(variants, found, strict=True):
+        for method in dict.fromkeys(row["method"] for row in findings.rows):
+            statuses = [row["status"] for row in findings.rows if row["method"] == method]
+            for bad in ("non-finite", "zero", "constant"):
+                if count := statuses.count(bad):
+                    warnings.append(f"{variant.title}: {count} of {len(statuses)} maps of {method} are {bad}.")
+        ordinary = findings.about.get("ordinary_activations", ())
+        others = [name for name in ordinary if name not in ("sigmoid", "tanh")]
+        if others:
+            warnings.append(f"{variant.title}: not guided, their gradient is the plain one: {', '.join(others)}.")
+    if not any(np.isfinite(row["energy"]) for each in found for row in [*each.rows, *each.chance]):
+        warnings.append("no image has a mask or a box, so that nothing says where the objects are (give --boxes).")
+    return warnings
