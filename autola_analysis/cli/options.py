@@ -35,6 +35,9 @@ Cache = Annotated[
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep nothing, and use nothing that was kept.")]
 Open = Annotated[bool, typer.Option("--open", help="Show the page in a browser.")]
+Anonymous = Annotated[
+    bool, typer.Option("--anonymous", help="Leave paths, host and user out of everything written, for reviewers.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report at --out.")]
 
 
@@ -167,6 +170,7 @@ class OutputFlags:
         Path | None, typer.Option(metavar="DIR", help="Report directory. Default: reports/COMMAND-TIME.")
     ] = None
     overwrite: Overwrite = False
+    anonymous: Anonymous = False
     width: Annotated[str, typer.Option(metavar="neurips|cvpr|INCHES", help="Width of the figures.")] = "neurips"
 
     def directory(self, command: str) -> Path:

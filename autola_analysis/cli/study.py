@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
-from autola_analysis.cli.options import MachineFlags, Open, OutputFlags, Overwrite, open_page, split_commas
+from autola_analysis.cli.options import Anonymous, MachineFlags, Open, OutputFlags, Overwrite, open_page, split_commas
 from autola_analysis.cli.printing import echo_table
 from autola_analysis.cli.summary import echo_study
 from autola_analysis.core.errors import OptionError
@@ -35,6 +35,7 @@ def study(
         Path | None, typer.Option(metavar="DIR", help="Report directory. Default: reports/NAME-TIME.")
     ] = None,
     overwrite: Overwrite = False,
+    anonymous: Anonymous = False,
     supplement: Annotated[
         bool, typer.Option("--supplement", help="Print the study file of the supplement's figures, to fill in.")
     ] = False,
@@ -56,7 +57,7 @@ def study(
         _echo_plan(file, kinds, machine.reading())
         return
     out = out or OutputFlags().directory(file.stem)
-    report = run_study(file, out, machine.reading(), only=kinds, overwrite=overwrite)
+    report = run_study(file, out, machine.reading(), only=kinds, overwrite=overwrite, anonymous=anonymous)
     if not machine.quiet:
         echo_study(report)
     open_page(show, out)
