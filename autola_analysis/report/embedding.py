@@ -58,6 +58,7 @@ def write_embeddings(directory: Path, embeddings: Sequence[Embedding]) -> None:
             "run": each.run,
             "layer": each.layer,
             "backbone": each.backbone,
+            "attention": each.attention,
             "params": dict(each.params),
             "kl_divergence": None if math.isnan(each.kl_divergence) else each.kl_divergence,
             "accuracy": asdict(each.accuracy) if each.accuracy else None,
@@ -91,6 +92,7 @@ def read_embeddings(directory: Path) -> list[Embedding]:
                 ids=tuple(ids.tolist()),
                 classes=tuple(classes.tolist()),
                 backbone=each["backbone"],
+                attention=each["attention"],
                 accuracy=Accuracy(**each["accuracy"]) if each["accuracy"] else None,
                 **names,
             )
