@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from autola_analysis.figures.saliency import plot_saliency as plot_saliency
     from autola_analysis.figures.selectivity import plot_selectivity as plot_selectivity
     from autola_analysis.inference.tap import tap as tap
+    from autola_analysis.study.run import run_study as run_study
 
 _HOMES = {
     "AutolaError": "core.errors",
@@ -82,6 +83,7 @@ _HOMES = {
     "plot_selectivity": "figures.selectivity",
     "save_model": "checkpoints",
     "register_attention": "attention",
+    "run_study": "study.run",
     "sanity_check": "analyses.saliency",
     "tap": "inference.tap",
 }

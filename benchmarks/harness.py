@@ -41,8 +41,13 @@ def report_run(work: Callable[[], Any], warm_up: bool = True, value: Callable[[A
     start = time.perf_counter()
     result = work()
     seconds = time.perf_counter() - start
+    print_run(seconds, value(result) if value else None)
+
+
+def print_run(seconds: float, value: float | None = None) -> None:
+    """Print the time of some work in this process, its peak memory and how good it was, for `interleave` to read."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    rated = {"value": value(result)} if value else {}
+    rated = {} if value is None else {"value": value}
     print(json.dumps({"seconds": seconds, "peak_mib": peak, **rated}))
 
 

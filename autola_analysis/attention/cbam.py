@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from autola_analysis.attention.gating import Gating
 from autola_analysis.attention.registry import register_attention
 from autola_analysis.attention.squeeze_excitation import perceptron
 
 
 def max_and_mean_over_channels(x: Tensor) -> Tensor:
     """Return the channel maximum and mean of ``(B, C, H, W)`` as two maps ``(B, 2, H, W)``."""
+    x = x.contiguous()  # on few channels in channels-last memory a reduction takes up to seven times as long
     return torch.cat((x.amax(1, keepdim=True), x.mean(1, keepdim=True)), dim=1)
 
 
@@ -30,6 +32,7 @@ class ChannelGate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the gate of ``x``, shape ``(B, C)``."""
+        x = x.contiguous()  # see max_and_mean_over_channels
         return self.sigmoid(self.mlp(x.mean((2, 3))) + self.mlp(x.amax((2, 3))))
 
 
@@ -48,7 +51,7 @@ class SpatialGate(nn.Module):
 
 
 @register_attention("cbam")
-class CBAM(nn.Module):
+class CBAM(Gating):
     """Scale every channel, then every position, each by a gate of its own.
 
     Args:
@@ -66,7 +69,7 @@ class CBAM(nn.Module):
         self.channel_gate = ChannelGate(channels, reduction)
         self.spatial_gate = SpatialGate()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` scaled per channel and position, shape ``(B, C, H, W)``."""
+    def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``x`` scaled per channel and the gate per position, ``(B, 1, H, W)``."""
         x = x * self.channel_gate(x)[:, :, None, None]
-        return x * self.spatial_gate(x)
+        return x, self.spatial_gate(x)

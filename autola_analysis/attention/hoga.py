@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from autola_analysis.attention.gating import add_output
 from autola_analysis.attention.genotype import NODES, RELEASED, Genotype, as_genotype
 from autola_analysis.attention.operations import OPERATIONS
 from autola_analysis.attention.registry import register_attention
@@ -65,15 +66,27 @@ class HighOrderGroupAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the attended feature map, shape ``(B, C, H, W)``."""
-        groups = x.chunk(NODES, dim=1)
+        groups = self._groups(x)
         ops = iter(self.ops)
         states: list[Tensor] = []
         for group, edges in zip(groups, self.genotype.nodes(), strict=True):
             sources = [group, *states]
-            terms = [next(ops)(sources[source]) for _, source in edges]
-            states.append(reduce(add, terms))
+            state: Tensor | None = None
+            for _, source in edges:
+                state = add_output(state, next(ops), sources[source])
+            assert state is not None
+            states.append(state)
         z = torch.cat((*states, self.se_a(reduce(add, groups))), dim=1)
-        return self.se_b(self.fuse(z) + x)
+        return self.se_b(x + self.fuse(z))  # x first: the sum takes its memory format
+
+    @staticmethod
+    def _groups(x: Tensor) -> tuple[Tensor, ...]:
+        groups = x.chunk(NODES, dim=1)
+        if x.device.type != "cpu":
+            return groups
+        # On a processor convolutions of large batches on few channels are faster in channels-last memory, and
+        # everything else on tensors of their own; benchmarks/hoga.py measures both together.
+        return tuple(group.contiguous(memory_format=torch.channels_last) for group in groups)
 
 
 @register_attention("hoga-random")

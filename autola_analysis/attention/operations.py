@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.attention.cbam import CBAM, ChannelGate, max_and_mean_over_channels
+from autola_analysis.attention.gating import Gating
 from autola_analysis.attention.squeeze_excitation import SqueezeExcitation
 from autola_analysis.core.registry import Registry
 
@@ -46,40 +47,40 @@ class Zero(nn.Module):
         return torch.zeros_like(x)
 
 
-class ConvolutionalGate(nn.Module):
+class ConvolutionalGate(Gating):
     """``x * sigmoid(f(x))`` with f a stack of convolutions that keeps the shape ``(B, c, H, W)``."""
 
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()
         self.gate = nn.Sequential(*layers, nn.Sigmoid())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` scaled per channel and position."""
-        return x * self.gate(x)
+    def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``x`` and the gate per channel and position, ``(B, c, H, W)``."""
+        return x, self.gate(x)
 
 
-class SpatialConvolutionalGate(nn.Module):
+class SpatialConvolutionalGate(Gating):
     """``x * sigmoid(f([max; mean] over channels))`` with f putting out one map ``(B, 1, H, W)``."""
 
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()
         self.gate = nn.Sequential(*layers, nn.Sigmoid())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` scaled per position."""
-        return x * self.gate(max_and_mean_over_channels(x))
+    def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``x`` and the gate per position, ``(B, 1, H, W)``."""
+        return x, self.gate(max_and_mean_over_channels(x))
 
 
-class MeanMaxChannelGate(nn.Module):
+class MeanMaxChannelGate(Gating):
     """``x * sigmoid(mlp(mean(x)) + mlp(max(x)))``, the perceptron without bias."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.gate = ChannelGate(channels, reduction=4, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` scaled per channel."""
-        return x * self.gate(x)[:, :, None, None]
+    def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``x`` and the gate per channel, ``(B, c, 1, 1)``."""
+        return x, self.gate(x)[:, :, None, None]
 
 
 OPERATIONS.register("none")(lambda channels: Zero())

@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
+from autola_analysis.attention.gating import Gating
 from autola_analysis.attention.registry import register_attention
 
 
@@ -30,7 +31,7 @@ def hidden_units(channels: int, reduction: int, divisor: int | None = None) -> i
 
 
 @register_attention("se")
-class SqueezeExcitation(nn.Module):
+class SqueezeExcitation(Gating):
     """Scale every channel by ``sigmoid(W2 relu(W1 mean(x)))``.
 
     Args:
@@ -55,6 +56,6 @@ class SqueezeExcitation(nn.Module):
         hidden = max(minimum, hidden_units(channels, reduction, divisor))
         self.gate = nn.Sequential(OrderedDict(**perceptron(channels, hidden, bias), sigmoid=nn.Sigmoid()))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x`` scaled per channel, shape ``(B, C, H, W)``."""
-        return x * self.gate(x.mean((2, 3)))[:, :, None, None]
+    def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``x`` and the gate per channel, ``(B, C, 1, 1)``."""
+        return x, self.gate(x.mean((2, 3)))[:, :, None, None]

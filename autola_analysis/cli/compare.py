@@ -49,7 +49,7 @@ def compare(
         checkpoints.ckpt, architecture.loading(checkpoints.ckpt), images.options(machine.quiet), **options
     )
     out = output.directory("compare")
-    report = run_study(study, out, machine.reading(), overwrite=output.overwrite)
+    report = run_study(study, out, machine.reading(), overwrite=output.overwrite, anonymous=output.anonymous)
     if not machine.quiet:
         echo_study(report)
     open_page(show, out)

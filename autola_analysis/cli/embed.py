@@ -68,6 +68,7 @@ def embed(
         align=align,
         width=output.width,
         overwrite=output.overwrite,
+        anonymous=output.anonymous,
     )
     report = embedding_report(request)
     if not machine.quiet:

@@ -29,6 +29,7 @@ def gates(
         reading=machine.reading(),
         width=output.width,
         overwrite=output.overwrite,
+        anonymous=output.anonymous,
     )
     report = gates_report(request)
     if not machine.quiet:

@@ -35,6 +35,9 @@ Cache = Annotated[
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep nothing, and use nothing that was kept.")]
 Open = Annotated[bool, typer.Option("--open", help="Show the page in a browser.")]
+Anonymous = Annotated[
+    bool, typer.Option("--anonymous", help="Leave paths, host and user out of everything written, for reviewers.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report at --out.")]
 
 
@@ -140,6 +143,12 @@ class MachineFlags:
     workers: Workers = 0
     cache: Cache = None
     no_cache: NoCache = False
+    compile: Annotated[
+        bool,
+        typer.Option(
+            "--compile", help="Compile the networks: takes a minute each, pays from some hundred thousand images on."
+        ),
+    ] = False
     quiet: Quiet = False
 
     def reading(self) -> Reading:
@@ -148,7 +157,7 @@ class MachineFlags:
         from autola_analysis.core.files import user_cache
         from autola_analysis.inference.run import Settings
 
-        settings = Settings(self.device, self.precision, quiet=self.quiet)
+        settings = Settings(self.device, self.precision, quiet=self.quiet, compile=self.compile)
         cache = None if self.no_cache else self.cache or user_cache()
         return Reading(settings, self.batch_size, self.workers, cache)
 
@@ -161,6 +170,7 @@ class OutputFlags:
         Path | None, typer.Option(metavar="DIR", help="Report directory. Default: reports/COMMAND-TIME.")
     ] = None
     overwrite: Overwrite = False
+    anonymous: Anonymous = False
     width: Annotated[str, typer.Option(metavar="neurips|cvpr|INCHES", help="Width of the figures.")] = "neurips"
 
     def directory(self, command: str) -> Path:

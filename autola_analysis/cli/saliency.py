@@ -92,6 +92,7 @@ def saliency(
         reading=machine.reading(),
         width=output.width,
         overwrite=output.overwrite,
+        anonymous=output.anonymous,
     )
     result = saliency_report(request)
     if not machine.quiet:

@@ -48,6 +48,7 @@ def selectivity(
         reading=machine.reading(),
         width=output.width,
         overwrite=output.overwrite,
+        anonymous=output.anonymous,
     )
     report = selectivity_report(request)
     if not machine.quiet:

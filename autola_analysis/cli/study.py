@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
-from autola_analysis.cli.options import MachineFlags, Open, OutputFlags, Overwrite, open_page, split_commas
+from autola_analysis.cli.options import Anonymous, MachineFlags, Open, OutputFlags, Overwrite, open_page, split_commas
 from autola_analysis.cli.printing import echo_table
 from autola_analysis.cli.summary import echo_study
+from autola_analysis.core.errors import OptionError
 from autola_analysis.core.processes import current
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 @grouped_options
 def study(
     machine: MachineFlags,
-    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Study file: models, data, analyses.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE.toml", help="Study file: models, data, analyses.")
+    ] = None,
     only: Annotated[
         str | None, typer.Option(metavar="A,B", help="Kinds of analyses to run, separated by commas. Default: all.")
     ] = None,
@@ -31,12 +35,21 @@ def study(
         Path | None, typer.Option(metavar="DIR", help="Report directory. Default: reports/NAME-TIME.")
     ] = None,
     overwrite: Overwrite = False,
+    anonymous: Anonymous = False,
+    supplement: Annotated[
+        bool, typer.Option("--supplement", help="Print the study file of the supplement's figures, to fill in.")
+    ] = False,
     show: Open = False,
 ) -> None:
     """Run all analyses of a study file and write one report with comparison and claims.
 
     Example: autola-analyze study supplement.toml --dry-run
     """
+    if supplement:
+        typer.echo(files("autola_analysis.study").joinpath("supplement.toml").read_text(encoding="utf-8"), nl=False)
+        return
+    if file is None:
+        raise OptionError("name a study file; 'autola-analyze study --supplement > supplement.toml' writes one.")
     from autola_analysis.study.run import run_study
 
     kinds = split_commas(only)
@@ -44,7 +57,7 @@ def study(
         _echo_plan(file, kinds, machine.reading())
         return
     out = out or OutputFlags().directory(file.stem)
-    report = run_study(file, out, machine.reading(), only=kinds, overwrite=overwrite)
+    report = run_study(file, out, machine.reading(), only=kinds, overwrite=overwrite, anonymous=anonymous)
     if not machine.quiet:
         echo_study(report)
     open_page(show, out)

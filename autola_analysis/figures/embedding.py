@@ -27,6 +27,7 @@ LABEL_SIZE = 6.0  # points
 LONGEST_NAME = 10  # characters of a class name that still fits into a panel
 MOST_NAMES = 12  # classes whose names are written into the panels
 COVERED = 0.22  # share of a panel that all points together would cover
+ATTENTION_NAMES = {"se": "SE", "cbam": "CBAM", "hoga": "HOGA"}
 CORNERS = ("#08306B", "#6BAED6", "#7F2704", "#FD9A3D")
 """Colours at lower left, upper left, lower right, upper right, where there are more classes than colours: dark and
 light blue to dark and light orange, which colour-blind readers can tell apart."""
@@ -63,9 +64,10 @@ def plot_embedding(
 ) -> Figure | Axes:
     """Draw images in the plane, one panel per network.
 
-    Several backbones (or layers) with the same variants make a grid; otherwise the panels follow each other. Of
-    several seeds, and in a grid of several runs, the first is drawn. With up to 20 classes each has a colour and a
-    label at the median of its images; with more, the colour of a class is its place in the first panel.
+    Several backbones (or layers) with the same variants, or the same attentions under other names, make a grid;
+    otherwise the panels follow each other. Of several seeds, and in a grid of several runs, the first is drawn.
+    With up to 20 classes each has a colour and a label at the median of its images; with more, the colour of a
+    class is its place in the first panel.
 
     Args:
         embeddings: Of the same images, in the order they are to be drawn.
@@ -87,7 +89,7 @@ def plot_embedding(
                 raise OptionError(f"one Axes takes one embedding; found {len(embeddings)}.")
             figure = ax.get_figure()
             side = 2.0 if figure is None else float(ax.get_window_extent().width / figure.get_dpi())
-            _draw_panel(ax, embeddings[0], embeddings[0].coords, _class_colours(embeddings[0]), side)
+            _draw_panel(ax, embeddings[0], embeddings[0].coords, class_colours(embeddings[0]), side)
             return ax
         return _draw_grid(_layout(embeddings), figure_width(width), align)
 
@@ -103,7 +105,7 @@ def plot_knn_accuracy(embeddings: Embedding | Sequence[Embedding], width: str | 
         OptionError: If there is nothing to draw.
     """
     embeddings = [embeddings] if isinstance(embeddings, Embedding) else list(embeddings)
-    chosen = _first_of_seeds(embeddings)
+    chosen = first_of_seeds(embeddings)
     if not chosen:
         raise OptionError("there is no embedding to draw.")
     row_of = _row_namer(chosen)
@@ -161,7 +163,8 @@ def _check_same_images(embeddings: Sequence[Embedding]) -> None:
             )
 
 
-def _first_of_seeds(embeddings: Sequence[Embedding]) -> list[Embedding]:
+def first_of_seeds(embeddings: Sequence[Embedding]) -> list[Embedding]:
+    """Return the embedding with the first seed of each network and layer: what is shown."""
     first: dict[tuple[str | None, str, str, str], Embedding] = {}
     for each in embeddings:
         first.setdefault((each.backbone, each.layer, each.model, each.run), each)
@@ -179,14 +182,33 @@ def _row_namer(embeddings: Sequence[Embedding]) -> Callable[[Embedding], str]:
     return name
 
 
+def _column_namer(embeddings: Sequence[Embedding], row_of: Callable[[Embedding], str]) -> Callable[[Embedding], str]:
+    """Return what names the column of an embedding: the variant, or its attention.
+
+    The same attention in several backbones has another name in each; that is one column, unless two variants would
+    share a cell.
+    """
+    rows_of: dict[str, set[str]] = {}
+    variants: dict[tuple[str, str | None], set[str]] = {}
+    for each in embeddings:
+        rows_of.setdefault(each.model, set()).add(row_of(each))
+        variants.setdefault((row_of(each), each.attention), set()).add(each.model)
+    names_repeat = any(len(rows) > 1 for rows in rows_of.values())
+    clear = all(attention is not None and len(names) == 1 for (_, attention), names in variants.items())
+    if names_repeat or not clear:
+        return lambda embedding: embedding.model
+    return lambda embedding: ATTENTION_NAMES.get(str(embedding.attention), str(embedding.attention))
+
+
 def _layout(embeddings: Sequence[Embedding]) -> _Layout:
-    chosen = _first_of_seeds(embeddings)
+    chosen = first_of_seeds(embeddings)
     row_of = _row_namer(chosen)
+    column_of = _column_namer(chosen, row_of)
     rows = list(dict.fromkeys(row_of(each) for each in chosen))
-    columns = list(dict.fromkeys(each.model for each in chosen))
+    columns = list(dict.fromkeys(column_of(each) for each in chosen))
     cells: dict[tuple[str, str], Embedding] = {}
     for each in chosen:
-        cells.setdefault((row_of(each), each.model), each)
+        cells.setdefault((row_of(each), column_of(each)), each)
     if len(rows) > 1 and 2 * len(cells) > len(rows) * len(columns):
         return _Layout([[cells.get((row, column)) for column in columns] for row in rows], columns, rows)
     per_row = min(len(chosen), PANELS_PER_ROW)
@@ -197,7 +219,7 @@ def _layout(embeddings: Sequence[Embedding]) -> _Layout:
 def _draw_grid(layout: _Layout, width: float, align: bool) -> Figure:
     rows, columns = len(layout.panels), len(layout.panels[0])
     first = next(each for row in layout.panels for each in row if each is not None)
-    colours = _class_colours(first)
+    colours = class_colours(first)
     side = min(2.4, (width - 0.2 * bool(layout.rows)) / columns - 0.06)
     legend = _legend(first, colours)
     per_line = _entries_per_line(first, width)
@@ -215,7 +237,7 @@ def _draw_grid(layout: _Layout, width: float, align: bool) -> Figure:
             else:
                 aligned = align and each is not first and _finite(each) and _finite(first)
                 _draw_panel(ax, each, procrustes(each.coords, first.coords) if aligned else each.coords, colours, side)
-                ax.set_title("" if layout.columns else _title(each, first), pad=3)
+                ax.set_title("" if layout.columns else panel_title(each, first), pad=3)
             if layout.columns and i == 0:
                 ax.set_title(layout.columns[j], pad=3)
             if layout.rows and j == 0:
@@ -273,7 +295,7 @@ def _label_classes(
         )  # fmt: skip
 
 
-def _class_colours(embedding: Embedding) -> FloatArray:
+def class_colours(embedding: Embedding) -> FloatArray:
     """Return a colour per class, ``(C, 3)``: of the palette, or by the place of the class where there are too many."""
     count = len(embedding.classes)
     present = _present(embedding)
@@ -327,7 +349,8 @@ def _finite(embedding: Embedding) -> bool:
     return bool(np.isfinite(embedding.coords).all())
 
 
-def _title(embedding: Embedding, first: Embedding) -> str:
+def panel_title(embedding: Embedding, first: Embedding) -> str:
+    """Return the title of a panel: the variant, with run and layer where they are not those of the first."""
     run = "" if embedding.run == "1" else f" (run {embedding.run})"
     layer = f", {embedding.layer}" if embedding.layer != first.layer else ""
     return f"{embedding.model}{run}{layer}"

@@ -69,7 +69,7 @@ class _Sheet:
     def __init__(self, pictures: Sequence[Picture], width: float, scale: Scale) -> None:
         self.pictures = pictures
         self.scale = scale
-        panels = _first_runs(pictures[0].panels)
+        panels = first_runs(pictures[0].panels)
         self.groups = list(dict.fromkeys((panel.method, panel.layer) for panel in panels))
         self.variants = list(dict.fromkeys(panel.variant for panel in panels))
         columns = 1 + len(self.groups) * len(self.variants)
@@ -106,10 +106,10 @@ class _Sheet:
             ax.imshow(picture.pixels, interpolation="nearest")
             _outline(ax, picture.mask)
             self._below(ax, _short(picture.label or picture.target, 14), "black")
-            found = {(p.method, p.layer, p.variant): p for p in _first_runs(picture.panels)}
+            found = {(p.method, p.layer, p.variant): p for p in first_runs(picture.panels)}
             for group, key in enumerate(self.groups):
                 in_group = [found[(*key, variant)] for variant in self.variants if (*key, variant) in found]
-                shared = max(_largest(panel.map) for panel in in_group) if self.scale == "shared" else None
+                shared = max(largest_value(panel.map) for panel in in_group) if self.scale == "shared" else None
                 for column, variant in enumerate(self.variants):
                     if (*key, variant) in found:
                         panel = found[(*key, variant)]
@@ -258,14 +258,16 @@ def plot_sanity(table: pd.DataFrame, width: str | float = "column") -> Figure:
         return figure
 
 
-def _first_runs(panels: Sequence[Panel]) -> list[Panel]:
+def first_runs(panels: Sequence[Panel]) -> list[Panel]:
+    """Return the panels of the first run of each variant: what is shown."""
     first: dict[str, str] = {}
     for panel in panels:
         first.setdefault(panel.variant, panel.run)
     return [panel for panel in panels if panel.run == first[panel.variant]]
 
 
-def _largest(map_: NDArray[np.float32]) -> float:
+def largest_value(map_: NDArray[np.float32]) -> float:
+    """Return the largest finite value of a map; 0 where there is none."""
     finite = map_[np.isfinite(map_)]
     return float(finite.max()) if finite.size else 0.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.core.device import resolve_device
-from autola_analysis.core.errors import DataError
+from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.processes import Processes, current
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.inference.compiling import CompiledForward, check_compiler, compiled_forward
 from autola_analysis.inference.folding import FastCopy, fast_copy
 from autola_analysis.inference.precision import precision_of
 from autola_analysis.inference.stream import Batch, Stream
@@ -71,12 +72,14 @@ class Settings:
         precision: See `precision_of`.
         fold: Whether to run a verified faster copy (folded batch norms, channels-last).
         quiet: Whether to leave out the progress bar.
+        compile: Whether to compile the copy with `torch.compile`; only in float32, where it is verified.
     """
 
     device: str = "auto"
     precision: str = "float32"
     fold: bool = True
     quiet: bool = False
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class PassRecord:
         warnings: What was noticed about the networks.
         processes: Number of processes that shared it.
         part_sizes: Images that ran at once, for models that a whole batch left without memory.
+        compiled: Whether the copy ran compiled, per model.
     """
 
     images: int
@@ -104,19 +108,26 @@ class PassRecord:
     warnings: tuple[str, ...] = ()
     processes: int = 1
     part_sizes: dict[str, int] = field(default_factory=dict)
+    compiled: dict[str, bool] = field(default_factory=dict)
 
 
 def check_settings(settings: Settings | None) -> None:
-    """Check device and precision before any work is done.
+    """Check device, precision and compiler before any work is done.
 
     Raises:
-        OptionError: If there is no such device or precision.
+        OptionError: If there is no such device or precision, or the networks cannot be compiled.
     """
     settings = settings or Settings()
     device = resolve_device(settings.device)
     current().check_device(device)
     with precision_of(settings.precision, device):
         pass
+    if settings.compile:
+        if settings.precision != "float32":
+            raise OptionError(
+                f"compiled networks run in float32, and the precision is {settings.precision}; choose one."
+            )
+        check_compiler()
 
 
 def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -> PassRecord:
@@ -131,6 +142,7 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         LayerError: If a tapped layer cannot be read, see `tap`.
     """
     settings = settings or Settings()
+    check_settings(settings)
     device = resolve_device(settings.device)
     processes = current()
     start = time.perf_counter()
@@ -165,12 +177,8 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         precision=settings.precision,
         folded={job.job.name: job.copy.folded for job in running},
         channels_last={job.job.name: job.copy.channels_last for job in running},
-        warnings=tuple(
-            f"{job.job.name}: what it puts out for an image depends on the other images of the batch or on chance "
-            "(batch norm without running statistics, dropout that is always on); results depend on the batches."
-            for job in running
-            if job.copy.depends_on_batch
-        ),
+        warnings=tuple(warning for job in running for warning in job.warnings()),
+        compiled={job.job.name: job.compiled for job in running},
         processes=processes.count,
         part_sizes=_smallest(processes.exchange({job.job.name: job.part for job in running if job.part})),
     )
@@ -178,7 +186,7 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
 
 @dataclass
 class _Running:
-    """A job under way: its fast copy with the taps on.
+    """A job under way: its fast copy with the taps on, and what runs it.
 
     Attributes:
         part: Images that run at once, where a whole batch left it without memory.
@@ -186,6 +194,7 @@ class _Running:
 
     job: Job
     copy: FastCopy
+    forward: Callable[[Tensor], Tensor]
     kept: Sequence[Mapping[str, Any]]
     settings: Settings
     device: torch.device
@@ -211,8 +220,7 @@ class _Running:
         if self.copy.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with precision_of(self.settings.precision, self.device):
-            logits: Tensor = self.copy.model(inputs)
-        return logits
+            return self.forward(inputs)
 
     def _hand_over(self, batch: Batch, logits: Tensor) -> None:
         if not torch.isfinite(logits).all():
@@ -234,6 +242,21 @@ class _Running:
             images,
             self.part,
         )
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the copy ran compiled."""
+        return isinstance(self.forward, CompiledForward) and self.forward.agrees is True
+
+    def warnings(self) -> Iterator[str]:
+        """Say what was noticed about the network."""
+        if self.copy.depends_on_batch:
+            yield (
+                f"{self.job.name}: what it puts out for an image depends on the other images of the batch or on chance "
+                "(batch norm without running statistics, dropout that is always on); results depend on the batches."
+            )
+        if self.settings.compile and not self.compiled:
+            yield f"{self.job.name}: compiled, it puts out something else than it should; it ran without compiling."
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -267,8 +290,13 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{job.name} cannot run on images of shape {tuple(images.shape[1:])}: {reason}") from error
-        kept = [stack.enter_context(tap(copy.model, observer.layers, observer.reduce)) for observer in job.observers]
-        yield _Running(job, copy, kept, settings, device)
+        readers = [(observer.layers, observer.reduce) for observer in job.observers]
+        if settings.compile:
+            forward = stack.enter_context(compiled_forward(copy.model, readers, job.name))
+            yield _Running(job, copy, forward, forward.kept, settings, device)
+        else:
+            kept = [stack.enter_context(tap(copy.model, layers, reduce)) for layers, reduce in readers]
+            yield _Running(job, copy, copy.model, kept, settings, device)
 
 
 def _inputs(job: Job, images: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from autola_analysis.figures.gates import plot_gates
 from autola_analysis.inference.accuracy import Accuracy
 from autola_analysis.report.arrays import read_arrays, write_arrays
 from autola_analysis.report.figures import write_figure
+from autola_analysis.report.methods import gates_paragraph
 from autola_analysis.report.section import Section
 from autola_analysis.report.tables import read_table, rows_of, write_table
 
@@ -38,7 +39,6 @@ def write_gates(directory: Path, results: Sequence[GateResult]) -> None:
             "classes": list(result.classes),
             "accuracy": asdict(result.accuracy),
             "settings": dict(result.settings),
-            "warnings": list(result.warnings),
         }
         for result in results
     ]
@@ -53,7 +53,7 @@ def write_gates(directory: Path, results: Sequence[GateResult]) -> None:
 
 
 def read_gates(directory: Path) -> list[GateResult]:
-    """Read what `write_gates` wrote, in order.
+    """Read what `write_gates` wrote, in order; warnings are in ``run.json``.
 
     Raises:
         ReportError: If something is missing.
@@ -71,7 +71,6 @@ def read_gates(directory: Path) -> list[GateResult]:
             classes=tuple(each["classes"]),
             accuracy=Accuracy(**each["accuracy"]),
             settings=each["settings"],
-            warnings=tuple(each["warnings"]),
         )
         for each in about
     ]
@@ -92,7 +91,7 @@ def gates_section(directory: Path, results: Sequence[GateResult], data: str, wid
     means = gates.groupby(["model", "run", "module", "gate"], sort=False)[STATISTICS].mean().reset_index()
     return Section(
         "gates", "Attention gates", figures={"gates": caption}, tables={"Gates, mean over units": means},
-        reading=READING,
+        methods=gates_paragraph(results), reading=READING,
     )  # fmt: skip
 
 

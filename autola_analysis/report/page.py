@@ -3,53 +3,114 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import json
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
 
+from autola_analysis.report.record import recorded_data
 from autola_analysis.report.section import Section
+from autola_analysis.report.templating import raw, render
+from autola_analysis.report.thumbnails import Thumbnails
+
+RUNS_FOR_MODULES = 3
+DOTS_PER_INCH = 300  # of the figures in PNG
+REM_PER_INCH = 9.6
 
 
 def write_page(
     directory: Path,
     *,
     title: str,
+    data: str,
     sections: Sequence[Section],
     accuracy: pd.DataFrame,
-    warnings: Sequence[str],
+    record: Mapping[str, Any],
+    thumbnails: Thumbnails | None = None,
 ) -> None:
-    """Write ``index.html`` with the sections in the given order.
+    """Write ``index.html``: a summary, the sections in the given order, limits, where the numbers come from.
 
     Args:
         directory: The report; ``figures/<name>.png`` are embedded.
         title: Heading.
+        data: What the networks were run on ("cifar10, test split").
         sections: What the analyses add.
         accuracy: Table of accuracy and cost.
-        warnings: Shown at the top.
+        record: What ``run.json`` says, but for the outputs.
+        thumbnails: Small images that the sections show; stored once.
     """
-    environment = Environment(
-        loader=PackageLoader("autola_analysis.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     pictures = {
-        name: base64.b64encode((directory / "figures" / f"{name}.png").read_bytes()).decode()
-        for section in sections
-        for name in section.figures
+        name: _picture(directory / "figures" / f"{name}.png") for section in sections for name in section.figures
     }
-    html = environment.get_template("report.html.j2").render(
-        title=title, sections=sections, pictures=pictures, accuracy=accuracy, warnings=warnings, cell=format_cell
+    counts = [f"{data['images']:,} images of {data['classes']} classes" for data in recorded_data(record)]
+    html = render(
+        "page.html.j2",
+        title=title,
+        data=data,
+        sections=sections,
+        pictures=pictures,
+        accuracy=accuracy,
+        models=list(dict.fromkeys(accuracy["model"])),
+        runs=len(accuracy),
+        warnings=record["warnings"],
+        counts=counts[0] if len(counts) == 1 else "",
+        provenance=_provenance(record),
+        limits=[*_limits_of_runs(accuracy), *(limit for section in sections for limit in section.limits)],
+        thumbnails=_json([base64.b64encode(jpeg).decode() for jpeg in (thumbnails or Thumbnails()).jpegs]),
+        style=raw("page.css"),
+        script=raw("page.js"),
+        scripts=[script for section in sections for script in section.scripts],
     )
     # A file name that is no UTF-8 has no character; its number is written then.
     (directory / "index.html").write_bytes(html.encode("utf-8", "xmlcharrefreplace"))
 
 
-def format_cell(value: object) -> str:
-    """Return a table cell as text: four digits behind the point, thousands separated, nothing for missing."""
-    if value is pd.NA or value is None:
-        return ""
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.4f}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return str(value)
+def _picture(path: Path) -> tuple[str, float]:
+    """Return a figure in base64 and the width to show it at, in rem: type has the size of the text around it."""
+    with Image.open(path) as image:
+        width = image.width / DOTS_PER_INCH * REM_PER_INCH
+    return base64.b64encode(path.read_bytes()).decode(), round(width, 1)
+
+
+def _json(value: object) -> Markup:
+    """Return JSON that may stand inside a script element."""
+    return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))
+
+
+def _limits_of_runs(accuracy: pd.DataFrame) -> list[str]:
+    runs = accuracy.groupby("model", sort=False)["run"].nunique()
+    few = [str(name) for name, count in runs.items() if count < RUNS_FOR_MODULES]
+    said = [
+        "Intervals over images tell how far a number would move with other images of the same kind. They say nothing "
+        "of another training run."
+    ]
+    if few:
+        said.append(
+            "One checkpoint cannot speak for an attention module: two trainings that differ in nothing but their seed "
+            f"differ too. Fewer than {RUNS_FOR_MODULES} training runs are here of {', '.join(few)}; what is said of "
+            "them is said of these checkpoints."
+        )
+    return said
+
+
+def _provenance(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a reader needs to get the numbers again."""
+    rows = {"command": shlex.join(map(str, record.get("command", []))), "written": str(record.get("written", ""))}
+    for number, data in enumerate(recorded_data(record), start=1):
+        name = "data" if number == 1 else f"data {number}"
+        rows[name] = (
+            f"{data['name']}, {data['split']} split, {data['images']:,} images of {data['classes']} classes "
+            f"(fingerprint {data['fingerprint']})"
+        )
+    rows |= {
+        f"{model['model']}, run {model['run']}": f"{model['path']} (sha256 {model['sha256']})"
+        for model in record.get("models", [])
+    }
+    versions = ", ".join(f"{package} {version}" for package, version in record.get("versions", {}).items())
+    rows |= {"versions": versions, "system": str(record.get("machine", {}).get("system", ""))}
+    return {name: text for name, text in rows.items() if text}

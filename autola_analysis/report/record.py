@@ -78,6 +78,12 @@ def read_record(directory: Path) -> dict[str, Any]:
     return record
 
 
+def recorded_data(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a record says of each data set: a study may have several, by name."""
+    data = record.get("data") or {}
+    return [data] if "fingerprint" in data else list(data.values())
+
+
 def _versions() -> dict[str, str]:
     found = {}
     for package in PACKAGES:

@@ -50,8 +50,11 @@ def redraw(out: Path, width: str | float | None = None) -> None:
 def _layout(out: Path, record: dict[str, Any]) -> Layout:
     try:
         layout = Layout(**record["layout"])
-    except (KeyError, TypeError) as error:
-        raise ReportError(f"{out / MANIFEST} does not say how to draw; run the analysis again.") from error
+        missing = {"outputs", "versions", "warnings"} - record.keys()
+    except (KeyError, TypeError):
+        missing = {"layout"}
+    if missing:
+        raise ReportError(f"{out / MANIFEST} does not say how to draw ({min(missing)}); run the analysis again.")
     unknown = [name for name in layout.sections if name not in SECTIONS]
     if unknown:
         raise ReportError(f"{out / MANIFEST} names the section {unknown[0]!r}, which this version does not know.")

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.result import Panel, Picture, SaliencyResult
 from autola_analysis.figures.saliency import TITLES, Scale, plot_saliency
 from autola_analysis.report.arrays import read_arrays, write_arrays
 from autola_analysis.report.figures import write_figure
+from autola_analysis.report.gallery import gallery
+from autola_analysis.report.methods import saliency_paragraph
 from autola_analysis.report.section import Section
-from autola_analysis.report.tables import read_table, write_table
+from autola_analysis.report.tables import read_table, rows_of, side_by_side, write_table
 
 PANEL_FACTS = ("variant", "run", "method", "layer", "predicted", "probability", "score", "status")
 
@@ -26,6 +29,10 @@ READING = (
     "maps that know nothing of the network: a uniform one, and a Gaussian in the middle of the image. Intervals are "
     "95% bootstrap intervals over images; from three training runs of a variant on, over runs and images.",
 )
+LIMITS = (
+    "A map inside the object is no proof that the network uses the object, and the images of the gallery are examples: "
+    "what holds for all images is in the table.",
+)
 
 
 def write_saliency(directory: Path, result: SaliencyResult) -> None:
@@ -36,7 +43,7 @@ def write_saliency(directory: Path, result: SaliencyResult) -> None:
 
 
 def read_saliency(directory: Path) -> SaliencyResult:
-    """Read what `write_saliency` wrote.
+    """Read what `write_saliency` wrote; warnings are in ``run.json``.
 
     Raises:
         ReportError: If something is missing.
@@ -68,7 +75,6 @@ def read_saliency(directory: Path) -> SaliencyResult:
         metrics=read_table(directory, "saliency_metrics"),
         pictures=pictures,
         settings=about["settings"],
-        warnings=tuple(about["warnings"]),
     )
 
 
@@ -86,12 +92,24 @@ def saliency_section(
     """
     caption = saliency_caption(result, data, scale)
     write_figure(plot_saliency(result.pictures, width, scale), directory, "saliency", caption)
+    tables = {}
+    if len(result.metrics):
+        everywhere = rows_of(result.metrics, subset="all")
+        # By method, so that the variants stand below each other.
+        everywhere = pd.concat([rows for _, rows in everywhere.groupby(["method", "layer"], sort=False)])
+        overview = side_by_side(everywhere, ["method", "layer", "model"], "metric", "mean")
+        tables = {
+            f"Where the maps lie: means over {everywhere['images'].max():,} images with 95% intervals": overview,
+            "Where the maps lie, all numbers": result.metrics,
+        }
     return Section(
         "saliency",
-        "Saliency",
-        figures={"saliency": caption},
-        tables={"Where the maps lie": result.metrics} if len(result.metrics) else {},
+        "Where the networks look",
+        body=gallery(result.pictures, caption, scale),
+        tables=tables,
+        methods=saliency_paragraph(result),
         reading=READING,
+        limits=LIMITS,
     )
 
 
@@ -135,7 +153,7 @@ def _write_maps(directory: Path, result: SaliencyResult) -> None:
                 arrays |= _array(f"{key}/pixels", panel.pixels) | _array(f"{key}/mask", panel.mask)
             panels.append(facts)
         pictures.append({"image": picture.image, "label": picture.label, "target": picture.target, "panels": panels})
-    about = {"pictures": pictures, "settings": dict(result.settings), "warnings": list(result.warnings)}
+    about = {"pictures": pictures, "settings": dict(result.settings)}
     write_arrays(directory, "saliency_maps", arrays, about)
 
 

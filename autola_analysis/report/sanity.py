@@ -8,6 +8,7 @@ import pandas as pd
 
 from autola_analysis.figures.saliency import plot_sanity
 from autola_analysis.report.figures import write_figure
+from autola_analysis.report.methods import sanity_paragraph
 from autola_analysis.report.section import Section
 from autola_analysis.report.tables import read_table, write_table
 
@@ -44,4 +45,10 @@ def sanity_section(directory: Path, table: pd.DataFrame, data: str, width: str |
         f"drawn anew from the head down, on {int(table['images'].max())} images ({data})."
     )
     write_figure(plot_sanity(table, width), directory, "sanity", caption)
-    return Section("sanity", "Do the maps depend on what was learned?", figures={"sanity": caption}, reading=READING)
+    return Section(
+        "sanity",
+        "Do the maps depend on what was learned?",
+        figures={"sanity": caption},
+        methods=sanity_paragraph(table),
+        reading=READING,
+    )

@@ -16,15 +16,21 @@ class Section:
     Attributes:
         name: Short and unique in a page; its anchor.
         title: Heading.
+        body: HTML that comes first.
         figures: Name of a figure in ``figures/`` -> its caption, which is its alternative text too.
         tables: Heading -> table.
         reading: Paragraphs on how to read the numbers; escaped unless they are `Markup`.
-        body: Further HTML, shown after the figures.
+        scripts: JavaScript that the body needs, in order.
+        limits: Sentences on what the numbers cannot say, for the end of the page.
+        methods: What a paper says of how the numbers came about, with citations as ``[@key]``.
     """
 
     name: str
     title: str
+    body: Markup = field(default_factory=Markup)
     figures: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     reading: Sequence[str] = ()
-    body: Markup = field(default_factory=Markup)
+    scripts: Sequence[Markup] = ()
+    limits: Sequence[str] = ()
+    methods: str = ""

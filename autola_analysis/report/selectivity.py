@@ -16,6 +16,7 @@ from autola_analysis.figures.selectivity import plot_selectivity
 from autola_analysis.inference.accuracy import Accuracy
 from autola_analysis.report.arrays import read_arrays, write_arrays
 from autola_analysis.report.figures import write_figure
+from autola_analysis.report.methods import selectivity_paragraph
 from autola_analysis.report.section import Section
 from autola_analysis.report.tables import read_table, rows_of, write_table
 
@@ -26,9 +27,12 @@ READING = (
         "answers all classes alike, 1 for one that answers a single class (Morcos et al., ICLR 2018). The interval of "
         "a mean is a 95% jackknife over images; it says nothing about another training run. <em>null_mean</em> is the "
         "mean under permuted labels: a chance level, not something to subtract. Units that never fire are "
-        "<em>dead</em>, counted and left out. Selectivity is neither necessary nor sufficient for performance "
-        "(Leavitt and Morcos, 2020; Gale et al., 2020)."
+        "<em>dead</em>, counted and left out."
     ),
+)
+LIMITS = (
+    "Class selectivity is neither necessary nor sufficient for performance (Leavitt and Morcos, 2020; Gale et al., "
+    "2020): a less selective layer is not a worse or a better one.",
 )
 
 
@@ -48,7 +52,6 @@ def write_selectivity(directory: Path, results: Sequence[SelectivityResult]) -> 
             "layers": result.layers,
             "accuracy": asdict(result.accuracy),
             "settings": dict(result.settings),
-            "warnings": list(result.warnings),
         }
         for result in results
     ]
@@ -56,7 +59,7 @@ def write_selectivity(directory: Path, results: Sequence[SelectivityResult]) -> 
 
 
 def read_selectivity(directory: Path) -> list[SelectivityResult]:
-    """Read what `write_selectivity` wrote, in order.
+    """Read what `write_selectivity` wrote, in order; warnings are in ``run.json``.
 
     Raises:
         ReportError: If something is missing.
@@ -73,7 +76,6 @@ def read_selectivity(directory: Path) -> list[SelectivityResult]:
             classes=tuple(arrays["classes"].tolist()),
             accuracy=Accuracy(**each["accuracy"]),
             settings=each["settings"],
-            warnings=tuple(each["warnings"]),
         )
         for each in about
     ]
@@ -98,7 +100,9 @@ def selectivity_section(
         "Class selectivity",
         figures={"selectivity": caption},
         tables={"Selectivity by layer": summary},
+        methods=selectivity_paragraph(results),
         reading=READING,
+        limits=LIMITS,
     )
 
 

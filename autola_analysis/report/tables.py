@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ TEXT = frozenset(
     (
         "model", "run", "layer", "preferred_class", "image", "method", "status", "metric", "subset", "space",
         "randomised_to", "module", "gate", "analysis", "against", "statistic", "scope", "claim", "quote", "verdict",
+        "runs",
     )
 )  # fmt: skip
 """Columns of names: an empty field is an empty name there, and "None" a name like any other."""
@@ -63,3 +65,23 @@ def rows_of(table: pd.DataFrame, **values: str) -> pd.DataFrame:
     for column, value in values.items():
         chosen &= table[column] == value
     return table[chosen].reset_index(drop=True)
+
+
+def side_by_side(table: pd.DataFrame, index: Sequence[str], column: str, value: str) -> pd.DataFrame:
+    """Return a long table as a wide one for the eye: a column per name in `column`, each value with its interval.
+
+    Args:
+        table: With ``ci_low`` and ``ci_high``.
+        index: Columns that name a row.
+        column: Column whose names become columns.
+        value: Column of the values.
+    """
+    texts = [
+        "" if number != number else f"{number:.4f}" + ("" if low != low else f" [{low:.4f}, {high:.4f}]")
+        for number, low, high in zip(table[value], table["ci_low"], table["ci_high"], strict=True)
+    ]
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for (*names, name), text in zip(table[[*index, column]].itertuples(index=False), texts, strict=True):
+        rows.setdefault(tuple(map(str, names)), {}).setdefault(str(name), text)
+    wide = [dict(zip(index, names, strict=True)) | cells for names, cells in rows.items()]
+    return pd.DataFrame(wide, columns=[*index, *dict.fromkeys(table[column])]).fillna("")

@@ -20,6 +20,8 @@ from autola_analysis.report.accuracy import write_accuracy
 from autola_analysis.report.compose import Layout, complete_report
 from autola_analysis.report.directory import check_free
 from autola_analysis.report.embedding import write_embeddings
+from autola_analysis.report.mentioned import mentioned_images
+from autola_analysis.report.thumbnails import source_thumbnails, write_thumbnails
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.models import LoadingOptions, load_models
 from autola_analysis.study.shared import report_of_first
@@ -45,6 +47,7 @@ class EmbeddingRequest:
         align: Whether panels are aligned to the first.
         width: Of the figure.
         overwrite: Whether an earlier report at `out` is replaced.
+        anonymous: Whether paths, host and user are left out of everything written.
     """
 
     checkpoints: Sequence[str]
@@ -61,6 +64,7 @@ class EmbeddingRequest:
     align: bool = False
     width: str = "neurips"
     overwrite: bool = False
+    anonymous: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,8 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
             quiet=request.reading.settings is not None and request.reading.settings.quiet,
         )
         write_embeddings(directory, embeddings)
+        shown = source_thumbnails(source, mentioned_images(source.ids, embeddings))
+        write_thumbnails(directory, {"embedding": shown})
         write_accuracy(directory, measured_models(models, source, _accuracies(features)))
         warnings = warnings_of(models, left_out, [warning for each in embeddings for warning in each.warnings])
         facts = {
@@ -124,7 +130,7 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
             "passes": [asdict(record) for record in passes],
         }
         layout = Layout("Embedding", title_of(source), request.width, {"embedding": {"align": request.align}})
-        complete_report(directory, layout, facts, warnings)
+        complete_report(directory, layout, facts, warnings, request.anonymous)
     return EmbeddingReport(embeddings, warnings)
 
 

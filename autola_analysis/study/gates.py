@@ -34,6 +34,7 @@ class GatesRequest:
         reading: Device, precision, batch size, workers, progress bar.
         width: Of the figure.
         overwrite: Whether an earlier report at `out` is replaced.
+        anonymous: Whether paths, host and user are left out of everything written.
     """
 
     checkpoints: Sequence[str]
@@ -43,6 +44,7 @@ class GatesRequest:
     reading: Reading = field(default_factory=Reading)
     width: str = "neurips"
     overwrite: bool = False
+    anonymous: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def gates_report(request: GatesRequest) -> GatesReport:
             "passes": [asdict(record) for record in passes],
         }
         layout = Layout("Attention gates", title_of(source), request.width, {"gates": {}})
-        complete_report(directory, layout, facts, warnings)
+        complete_report(directory, layout, facts, warnings, request.anonymous)
     return GatesReport(results, warnings)
 
 

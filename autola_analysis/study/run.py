@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import MeasuredModel, write_accuracy
+from autola_analysis.report.anonymous import anonymous_images
+from autola_analysis.report.claims import write_comparison
 from autola_analysis.report.compose import Layout, complete_report
 from autola_analysis.report.directory import check_free
 from autola_analysis.report.embedding import write_embeddings
 from autola_analysis.report.gates import write_gates
+from autola_analysis.report.mentioned import mentioned_images
 from autola_analysis.report.saliency import write_saliency
 from autola_analysis.report.sanity import write_sanity
 from autola_analysis.report.selectivity import write_selectivity
-from autola_analysis.report.tables import write_table
+from autola_analysis.report.thumbnails import Thumbnail, source_thumbnails, write_thumbnails
+from autola_analysis.report.units import write_units
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
 from autola_analysis.study.file import (
     EmbeddingTable,
@@ -59,6 +63,7 @@ def run_study(
     base: str | Path | None = None,
     only: Sequence[str] | None = None,
     overwrite: bool = False,
+    anonymous: bool = False,
 ) -> StudyReport:
     """Run all analyses of a study and write one report.
 
@@ -72,6 +77,7 @@ def run_study(
         base: Directory that relative paths are relative to; None takes the study file's, else the current one.
         only: Kinds of analyses to run; None runs all.
         overwrite: Whether an earlier report at `out` is replaced.
+        anonymous: Whether paths, host and user are left out of everything written.
 
     Raises:
         AutolaError: If anything about the file, checkpoints, images or the output directory is not as it should be;
@@ -85,8 +91,11 @@ def run_study(
     plan = make_plan(file, base, only, quiet)
     with report_of_first(out, overwrite) as directory:
         results = measure_study(plan, reading)
+        if anonymous and results.saliency is not None:
+            results = replace(results, saliency=anonymous_images(results.saliency))
         warnings = _all_warnings(plan, results)
-        complete_report(directory, _write(directory, plan, results), _facts(plan, results), warnings)
+        layout = _write(directory, plan, results)
+        complete_report(directory, layout, _facts(plan, results), warnings, anonymous)
     return StudyReport(plan, results, warnings, out)
 
 
@@ -107,8 +116,8 @@ def _write(directory: Path, plan: Plan, results: StudyResults) -> Layout:
         sections["selectivity"] = _images_of(plan, SelectivityTable)
     if results.embeddings:
         write_embeddings(directory, [*results.embeddings, *results.rated])
-        table = plan.table(EmbeddingTable)
-        sections["embedding"] = {**_images_of(plan, EmbeddingTable), "align": bool(table and table.align)}
+        embedding = plan.table(EmbeddingTable)
+        sections["embedding"] = {**_images_of(plan, EmbeddingTable), "align": bool(embedding and embedding.align)}
     if results.saliency is not None:
         write_saliency(directory, results.saliency)
         sections["saliency"] = {**_images_of(plan, SaliencyTable), "scale": _scale(plan)}
@@ -118,13 +127,31 @@ def _write(directory: Path, plan: Plan, results: StudyResults) -> Layout:
     if passes.gates:
         write_gates(directory, passes.gates)
         sections["gates"] = _images_of(plan, GatesTable)
-    write_accuracy(directory, _measured(plan, results))
+    table = plan.table(SelectivityTable)
+    if table and passes.top_images:
+        write_units(directory, passes.top_images, plan.data_of(table).source.ids)
+        sections["units"] = {}
     if len(results.comparison):
-        write_table(directory, "comparison", results.comparison)
-    if len(results.claims):
-        write_table(directory, "claims", results.claims)
+        write_comparison(directory, results.comparison, results.claims)
+        sections["comparison"] = {}
+    if groups := _thumbnails(plan, results):
+        write_thumbnails(directory, groups)
+    write_accuracy(directory, _measured(plan, results))
     data = "; ".join(dict.fromkeys(each.title for each in plan.data.values())) or "image files"
     return Layout(plan.file.title, data, plan.file.width, sections)
+
+
+def _thumbnails(plan: Plan, results: StudyResults) -> dict[str, Iterator[Thumbnail]]:
+    """Return the images that the page shows small."""
+    groups = {}
+    if table := plan.table(SelectivityTable):
+        source = plan.data_of(table).source
+        shown = mentioned_images(source.ids, (), results.passes.selectivity, results.passes.top_images)
+        groups["units"] = source_thumbnails(source, shown)
+    if embedding := plan.table(EmbeddingTable):
+        source = plan.data_of(embedding).source
+        groups["embedding"] = source_thumbnails(source, mentioned_images(source.ids, results.embeddings))
+    return groups
 
 
 def _images_of(plan: Plan, kind: type[Table]) -> dict[str, str]:

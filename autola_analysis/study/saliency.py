@@ -28,6 +28,7 @@ from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.accuracy import Accuracy, near_chance
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import write_accuracy
+from autola_analysis.report.anonymous import anonymous_images
 from autola_analysis.report.compose import Layout, complete_report
 from autola_analysis.report.directory import check_free
 from autola_analysis.report.saliency import write_saliency
@@ -58,6 +59,7 @@ class SaliencyRequest:
         reading: Device, batch size, workers, progress bar.
         width: Of the figure.
         overwrite: Whether an earlier report at `out` is replaced.
+        anonymous: Whether paths, host and user are left out of everything written.
     """
 
     checkpoints: Sequence[str]
@@ -73,6 +75,7 @@ class SaliencyRequest:
     reading: Reading = field(default_factory=Reading)
     width: str = "neurips"
     overwrite: bool = False
+    anonymous: bool = False
 
 
 def saliency_report(request: SaliencyRequest) -> SaliencyResult:
@@ -88,6 +91,8 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
     with report_of_first(request.out, request.overwrite) as directory:
         result, sanity = explain_images(models, source, request)
         result = replace(result, warnings=tuple(warnings_of(models, left_out, result.warnings)))
+        if request.anonymous:
+            result = anonymous_images(result)
         write_saliency(directory, result)
         write_accuracy(directory, measured_models(models, source, accuracies_of(models, result)))
         sections: dict[str, dict[str, Any]] = {"saliency": {"scale": request.scale}}
@@ -101,7 +106,8 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
             "seeds": {"limit": request.data.seed, "bootstrap": request.options.seed},
         }
         title = "image files" if request.images else title_of(source)
-        complete_report(directory, Layout("Saliency", title, request.width, sections), facts, result.warnings)
+        layout = Layout("Saliency", title, request.width, sections)
+        complete_report(directory, layout, facts, result.warnings, request.anonymous)
     return result
 
 

@@ -36,6 +36,7 @@ class SelectivityRequest:
         reading: Device, precision, batch size, workers, progress bar.
         width: Of the figure.
         overwrite: Whether an earlier report at `out` is replaced.
+        anonymous: Whether paths, host and user are left out of everything written.
     """
 
     checkpoints: Sequence[str]
@@ -47,6 +48,7 @@ class SelectivityRequest:
     reading: Reading = field(default_factory=Reading)
     width: str = "neurips"
     overwrite: bool = False
+    anonymous: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,5 +101,5 @@ def selectivity_report(request: SelectivityRequest) -> SelectivityReport:
             "passes": [asdict(record) for record in passes],
         }
         layout = Layout("Class selectivity", title_of(source), request.width, {"selectivity": {}})
-        complete_report(directory, layout, facts, warnings)
+        complete_report(directory, layout, facts, warnings, request.anonymous)
     return SelectivityReport(results, warnings)

@@ -64,6 +64,18 @@ def test_several_backbones_are_rows_and_variants_columns_also_with_a_gap(one: Em
     assert "resnet56" in texts(figure.axes[3])
 
 
+def test_the_same_attention_under_other_names_in_other_backbones_is_one_column(one: Embedding) -> None:
+    cells = [
+        replace(one, model=f"{backbone} {attention}", backbone=backbone, attention=attention)
+        for backbone in ("resnet20", "resnet56")
+        for attention in ("none", "hoga")
+    ]
+    figure = plot_embedding(cells)
+    assert [ax.get_title() for ax in panels(figure)] == ["none", "HOGA", "", ""]
+    two_of_a_kind = [*cells, replace(cells[0], model="another")]
+    assert panels(plot_embedding(two_of_a_kind))[0].get_title() == "resnet20 none"
+
+
 def test_backbones_that_are_the_variants_themselves_make_no_empty_grid(one: Embedding) -> None:
     each = [replace(one, model=name, backbone=name) for name in ("resnet20", "resnet32", "resnet56")]
     assert len(plot_embedding(each).axes) == 3

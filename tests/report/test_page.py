@@ -2,9 +2,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
-from autola_analysis.report.page import format_cell, write_page
+from autola_analysis.report.page import write_page
 from autola_analysis.report.section import Section
+from autola_analysis.report.templating import format_cell
 
 
 class Outline(HTMLParser):
@@ -24,7 +26,7 @@ class Outline(HTMLParser):
 
 def page(tmp_path: Path, name: str) -> Outline:
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "f.png").write_bytes(b"png")
+    Image.new("RGB", (600, 300)).save(tmp_path / "figures" / "f.png")
     write_page(
         tmp_path,
         title=f"About {name}",
@@ -38,8 +40,9 @@ def page(tmp_path: Path, name: str) -> Outline:
             ),
             Section("two", "Two"),
         ],
-        accuracy=pd.DataFrame({"model": [name], "top1": [0.5]}),
-        warnings=[f"{name} is odd"],
+        accuracy=pd.DataFrame({"model": [name], "run": ["1"], "top1": [0.5]}),
+        data=f"images of {name}",
+        record={"warnings": [f"{name} is odd"], "command": ["run", name], "written": "now"},
     )
     outline = Outline()
     outline.feed((tmp_path / "index.html").read_text())
@@ -52,13 +55,13 @@ def test_names_are_shown_as_text_wherever_they_stand(tmp_path: Path) -> None:
     images = [attributes for tag, attributes in outline.tags if tag == "img"]
     assert len(images) == 1
     assert str(images[0]["src"]).startswith("data:image/png;base64,")
-    assert outline.text.count(evil) == 9
+    assert outline.text.count(evil) == 14
 
 
 def test_the_page_asks_for_nothing_from_anywhere(tmp_path: Path) -> None:
     for _, attributes in page(tmp_path, "SE").tags:
         for attribute in ("src", "href"):
-            assert str(attributes.get(attribute, "data:")).startswith("data:")
+            assert str(attributes.get(attribute, "data:")).startswith(("data:", "#"))
 
 
 def test_numbers_are_shown_with_four_digits_and_separated_thousands(tmp_path: Path) -> None:

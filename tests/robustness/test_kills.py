@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -19,7 +20,29 @@ from .commands import Command
 from .conftest import EVERYTHING
 
 KILLS = 20 if EVERYTHING else 3
-REPORT = ["--ckpt", "m.safetensors", "--data", "cluttered-digits", "--limit", "60", "--device", "cpu", "--quiet"]
+MACHINE = ["--device", "cpu", "--cache", "cache", "--quiet"]
+REPORT = ["--ckpt", "m.safetensors", "--data", "cluttered-digits", "--limit", "60", *MACHINE]
+STUDY = """
+[data.digits]
+source = "cluttered-digits"
+limit = 40
+[models.a]
+path = "m.safetensors"
+[models.b]
+path = "n.safetensors"
+[[analyses]]
+kind = "selectivity"
+[[analyses]]
+kind = "embedding"
+method = "pca"
+limit = 20
+[[analyses]]
+kind = "saliency"
+limit = 6
+show = 1
+[[analyses]]
+kind = "gates"
+"""
 
 
 @dataclass(frozen=True)
@@ -37,12 +60,13 @@ class Killed:
 
 COMMANDS = {
     "selectivity": Killed(["selectivity", *REPORT]),
-    "embed": Killed(["embed", *REPORT, "--method", "pca", "--cache", "cache"]),
+    "embed": Killed(["embed", *REPORT, "--method", "pca"]),
+    "study": Killed(["study", "study.toml", *MACHINE]),
 }
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", list(COMMANDS) if EVERYTHING else ["selectivity"])
+@pytest.mark.parametrize("name", list(COMMANDS) if EVERYTHING else ["study"])
 def test_a_killed_command_completes_when_it_is_started_again(name: str, tmp_path: Path) -> None:
     check_kills(COMMANDS[name], tmp_path, KILLS, 1 if EVERYTHING else 2)
 
@@ -61,6 +85,8 @@ def check_kills(killed: Killed, tmp_path: Path, kills: int, every: int = 1) -> N
     for number, share in enumerate(np.random.default_rng(0).uniform(0, 1.1, kills)):
         if number % 3 == 1 and (folder / "out").exists():
             (folder / "out").rename(folder.with_name(f"earlier{number}"))
+        if number % 3 != 2:
+            shutil.rmtree(folder / "cache", ignore_errors=True)  # else there is no pass to be killed in
         command = Command(arguments, folder)
         time.sleep(share * seconds)
         command.send(signal.SIGKILL, to_all=False)
@@ -75,10 +101,12 @@ def check_kills(killed: Killed, tmp_path: Path, kills: int, every: int = 1) -> N
 
 
 def working_directory(folder: Path) -> Path:
-    """Make a folder with a checkpoint."""
+    """Make a folder with two checkpoints and a study of them."""
     folder.mkdir()
-    spec = ModelSpec("resnet20", "se", 10, {"width": 4})
-    save_model(folder / "m.safetensors", spec.build(), spec, preprocessing=Preprocessing())
+    for name, attention in (("m", "se"), ("n", "none")):
+        spec = ModelSpec("resnet20", attention, 10, {"width": 4})
+        save_model(folder / f"{name}.safetensors", spec.build(), spec, preprocessing=Preprocessing())
+    (folder / "study.toml").write_text(STUDY)
     return folder
 
 

@@ -65,7 +65,8 @@ def test_the_report_holds_what_other_programs_read(checkpoint: Callable[..., Pat
     assert record["outputs"]["arrays/embeddings.npz"] == sha256_of(report / "arrays" / "embeddings.npz")
     assert sum("perplexity 30 needs" in warning for warning in record["warnings"]) == 3
     page = (report / "index.html").read_text()
-    assert page.count("<img") == 2
+    assert page.count('<div class="panel">') == 3
+    assert page.count("<figure>") == 1
     assert "no evidence about networks" in page
 
 

@@ -67,7 +67,8 @@ def test_the_report_holds_what_programs_and_readers_need(report: Path) -> None:
         assert part in caption
     page = (report / "index.html").read_text()
     assert "Guided backpropagation is known to fail the sanity check" in page
-    assert page.count("<figure>") == 2
+    assert page.count('<article class="card">') == 2
+    assert page.count("<figure>") == 1
 
 
 def test_image_files_are_explained_without_labels_and_with_boxes(
@@ -100,6 +101,22 @@ def test_image_files_are_explained_without_labels_and_with_boxes(
     assert (
         "class that the first network predicts" in (tmp_path / "out" / "figures" / "saliency.caption.txt").read_text()
     )
+
+
+def test_an_anonymous_report_holds_no_path_of_anybodys_machine(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "secret"
+    folder.mkdir()
+    for index in range(2):
+        ClutteredDigits("test", 2).image(index).save(folder / f"{index}.png")
+    request = SaliencyRequest([str(checkpoint("se"))], tmp_path / "out", [folder], reading=QUIET, anonymous=True)
+    saliency_report(request)
+    written = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+    with np.load(tmp_path / "out" / "arrays" / "saliency_maps.npz") as arrays:
+        written += str(arrays["about"]).encode() + str(arrays["images"]).encode()
+    assert b"secret" not in written
+    assert str(tmp_path).encode() not in written
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["machine"].keys() == {"system"}
+    assert set(pd.read_csv(tmp_path / "out" / "tables" / "saliency_images.csv")["image"]) == {"0.png", "1.png"}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +169,7 @@ def test_every_flag_of_the_command_reaches_the_request(
     arguments = (
         f"saliency --ckpt A={file} --images a.png --images b --method gradient,layer-cam --layer layer1,layer2 "
         "--target 3 --show 4 --scale shared --boxes b.json --faithfulness --sanity 5 --plain-gates --limit 9 "
-        "--seed 2 --batch-size 3 --device cpu --workers 1 --width cvpr --overwrite --quiet "
+        "--seed 2 --batch-size 3 --device cpu --workers 1 --width cvpr --overwrite --anonymous --quiet "
         f"--out {tmp_path}"
     )
     assert entry._run(arguments.split(), False) == 0
@@ -164,4 +181,5 @@ def test_every_flag_of_the_command_reaches_the_request(
     )
     assert (list(full.images), full.boxes) == ([Path("a.png"), Path("b")], Path("b.json"))
     assert (full.show, full.sanity, full.scale, full.width, full.overwrite) == (4, 5, "shared", "cvpr", True)
+    assert (plain.anonymous, full.anonymous) == (False, True)
     assert (full.reading.batch_size, full.reading.workers, full.data.limit, full.data.seed) == (3, 1, 9, 2)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,10 @@ def test_what_is_no_file_or_no_toml_is_refused(tmp_path: Path, content: bytes | 
         (tmp_path / "s.toml").write_bytes(content)
     with pytest.raises(OptionError, match=message):
         read_study(tmp_path / "s.toml")
+
+
+def test_the_supplement_is_a_study_whose_paths_alone_are_to_fill_in() -> None:
+    study = read_study(str(files("autola_analysis.study") / "supplement.toml"))
+    assert [table.kind for table in study.analyses] == ["selectivity", "embedding", "saliency", "gates"]
+    assert len(study.models) == 16
+    assert all("PATH/TO" in table.files[0] for table in study.models.values())

@@ -1,6 +1,7 @@
 """A whole study: one report of everything, each image once, and nothing twice after a kill."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from autola_analysis.core.files import sha256_of
 from autola_analysis.data import ClutteredDigits
 from autola_analysis.inference.run import Settings
 from autola_analysis.study import results as stages
+from autola_analysis.study import run as written
 from autola_analysis.study.dry_run import steps_of, total
 from autola_analysis.study.plan import make_plan
 from autola_analysis.study.run import run_study
@@ -45,7 +47,7 @@ def study(checkpoint: Callable[..., Path]) -> dict[str, Any]:
 
 
 def tables(report: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in sorted((report / "tables").iterdir())}
+    return {path.name: path.read_text() for path in sorted((report / "tables").glob("*.csv"))}
 
 
 def test_one_report_holds_every_analysis_the_comparison_and_the_claims(study: dict[str, Any], tmp_path: Path) -> None:
@@ -76,6 +78,11 @@ def test_one_report_holds_every_analysis_the_comparison_and_the_claims(study: di
     assert report.results.saliency is not None
     page = (out / "index.html").read_text()
     assert "<h1>Small</h1>" in page
+    names = ["claims", "selectivity", "units", "saliency", "embedding", "gates", "sanity", "limits", "provenance"]
+    assert re.findall(r'<section id="(\w+)"', page) == names
+    assert page.count('<div class="panel">') == 2
+    assert "data-thumbnail" in page
+    assert "40 images of 10 classes" in page
 
 
 def test_each_image_is_decoded_once_for_all_networks_and_seen_once_by_each(
@@ -99,6 +106,7 @@ def test_each_image_is_decoded_once_for_all_networks_and_seen_once_by_each(
 
     study["analyses"] = [table for table in study["analyses"] if table["kind"] != "saliency"]
     monkeypatch.setattr(ClutteredDigits, "image", image)
+    monkeypatch.setattr(written, "write_thumbnails", lambda directory, groups: None)  # the page's, of some images
     monkeypatch.setattr(observation, "run", counted)
     run_study(study, tmp_path / "report", QUIET)
     assert seen == dict.fromkeys(["plain", "plain (run 2)", "HOGA", "HOGA (run 2)"], IMAGES)

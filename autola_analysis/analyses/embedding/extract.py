@@ -159,6 +159,7 @@ def feature_result(
         layer=observation.observer.layers[0],
         pool=pool,
         backbone=variant.spec.backbone if variant.spec else None,
+        attention=variant.spec.attention if variant.spec else None,
         accuracy=observation.accuracy,
         settings={"pool": pool, **observation.arithmetic},
         warnings=tuple(warnings),

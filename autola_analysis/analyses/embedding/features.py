@@ -37,6 +37,7 @@ class Features:
         layer: Name of the layer.
         pool: "mean" over space, or "flatten".
         backbone: Name of the backbone; None where that is not known.
+        attention: Name of the attention module; None where that is not known.
         accuracy: Of the same pass; None for features from elsewhere.
         settings: What else decided the numbers: precision, device, batch size, ...
         warnings: Sentences that belong beside the numbers.
@@ -54,6 +55,7 @@ class Features:
     layer: str = "features"
     pool: str = "mean"
     backbone: str | None = None
+    attention: str | None = None
     accuracy: Accuracy | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -119,6 +121,7 @@ class Features:
             layer=manifest["layer"],
             pool=manifest["pool"],
             backbone=manifest["backbone"],
+            attention=manifest.get("attention"),
             accuracy=Accuracy(**accuracy) if accuracy else None,
             settings=manifest["settings"],
             warnings=tuple(manifest["warnings"]),
@@ -168,6 +171,7 @@ def _write_rest(directory: Path, features: Features) -> None:
         "layer": features.layer,
         "pool": features.pool,
         "backbone": features.backbone,
+        "attention": features.attention,
         "accuracy": asdict(features.accuracy) if features.accuracy else None,
         "settings": dict(features.settings),
         "warnings": list(features.warnings),

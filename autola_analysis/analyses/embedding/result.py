@@ -36,6 +36,7 @@ class Embedding:
         run: Name of the training run within the variant.
         layer: Name of the layer.
         backbone: Name of the backbone; None where that is not known.
+        attention: Name of the attention module; None where that is not known.
         accuracy: Of the pass that made the features; None for features from elsewhere.
         samples: What the metrics of `quality` are means of, per space and metric, ``(N,)``: whether the nearest
             neighbours get an image right, its silhouette, ...; NaN for images that were not drawn.
@@ -53,6 +54,7 @@ class Embedding:
     run: str = "1"
     layer: str = "features"
     backbone: str | None = None
+    attention: str | None = None
     accuracy: Accuracy | None = None
     samples: Mapping[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
@@ -89,6 +91,7 @@ class Embedding:
             "run": self.run,
             "layer": self.layer,
             "backbone": self.backbone,
+            "attention": self.attention,
             "accuracy": asdict(self.accuracy) if self.accuracy else None,
             "warnings": self.warnings,
         }
@@ -121,6 +124,7 @@ class Embedding:
             run=rest["run"],
             layer=rest["layer"],
             backbone=rest["backbone"],
+            attention=rest.get("attention"),
             accuracy=Accuracy(**rest["accuracy"]) if rest["accuracy"] else None,
             samples=samples,
             warnings=tuple(rest["warnings"]),

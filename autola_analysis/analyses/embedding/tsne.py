@@ -268,6 +268,7 @@ def _embedding(prepared: _Prepared, options: EmbeddingOptions, seed: int, soluti
         run=features.run,
         layer=features.layer,
         backbone=features.backbone,
+        attention=features.attention,
         accuracy=features.accuracy,
         samples={(each.space, each.name): each.samples for each in metrics if each.samples is not None},
         warnings=(*prepared.warnings, *about_positions(features.title, solution, options.method)),

@@ -93,6 +93,8 @@ def measure_saliency(
     settings = reading.settings or Settings()
     if settings.precision != "float32":
         raise OptionError(f"gradients are taken in float32; --precision {settings.precision} is not for saliency.")
+    if settings.compile:
+        raise OptionError("saliency takes gradients, which no compiled network here gives; leave out --compile.")
     if not variants:
         raise OptionError("there is no network to explain.")
     run = _Run(variants, data, options, settings, np.full(len(data), -1, dtype=np.int64))

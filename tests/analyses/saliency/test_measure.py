@@ -163,6 +163,8 @@ def test_what_cannot_be_measured_is_refused(variants: list[Variant]) -> None:
         measure_saliency(variants, Unlabelled(4), SaliencyOptions(target="label"), READING)
     with pytest.raises(OptionError, match="gradients are taken in float32; --precision bfloat16"):
         measure_saliency(variants, Unlabelled(4), None, Reading(Settings(precision="bfloat16")))
+    with pytest.raises(OptionError, match="takes gradients, which no compiled network here gives; leave out --compile"):
+        measure_saliency(variants, Unlabelled(4), None, Reading(Settings(compile=True)))
     with pytest.raises(OptionError, match="no network to explain"):
         measure_saliency([], Unlabelled(4))
     with pytest.raises(DataError, match="has no head"):

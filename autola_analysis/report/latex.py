@@ -1,0 +1,74 @@
+"""Tables for a paper: LaTeX with booktabs, every name escaped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from autola_analysis.report.tables import TEXT, has_table, read_table
+from autola_analysis.report.templating import format_cell
+
+SUMMARIES = ("accuracy", "selectivity_summary", "saliency_metrics", "embedding_quality", "sanity", "claims")
+"""Tables that are short enough for a paper."""
+LEFT_OUT = frozenset(("quote",))
+SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "$": r"\$",
+        "&": r"\&",
+        "#": r"\#",
+        "%": r"\%",
+        "_": r"\_",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\textquotedbl{}",
+    }
+)
+
+
+def escape(text: str) -> str:
+    """Return a text as LaTeX that prints it."""
+    return " ".join(text.split()).translate(SPECIAL)
+
+
+def write_latex(directory: Path) -> None:
+    """Write ``tables/<name>.tex`` beside the summary tables of a report."""
+    for name in SUMMARIES:
+        if has_table(directory, name):
+            text = latex_table(read_table(directory, name))
+            (directory / "tables" / f"{name}.tex").write_text(text, encoding="utf-8", errors="replace")
+
+
+def latex_table(table: pd.DataFrame) -> str:
+    """Return a table as a ``tabular``: an interval in one column, text to the left, missing numbers empty."""
+    shown = _with_intervals(table.drop(columns=[column for column in table.columns if column in LEFT_OUT]))
+    alignment = "".join("l" if column in TEXT else "r" for column in shown.columns)
+    rows = [" & ".join(escape(format_cell(value)) for value in row) for row in shown.itertuples(index=False)]
+    lines = [
+        "% needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for quotation marks",
+        f"\\begin{{tabular}}{{{alignment}}}",
+        "\\toprule",
+        " & ".join(escape(str(column)) for column in shown.columns) + r" \\",
+        "\\midrule",
+        *(rf"{row} \\" for row in rows),
+        "\\bottomrule",
+        "\\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    if not {"ci_low", "ci_high"} <= set(table.columns):
+        return table
+    pairs = zip(table["ci_low"], table["ci_high"], strict=True)
+    texts = ["" if low != low else f"[{low:.4f}, {high:.4f}]" for low, high in pairs]
+    place = list(table.columns).index("ci_low")
+    kept = table.drop(columns=["ci_low", "ci_high"])
+    kept.insert(place, "95% interval", pd.Series(texts, index=table.index, dtype=object))
+    return kept

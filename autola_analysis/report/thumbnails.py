@@ -1,0 +1,99 @@
+"""Small versions of images, kept once per report and shown wherever the page mentions an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from autola_analysis.data.source import ImageSource
+from autola_analysis.report.arrays import has_arrays, read_arrays, write_arrays
+
+SIDE = 64  # pixels of the longer side, at most
+QUALITY = 85
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """An image to be kept small.
+
+    Attributes:
+        id: Name of the image in its data.
+        title: Name of its class; empty where it has none.
+        pixels: ``(H, W, 3)``, uint8, of any size.
+    """
+
+    id: str
+    title: str
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """The small images of a report.
+
+    Attributes:
+        jpegs: Contents of a JPEG file for each.
+        titles: Names of their classes; empty where they have none.
+        groups: Per group, which may be of data of its own, the place of every image by its name.
+    """
+
+    jpegs: tuple[bytes, ...] = ()
+    titles: tuple[str, ...] = ()
+    groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def places(self, group: str) -> Mapping[str, int]:
+        """Return the place of every image of a group by its name; none where there is no such group."""
+        return self.groups.get(group, {})
+
+
+def source_thumbnails(source: ImageSource, numbers: Iterable[int]) -> Iterator[Thumbnail]:
+    """Decode the images with the given numbers."""
+    for number in numbers:
+        label = int(source.labels[number])
+        title = source.classes[label] if 0 <= label < len(source.classes) else ""
+        yield Thumbnail(source.ids[number], title, np.asarray(source.image(number).convert("RGB")))
+
+
+def write_thumbnails(directory: Path, groups: Mapping[str, Iterable[Thumbnail]]) -> None:
+    """Write ``arrays/thumbnails.npz``: JPEG files, equal ones once, the longer side at most 64 pixels.
+
+    Args:
+        directory: The report under construction.
+        groups: Images of the section "units" and of the section "embedding"; their names may mean different images.
+    """
+    kept: dict[tuple[str, bytes], int] = {}
+    places = {
+        group: {image.id: kept.setdefault((image.title, _jpeg(image.pixels)), len(kept)) for image in images}
+        for group, images in groups.items()
+    }
+    arrays = {
+        "titles": np.array([title for title, _ in kept], dtype=str),
+        "bytes": np.frombuffer(b"".join(jpeg for _, jpeg in kept), dtype=np.uint8),
+        "lengths": np.array([len(jpeg) for _, jpeg in kept], dtype=np.int64),
+    }
+    write_arrays(directory, "thumbnails", arrays, {"side": SIDE, "quality": QUALITY, "groups": places})
+
+
+def read_thumbnails(directory: Path) -> Thumbnails:
+    """Read what `write_thumbnails` wrote; none where a report has no thumbnails."""
+    if not has_arrays(directory, "thumbnails"):
+        return Thumbnails()
+    arrays, about = read_arrays(directory, "thumbnails")
+    contents = arrays["bytes"].tobytes()
+    ends = zip(arrays["lengths"].cumsum(), arrays["lengths"], strict=True)
+    jpegs = tuple(contents[end - length : end] for end, length in ends)
+    return Thumbnails(jpegs, tuple(arrays["titles"].tolist()), about["groups"])
+
+
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    image = Image.fromarray(pixels)
+    image.thumbnail((SIDE, SIDE))
+    file = BytesIO()
+    image.save(file, "JPEG", quality=QUALITY, subsampling=0)
+    return file.getvalue()
