@@ -197,6 +197,7 @@ class _Watched:
                 "batch_size": batch_size,
                 "batch_norms_folded": record.folded[self.variant.title],
                 "channels_last": record.channels_last[self.variant.title],
+                **({"part_size": part} if (part := record.part_sizes.get(self.variant.title)) else {}),
                 "compiled": record.compiled[self.variant.title],
             },
             "noticed": [text.removeprefix(title) for text in record.warnings if text.startswith(title)],

@@ -39,7 +39,7 @@ def pass_inputs(
     """Return everything that the findings of a pass depend on, the analyses apart, JSON-ready."""
     return {
         "format": 3,
-        "weights": network_hash(variant.model),
+        "network": network_hash(variant.model),
         "spec": variant.spec.to_dict() if variant.spec else None,
         "classes": hash_of(*variant.classes) if variant.classes is not None else None,
         "images": stream.fingerprint,
@@ -103,7 +103,8 @@ class PassEntry:
                 touch(self.path)
                 facts: dict[str, Any] = manifest["facts"]
                 return facts
-            logger.warning("the pass of %s in %s is not complete; it is run again.", self._title, self.path)
+            wrong = "is not complete" if manifest is None else "has other inputs than its name says"
+            logger.warning("the pass of %s in %s %s; it is run again.", self._title, self.path, wrong)
         elif differing := self._differing():
             logger.warning(
                 "the cache holds a pass of %s with other %s; it is run again.", self._title, ", ".join(differing)

@@ -25,6 +25,7 @@ from autola_analysis.analyses.selectivity.measure import (
     measure_selectivity,
     selectivity_result,
 )
+from autola_analysis.analyses.selectivity.observer import SelectivityObserver
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.data import ClutteredDigits, Preprocessing
@@ -223,6 +224,27 @@ def test_a_run_that_fails_later_keeps_the_passes_that_were_finished(
     assert passes == 1
     assert_same(again, expected)
     assert not list(tmp_path.rglob("*partial*"))
+
+
+def test_of_networks_that_share_a_reading_each_is_kept_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Callable[[], list[str]]
+) -> None:
+    networks = variants()
+    original, saved = SelectivityObserver.save, []
+
+    def failing(observer: SelectivityObserver, folder: Path) -> None:
+        saved.append(folder)
+        if len(saved) == 2:
+            raise RuntimeError("killed on purpose")
+        original(observer, folder)
+
+    monkeypatch.setattr(SelectivityObserver, "save", failing)
+    with pytest.raises(RuntimeError, match="killed on purpose"):
+        selectivity_of(networks, tmp_path)
+    again, _ = selectivity_of(networks, tmp_path)
+    assert len(saved) == 3
+    assert_same(again, selectivity_of(networks, None)[0])
+    assert said() == []
 
 
 def test_a_killed_run_keeps_the_passes_that_were_finished(tmp_path: Path) -> None:

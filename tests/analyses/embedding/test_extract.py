@@ -146,7 +146,7 @@ def test_half_written_and_foreign_places_are_recognised_said_and_done_again(
             lambda: (folder / "values.npy").write_bytes((folder / "values.npy").read_bytes()[:-5]),
             lambda: (folder / "labels.npy").unlink(),
         ],
-        "has other network": [lambda: (place / MANIFEST).write_text(json.dumps(manifest))],
+        "has other inputs than its name says": [lambda: (place / MANIFEST).write_text(json.dumps(manifest))],
     }
     for said, ways in damages.items():
         for damage in ways:
