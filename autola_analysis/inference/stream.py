@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler
 
 from autola_analysis.core.errors import DataError
-from autola_analysis.data.ahead import one_ahead
 from autola_analysis.data.dataset import decoded_batches
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
@@ -85,7 +84,7 @@ class SourceStream:
         source: The images.
         preprocessing: Whose geometry is applied.
         batch_size: Images per batch.
-        workers: Processes that decode; 0 decodes in this one, beside the network where more than one thread is used.
+        workers: Processes that decode; 0 decodes in this one.
     """
 
     raw = True
@@ -110,8 +109,6 @@ class SourceStream:
         decoded = decoded_batches(
             self._source, self._preprocessing, share, workers=self._workers, pin_memory=pin_memory
         )
-        if self._workers == 0 and torch.get_num_threads() > 1:  # one thread was asked for, or there are several
-            decoded = one_ahead(decoded)
         with closing(decoded):
             for indices, images in decoded:
                 yield Batch(images, labels[indices], indices)
