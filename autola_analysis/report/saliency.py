@@ -33,6 +33,11 @@ LIMITS = (
     "A map inside the object is no proof that the network uses the object, and the images of the gallery are examples: "
     "what holds for all images is in the table.",
 )
+GUIDED = (
+    "Guided backpropagation is known to fail the sanity check of Adebayo et al. (NeurIPS 2018): its pictures hardly "
+    "change when the upper layers of a network are replaced by random ones, because it recovers the edges of the "
+    "image more than what the network has learned. Read it as a picture of the input, not as evidence for a class."
+)
 
 
 def write_saliency(directory: Path, result: SaliencyResult) -> None:
@@ -109,7 +114,7 @@ def saliency_section(
         tables=tables,
         methods=saliency_paragraph(result),
         reading=READING,
-        limits=LIMITS,
+        limits=[*LIMITS, *([GUIDED] if any(name.startswith("guided") for name in result.settings["methods"]) else [])],
     )
 
 

@@ -9,16 +9,13 @@ import pandas as pd
 from autola_analysis.figures.saliency import plot_sanity
 from autola_analysis.report.figures import write_figure
 from autola_analysis.report.methods import sanity_paragraph
+from autola_analysis.report.saliency import GUIDED
 from autola_analysis.report.section import Section
 from autola_analysis.report.tables import read_table, write_table
 
 SANITY_CSV = ["model", "run", "method", "layer", "randomised_to", "rank_correlation", "images", "undefined"]
 
-READING = (
-    "Guided backpropagation is known to fail the sanity check of Adebayo et al. (NeurIPS 2018): its pictures hardly "
-    "change when the upper layers of a network are replaced by random ones, because it recovers the edges of the "
-    "image more than what the network has learned. Read it as a picture of the input, not as evidence for a class.",
-)
+READING = (GUIDED,)
 
 
 def write_sanity(directory: Path, table: pd.DataFrame) -> None:

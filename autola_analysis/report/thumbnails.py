@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.source import ImageSource
 from autola_analysis.report.arrays import has_arrays, read_arrays, write_arrays
 
@@ -52,12 +53,14 @@ class Thumbnails:
         return self.groups.get(group, {})
 
 
-def source_thumbnails(source: ImageSource, numbers: Iterable[int]) -> Iterator[Thumbnail]:
-    """Decode the images with the given numbers."""
-    for number in numbers:
-        label = int(source.labels[number])
-        title = source.classes[label] if 0 <= label < len(source.classes) else ""
-        yield Thumbnail(source.ids[number], title, np.asarray(source.image(number).convert("RGB")))
+def source_thumbnails(source: ImageSource, numbers: Sequence[int], quiet: bool = False) -> Iterator[Thumbnail]:
+    """Decode the images with the given numbers, with a progress bar unless `quiet`."""
+    with progress_bar(len(numbers), "thumbnails", quiet=quiet) as bar:
+        for number in numbers:
+            label = int(source.labels[number])
+            title = source.classes[label] if 0 <= label < len(source.classes) else ""
+            yield Thumbnail(source.ids[number], title, np.asarray(source.image(number).convert("RGB")))
+            bar.update()
 
 
 def write_thumbnails(directory: Path, groups: Mapping[str, Iterable[Thumbnail]]) -> None:

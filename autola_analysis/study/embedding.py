@@ -94,6 +94,7 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
     check_settings(request.reading.settings)
     models = load_models(request.checkpoints, request.loading)
     source, left_out = source_for(models, request.data)
+    quiet = bool(request.reading.settings and request.reading.settings.quiet)
     seeds = range(request.first_seed, request.first_seed + request.seeds)
     with report_of_first(request.out, request.overwrite) as directory:
         features, passes = extract_all(
@@ -110,10 +111,10 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
             seeds,
             processes=request.processes,
             cache=request.reading.cache,
-            quiet=request.reading.settings is not None and request.reading.settings.quiet,
+            quiet=quiet,
         )
         write_embeddings(directory, embeddings)
-        shown = source_thumbnails(source, mentioned_images(source.ids, embeddings))
+        shown = source_thumbnails(source, mentioned_images(source.ids, embeddings), quiet)
         write_thumbnails(directory, {"embedding": shown})
         write_accuracy(directory, measured_models(models, source, _accuracies(features)))
         warnings = warnings_of(models, left_out, [warning for each in embeddings for warning in each.warnings])

@@ -94,7 +94,7 @@ def run_study(
         if anonymous and results.saliency is not None:
             results = replace(results, saliency=anonymous_images(results.saliency))
         warnings = _all_warnings(plan, results)
-        layout = _write(directory, plan, results)
+        layout = _write(directory, plan, results, quiet)
         complete_report(directory, layout, _facts(plan, results), warnings, anonymous)
     return StudyReport(plan, results, warnings, out)
 
@@ -107,7 +107,7 @@ def opened(study: str | Path | StudyFile | Mapping[str, Any], base: str | Path |
     return file, Path(base) if base is not None else Path()
 
 
-def _write(directory: Path, plan: Plan, results: StudyResults) -> Layout:
+def _write(directory: Path, plan: Plan, results: StudyResults, quiet: bool) -> Layout:
     """Write tables and arrays, and return what to draw of them."""
     sections: dict[str, dict[str, Any]] = {}
     passes = results.passes
@@ -134,23 +134,24 @@ def _write(directory: Path, plan: Plan, results: StudyResults) -> Layout:
     if len(results.comparison):
         write_comparison(directory, results.comparison, results.claims)
         sections["comparison"] = {}
-    if groups := _thumbnails(plan, results):
+    if groups := _thumbnails(plan, results, quiet):
         write_thumbnails(directory, groups)
     write_accuracy(directory, _measured(plan, results))
     data = "; ".join(dict.fromkeys(each.title for each in plan.data.values())) or "image files"
     return Layout(plan.file.title, data, plan.file.width, sections)
 
 
-def _thumbnails(plan: Plan, results: StudyResults) -> dict[str, Iterator[Thumbnail]]:
+def _thumbnails(plan: Plan, results: StudyResults, quiet: bool) -> dict[str, Iterator[Thumbnail]]:
     """Return the images that the page shows small."""
     groups = {}
     if table := plan.table(SelectivityTable):
         source = plan.data_of(table).source
         shown = mentioned_images(source.ids, (), results.passes.selectivity, results.passes.top_images)
-        groups["units"] = source_thumbnails(source, shown)
+        groups["units"] = source_thumbnails(source, shown, quiet)
     if embedding := plan.table(EmbeddingTable):
         source = plan.data_of(embedding).source
-        groups["embedding"] = source_thumbnails(source, mentioned_images(source.ids, results.embeddings))
+        shown = mentioned_images(source.ids, results.embeddings)
+        groups["embedding"] = source_thumbnails(source, shown, quiet)
     return groups
 
 
