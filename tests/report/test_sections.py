@@ -70,11 +70,12 @@ def test_without_a_claim_the_section_says_so(tmp_path: Path) -> None:
 
 
 def test_the_gallery_sets_the_first_runs_of_the_variants_side_by_side() -> None:
-    body = gallery([picture(panel("SE", 1), panel("HOGA", 2, "dog"), panel("HOGA", 3, run="2"))], "A caption")
+    body = gallery([picture(panel("SE", 1), panel("HOGA", 2, "dog"), panel("HOGA", 3, "bird", run="2"))], "A caption")
     assert re.findall(r'<th scope="col">(\w+)</th>', body) == ["SE", "HOGA"]
     assert "Grad-CAM, layer3" in body
     assert body.count("cat (0.75)") == 1
     assert 'class="wrong">dog (0.75), wrong' in body
+    assert "bird" not in body  # of the second run
     assert "&lt;i&gt;.png" in body
     assert "<i>" not in body
     assert body.count("<img") == 3
