@@ -85,8 +85,11 @@ def gates_section(directory: Path, results: Sequence[GateResult], data: str, wid
         data: What the networks were run on, for the caption.
         width: Of the figure.
     """
+    first: dict[str, GateResult] = {}
+    for result in results:
+        first.setdefault(result.model, result)
     caption = gates_caption(results, data)
-    write_figure(plot_gates(results, width=width), directory, "gates", caption)
+    write_figure(plot_gates(list(first.values()), width=width), directory, "gates", caption)
     gates = pd.concat([result.gates for result in results], ignore_index=True)
     means = gates.groupby(["model", "run", "module", "gate"], sort=False)[STATISTICS].mean().reset_index()
     return Section(
@@ -97,8 +100,11 @@ def gates_section(directory: Path, results: Sequence[GateResult], data: str, wid
 
 def gates_caption(results: Sequence[GateResult], data: str) -> str:
     """Say what the figure shows, on how many images."""
-    names = ", ".join(dict.fromkeys(result.model for result in results))
+    models = [result.model for result in results]
+    names = ", ".join(dict.fromkeys(models))
+    several = " The first training run of each is shown." if len(models) > len(set(models)) else ""
     return (
         f"Mean channel gate of the last attention module of each stage for {names}, on {results[0].accuracy.images:,} "
         f"images ({data}): for some classes (coloured) and all classes (grey), channels sorted by the latter."
+        f"{several}"
     )

@@ -80,7 +80,8 @@ def saliency_paragraph(result: SaliencyResult) -> str:
             " Against the masks of the objects we report the share of a map that lies inside (energy), the pointing "
             "game with a tolerance of 15 pixels at a size of 224 [@zhang2018], and the intersection over union with "
             "the region above 20% of a map's maximum; maps that are zero everywhere count as misses. Intervals are 95% "
-            "bootstrap intervals over images, from three training runs on over runs and images [@efron1993]."
+            "bootstrap intervals over images [@efron1993]; from three training runs on they are over runs and images, "
+            "by Student's t."
         )
     if settings["faithfulness"]:
         text += " Insertion and deletion follow [@petsiuk2018], in 16 steps."

@@ -27,7 +27,8 @@ READING = (
     "images whose maximum lies on the object or within 15 pixels of it at a size of 224; iou compares the object with "
     "where a map reaches 20% of its maximum. A map that is zero everywhere is a miss. The variant 'chance' holds two "
     "maps that know nothing of the network: a uniform one, and a Gaussian in the middle of the image. Intervals are "
-    "95% bootstrap intervals over images; from three training runs of a variant on, over runs and images.",
+    "95% bootstrap intervals over images; from three training runs of a variant on, intervals by Student's t over runs "
+    "and images together.",
 )
 LIMITS = (
     "A map inside the object is no proof that the network uses the object, and the images of the gallery are examples: "

@@ -115,7 +115,9 @@ def _write(directory: Path, plan: Plan, results: StudyResults, quiet: bool) -> L
         write_selectivity(directory, passes.selectivity)
         sections["selectivity"] = _images_of(plan, SelectivityTable)
     if results.embeddings:
-        write_embeddings(directory, [*results.embeddings, *results.rated])
+        order = [(each.variant.name, each.variant.run) for each in plan.models]
+        everything = [*results.embeddings, *results.rated]
+        write_embeddings(directory, sorted(everything, key=lambda each: order.index((each.model, each.run))))
         embedding = plan.table(EmbeddingTable)
         sections["embedding"] = {**_images_of(plan, EmbeddingTable), "align": bool(embedding and embedding.align)}
     if results.saliency is not None:
