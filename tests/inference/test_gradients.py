@@ -112,14 +112,25 @@ def test_randomness_of_the_network_does_not_move_the_callers_random_state() -> N
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_networks_own_memory_format_decides() -> None:
+@pytest.mark.parametrize("wanted", ["layer", "image"])
+def test_from_where_the_graph_begins_the_networks_own_memory_format_decides(wanted: str) -> None:
+    seen = []
+    model = Tiny()
+    model.layer2[0].register_forward_hook(lambda m, i, o: seen.append(i[0].is_contiguous()))
+    layers, image = (["layer1"], False) if wanted == "layer" else ([], True)
+    gradients(model, IMAGES.contiguous(memory_format=torch.channels_last), best, layers, image=image)
+    model.to(memory_format=torch.channels_last)
+    gradients(model, IMAGES, best, layers, image=image)
+    assert seen == [True, False]
+
+
+def test_what_runs_before_the_graph_runs_channels_last_on_a_cpu() -> None:
     seen = []
     model = Tiny()
     model.layer1[0].register_forward_hook(lambda m, i, o: seen.append(i[0].is_contiguous()))
-    gradients(model, IMAGES.contiguous(memory_format=torch.channels_last), best, ["layer2"])
-    model.to(memory_format=torch.channels_last)
-    gradients(model, IMAGES, best, ["layer2"])
-    assert seen == [True, False]
+    found = gradients(model, IMAGES, best, ["layer2"])
+    assert seen == [False]
+    assert found.activations["layer2"].is_contiguous()
 
 
 def test_an_autocasting_caller_gets_float32() -> None:
