@@ -20,4 +20,4 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _is_number(cell: str) -> bool:
-    return cell[:1].isdigit() or (cell[:1] in "-[" and len(cell) > 1)
+    return any(character.isdigit() for character in cell) and not any(character.isalpha() for character in cell)

@@ -195,7 +195,8 @@ def _column_namer(embeddings: Sequence[Embedding], row_of: Callable[[Embedding],
         variants.setdefault((row_of(each), each.attention), set()).add(each.model)
     names_repeat = any(len(rows) > 1 for rows in rows_of.values())
     clear = all(attention is not None and len(names) == 1 for (_, attention), names in variants.items())
-    if names_repeat or not clear:
+    one_attention = len({each.attention for each in embeddings}) == 1  # backbones alone are panels of one row
+    if names_repeat or one_attention or not clear:
         return lambda embedding: embedding.model
     return lambda embedding: ATTENTION_NAMES.get(str(embedding.attention), str(embedding.attention))
 

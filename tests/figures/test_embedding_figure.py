@@ -72,6 +72,8 @@ def test_the_same_attention_under_other_names_in_other_backbones_is_one_column(o
     ]
     figure = plot_embedding(cells)
     assert [ax.get_title() for ax in panels(figure)] == ["none", "HOGA", "", ""]
+    backbones = [replace(one, model=name, backbone=name, attention="none") for name in ("resnet20", "resnet56")]
+    assert [ax.get_title() for ax in panels(plot_embedding(backbones))] == ["resnet20", "resnet56"]
     two_of_a_kind = [*cells, replace(cells[0], model="another")]
     assert panels(plot_embedding(two_of_a_kind))[0].get_title() == "resnet20 none"
 
