@@ -1,6 +1,7 @@
 """Real data and checkpoints where the machine has them, and small networks everywhere."""
 
 import os
+import signal
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from autola_analysis.checkpoints import save_model
 from autola_analysis.data import ClutteredDigits, Preprocessing
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "autola"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(1)  # tests run side by side, and small tensors gain nothing from a second thread
 
