@@ -31,7 +31,7 @@ from benchmarks.harness import interleave, print_run, ratios, report_run
 
 CASES = {
     "resnet20": ("resnet20", "none", 32, 256, 10, 0.70),
-    "resnet20-hoga": ("resnet20", "hoga", 32, 256, 5, 0.80),
+    "resnet20-hoga": ("resnet20", "hoga", 32, 256, 10, 0.80),
     "resnet50": ("resnet50", "none", 224, 8, 16, 0.90),
 }
 """name -> backbone, attention, side of the images, batch size, batches, target ratio"""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.processes import Processes, current
@@ -148,6 +149,7 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
     start = time.perf_counter()
     read = 0
     with ExitStack() as stack:
+        stack.enter_context(freed_memory_kept())
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.inference_mode())
         bar = stack.enter_context(progress_bar(stream.images, "images", quiet=settings.quiet))

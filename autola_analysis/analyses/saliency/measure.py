@@ -26,6 +26,7 @@ from autola_analysis.analyses.saliency.findings import Explained, Findings, Row
 from autola_analysis.analyses.saliency.localisation import CHANCE_MAPS, METRICS, localise
 from autola_analysis.analyses.saliency.result import CHANCE, Panel, SaliencyResult
 from autola_analysis.analyses.variants import Variant, preprocessing_for
+from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.processes import current
@@ -170,7 +171,7 @@ class _Run:
         device, processes = resolve_device(self.settings.device), current()
         networks = [(position, self._ready(position, preprocessing, device)) for position, preprocessing in group]
         count, said = processes.counter(), 0
-        with closing(stream.batches(processes.rank, processes.count)) as batches:
+        with freed_memory_kept(), closing(stream.batches(processes.rank, processes.count)) as batches:
             for batch in batches:
                 masks = self._masks(batch, geometry)
                 for position, variant in networks:
