@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,12 +26,10 @@ from autola_analysis.cli import (
     train,
 )
 from autola_analysis.core.errors import AutolaError
-from autola_analysis.core.interrupts import ENDING
+from autola_analysis.core.interrupts import end_on_signals, ignore_signals
 from autola_analysis.core.processes import ProcessError, current
 
 INTERRUPTED = 130
-IMPATIENCE = 1.0
-"""Seconds in which a second Ctrl-C is taken for the first."""
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun, and other launchers of several processes, set."""
 SHARED = ("demo", "selectivity", "saliency", "embed", "gates", "compare", "study")
@@ -70,7 +66,7 @@ def main() -> NoReturn:
     """Run a command: status 0, 2 for input that is not as it should be, 130 after an interrupt."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
-    _end_on_signals()
+    end_on_signals()
     try:
         with _processes(arguments):
             status = _run(arguments, debug)
@@ -79,8 +75,7 @@ def main() -> NoReturn:
         status = 2
     except KeyboardInterrupt:  # another one, while the first was being reported
         status = INTERRUPTED
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)  # all is done; one that comes now would only show a traceback
+    ignore_signals()
     sys.exit(status)
 
 
@@ -137,19 +132,3 @@ def one_line(message: str) -> str:
     """Return a message without line breaks and control characters: file names inside it may have some."""
     text = " ".join(message.split())
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
-
-
-def _end_on_signals() -> None:
-    """Let Ctrl-C and what schedulers send end the run, and impatient repetitions not disturb its cleaning up."""
-    last = -IMPATIENCE
-
-    def interrupt(number: int, frame: object) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= IMPATIENCE:
-            last = now
-            raise KeyboardInterrupt
-
-    for number in ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job ignores Ctrl-C
-            signal.signal(number, interrupt)

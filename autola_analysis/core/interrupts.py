@@ -2,13 +2,58 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 """What a user (Ctrl-C) or a scheduler sends to end a run."""
+IMPATIENCE = 1.0
+"""Seconds in which a second Ctrl-C is taken for the first."""
+
+
+def end_quietly() -> None:
+    """Let Ctrl-C end the process as it ends one that knows nothing of it: while modules load, nothing is begun yet."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background job ignores Ctrl-C
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def end_on_signals() -> None:
+    """Let Ctrl-C and what schedulers send end the run, and impatient repetitions not disturb its cleaning up.
+
+    Python drops what is raised while it deletes an object; an interrupt that came just then comes again.
+    """
+    last = -IMPATIENCE
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= IMPATIENCE:
+            last = now
+            raise KeyboardInterrupt
+
+    def dropped(error: sys.UnraisableHookArgs) -> None:
+        nonlocal last
+        if issubclass(error.exc_type, KeyboardInterrupt):
+            last = -IMPATIENCE
+            threading.Timer(0.01, _thread.interrupt_main).start()  # not here: it would be dropped again
+        else:
+            sys.__unraisablehook__(error)
+
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    sys.unraisablehook = dropped
+
+
+def ignore_signals() -> None:
+    """Let no signal end the process any more: all is done, and one that comes now would only show a traceback."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

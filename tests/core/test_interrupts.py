@@ -1,6 +1,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -75,3 +77,47 @@ def test_a_second_interrupt_during_the_cleaning_up_leaves_nothing_either(
         run()
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
+
+
+DELETED = """
+import os, signal, sys, time
+from autola_analysis.core.interrupts import end_on_signals
+
+class Slow:
+    def __del__(self):
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+
+end_on_signals()
+slow = Slow()
+try:
+    del slow
+    time.sleep(10)
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+def test_an_interrupt_that_comes_while_an_object_is_deleted_is_not_lost() -> None:
+    process = subprocess.run([sys.executable, "-c", DELETED], stderr=subprocess.PIPE, text=True, check=False)
+    assert (process.returncode, process.stderr) == (7, "")
+
+
+def test_other_errors_while_an_object_is_deleted_are_shown_as_ever() -> None:
+    code = DELETED.replace("os.kill(os.getpid(), signal.SIGINT)", "raise ValueError('gone')").replace(
+        "sleep(10)", "time()"
+    )
+    process = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False)
+    assert process.returncode == 0
+    assert "ValueError: gone" in process.stderr
+
+
+@pytest.mark.parametrize("before", ["SIG_IGN", "default_int_handler"])
+def test_an_interrupt_while_modules_load_shows_no_traceback(before: str) -> None:
+    code = (
+        "import os, signal\nfrom autola_analysis.core.interrupts import end_quietly\n"
+        f"signal.signal(signal.SIGINT, signal.{before})\nend_quietly()\nos.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    process = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False)
+    assert process.stderr == ""
+    assert process.returncode == (0 if before == "SIG_IGN" else -signal.SIGINT)
