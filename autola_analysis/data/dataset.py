@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Generator, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
+from autola_analysis.data.workers import SupervisedLoader, leave_process_group
 
 Item = tuple[int, Tensor]
 Batch = tuple[Tensor, Tensor]
@@ -87,13 +87,13 @@ def decoded_batches(
         BadImageError: If an image cannot be decoded.
         DataError: If the images differ in size.
     """
-    loader: DataLoader[Item | DataError] = DataLoader(
+    loader: SupervisedLoader[Item | DataError] = SupervisedLoader(
         _ErrorsAsItems(DecodedImages(source, preprocessing)),
         batch_sampler=[list(batch) for batch in batches],
         num_workers=workers,
         collate_fn=partial(_collate_or_error, ids=source.ids),
         pin_memory=pin_memory,
-        worker_init_fn=leave_ending_to_the_parent,
+        worker_init_fn=leave_process_group,
         generator=torch.Generator(),  # else the loader draws its seed from the global one
     )
     first: Item | None = None
@@ -105,11 +105,6 @@ def decoded_batches(
         if images.shape[1:] != first[1].shape:
             raise _sizes_differ((int(indices[0]), images[0]), first, source.ids)
         yield indices, images
-
-
-def leave_ending_to_the_parent(worker: int) -> None:
-    """Ignore SIGTERM sent to the whole process group: the parent ends its workers, without their tracebacks."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class _ErrorsAsItems(Dataset[Item | DataError]):

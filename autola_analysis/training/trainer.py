@@ -24,10 +24,10 @@ from autola_analysis.backbones.registry import BACKBONES
 from autola_analysis.checkpoints.writing import save_model
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
-from autola_analysis.data.dataset import leave_ending_to_the_parent
 from autola_analysis.data.open import open_source
 from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing
 from autola_analysis.data.source import ImageSource
+from autola_analysis.data.workers import SupervisedLoader, leave_process_group
 from autola_analysis.training.images import AugmentedImages, PreprocessedImages
 from autola_analysis.training.module import ClassifierTraining
 from autola_analysis.training.recipes import Recipe
@@ -214,13 +214,13 @@ def _loaders(
         "num_workers": workers,
         "persistent_workers": workers > 0,
         "pin_memory": torch.cuda.is_available(),
-        "worker_init_fn": leave_ending_to_the_parent,
+        "worker_init_fn": leave_process_group,
     }
     train_images = AugmentedImages(train_source, recipe)
     drop_last = len(train_images) > recipe.batch_size
     return (
-        DataLoader(train_images, shuffle=True, drop_last=drop_last, **options),
-        DataLoader(PreprocessedImages(test_source, preprocessing), **options),
+        SupervisedLoader(train_images, shuffle=True, drop_last=drop_last, **options),
+        SupervisedLoader(PreprocessedImages(test_source, preprocessing), **options),
     )
 
 

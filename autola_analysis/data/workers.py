@@ -1,0 +1,58 @@
+"""Loaders whose worker processes are ended by the parent alone.
+
+Terminals and schedulers send signals to a whole process group. Workers that die of one make the parent report their
+end as errors, while it is ending them itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from torch.utils.data import DataLoader
+
+from autola_analysis.core.interrupts import ENDING
+
+T = TypeVar("T")
+
+
+class SupervisedLoader(DataLoader[T]):
+    """A `DataLoader` whose workers get no signals but the parent's, from their first moment.
+
+    Give it `leave_process_group` as ``worker_init_fn``.
+    """
+
+    def __iter__(self) -> Any:
+        """Start the workers."""
+        with _held_back_from_children():
+            return super().__iter__()
+
+
+def leave_process_group(worker: int) -> None:
+    """Let a worker leave its parent's group; signals that came while it started are dropped.
+
+    If the parent dies without ending its workers, they notice within seconds and end themselves.
+    """
+    if os.name != "posix":
+        return
+    os.setpgid(0, 0)
+    for number in ENDING:
+        if number in signal.sigpending():
+            signal.sigwait([number])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
+@contextmanager
+def _held_back_from_children() -> Iterator[None]:
+    """Hold signals back: from this process until the end, from those forked meanwhile until they ask for them."""
+    if os.name != "posix":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
