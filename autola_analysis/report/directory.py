@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ def report_directory(out: Path, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         ReportError: If `out` holds something and `overwrite` is not given, or its parent cannot be written.
     """
-    out = out.absolute()
+    out = Path(os.path.realpath(out))  # a link to a directory on another disk stays a link
     _repair(out)
     check_free(out, overwrite)
     temporary = temporary_beside(out)

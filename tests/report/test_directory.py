@@ -120,3 +120,16 @@ def test_odd_names_are_names_and_made_parents_are_removed_after_an_error(tmp_pat
     with pytest.raises(ReportError, match="not finished"), report_directory(tmp_path / "x" / "y" / "out"):
         pass
     assert names(tmp_path) == ["a**b[1]"]
+
+
+def test_a_link_stays_a_link_to_the_report(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "disk" / "report"
+    elsewhere.mkdir(parents=True)
+    link = tmp_path / "out"
+    link.symlink_to(elsewhere)
+    for content in ("first", "second"):
+        write_report(link, content, overwrite=True)
+        assert link.is_symlink()
+        assert (elsewhere / "index.html").read_text() == content
+    assert names(tmp_path) == ["disk", "out"]
+    assert names(tmp_path / "disk") == ["report"]
