@@ -154,7 +154,7 @@ def _check_archive(path: Path) -> bool:
         ) from error
     if damaged is not None:
         raise CheckpointError(
-            f"{path} is damaged: its record {damaged} does not match its checksum; copy or download it again."
+            f"{path} is damaged: its record {damaged!r} does not match its checksum; copy or download it again."
         )
     if any(name.endswith("/constants.pkl") for name in names):
         raise CheckpointError(
