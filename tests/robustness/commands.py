@@ -3,6 +3,8 @@
 They are forked from a process that has imported everything already, so that starting one takes no seconds.
 """
 
+import hashlib
+import json
 import os
 import resource
 import signal
@@ -91,6 +93,27 @@ def members(session: int) -> dict[int, str]:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found
+
+
+def completed(arguments: Sequence[object], folder: Path) -> float:
+    """Run a command to its end and return the seconds it took."""
+    start = time.monotonic()
+    command = Command(arguments, folder)
+    assert command.status() == 0, command.said()
+    return time.monotonic() - start
+
+
+def is_whole(report: Path) -> bool:
+    """Return whether a report has its record and every file in it is as the record lists it."""
+    if not (report / "run.json").exists():
+        return False
+    outputs = json.loads((report / "run.json").read_text())["outputs"]
+    found = {
+        str(path.relative_to(report)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in report.rglob("*")
+        if path.is_file() and path.name != "run.json"
+    }
+    return bool(outputs) and found == outputs
 
 
 def is_writing(command: Command) -> bool:

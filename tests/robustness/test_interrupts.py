@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM during every command: status 130, no process and nothing half-written is left."""
 
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -7,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from autola_analysis.backbones import ModelSpec
-from autola_analysis.checkpoints import save_model
-from autola_analysis.data import Preprocessing
-
-from .commands import Command, is_writing, members
+from .commands import Command, completed, is_whole, is_writing, members
 from .conftest import EVERYTHING
+from .studies import write_study
 
 Sign = Callable[[Command], bool]
 TRAINING = ["train", "cluttered-digits", "--set", "width=4", "--out", "net.safetensors"]
-REPORT = ["--ckpt", "m.safetensors", "--data", "cluttered-digits", "--device", "cpu", "--out", "out"]
+MACHINE = ["--device", "cpu", "--cache", "cache"]
+IMAGES = ["--ckpt", "m.safetensors", "--data", "cluttered-digits", *MACHINE]
+REPORT = [*IMAGES, "--out", "out"]
+OLD = [*IMAGES, "--limit", "20", "--quiet", "--out", "old"]
 
 
 def decodes_in_processes(command: Command) -> bool:
@@ -35,6 +36,10 @@ def trains_with_processes(command: Command) -> bool:
     return len(members(command.pid)) >= 3
 
 
+def redraws(command: Command) -> bool:
+    return any(command.folder.glob(".old.partial-*"))
+
+
 def reads_the_file(command: Command) -> bool:
     try:
         return any(fd.readlink().name == "huge.pth" for fd in Path(f"/proc/{command.pid}/fd").iterdir())
@@ -46,30 +51,41 @@ COMMANDS: dict[str, tuple[list[str], Sign]] = {
     "selectivity": (["selectivity", *REPORT], is_writing),
     "selectivity, 2 workers": (["selectivity", *REPORT, "--workers", "2"], decodes_in_processes),
     "saliency": (["saliency", *REPORT, "--limit", "1000"], is_writing),
-    "embed": (["embed", *REPORT, "--cache", "cache"], is_writing),
+    "embed": (["embed", *REPORT], is_writing),
     "embed, 2 processes": (
-        ["embed", *REPORT, "--limit", "300", "--cache", "cache", "--seeds", "2", "--processes", "2"],
+        ["embed", *REPORT, "--limit", "300", "--seeds", "2", "--processes", "2"],
         optimises,
     ),
     "gates": (["gates", *REPORT], is_writing),
-    "demo": (["demo", "--device", "cpu", "--out", "out"], is_writing),
+    "study": (["study", "study.toml", *MACHINE, "--out", "out"], is_writing),
+    "compare": (["compare", "--ckpt", "m.safetensors", "--ckpt", "n.safetensors", *REPORT[2:]], is_writing),
+    "redraw": (["redraw", "old"], redraws),
+    "demo": (["demo", *MACHINE, "--out", "out"], is_writing),
     "train": (TRAINING, trains),
     "train, 2 workers": ([*TRAINING, "--workers", "2"], trains_with_processes),
     "inspect": (["inspect", "huge.pth"], reads_the_file),
     "layers": (["layers", "--ckpt", "huge.pth"], reads_the_file),
 }
 SAMPLE = ["selectivity, 2 workers", "embed, 2 processes", "train", "inspect"]
+SHORT = {"redraw": 0.2}
+"""Seconds in which a command is sure to be under way still."""
 STAY = {"net.safetensors.training", "cache", "features", "neighbours"}
 """What an interrupted run keeps on purpose: the last epoch, whole entries of a cache."""
 
 
+@pytest.fixture(scope="session")
+def old_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report to draw again."""
+    folder = write_study(tmp_path_factory.mktemp("old") / "work")
+    completed(["selectivity", *OLD], folder)
+    return folder / "old"
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A working directory with a checkpoint, and one that takes minutes to read and no disk."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    spec = ModelSpec("resnet20", "se", 10, {"width": 4})
-    save_model(folder / "m.safetensors", spec.build(), spec, preprocessing=Preprocessing())
+def folder(tmp_path: Path, old_report: Path) -> Path:
+    """A working directory with a study, an earlier report, and a checkpoint that takes minutes to read and no disk."""
+    folder = write_study(tmp_path / "work")
+    shutil.copytree(old_report, folder / "old")
     with (folder / "huge.pth").open("wb") as file:
         file.write(b"\x80\x02")
         file.truncate(10**12)
@@ -78,6 +94,7 @@ def folder(tmp_path: Path) -> Path:
 
 def check_nothing_half_written(folder: Path, before: set[Path]) -> None:
     new = set(folder.rglob("*")) - before
+    assert is_whole(folder / "old")
     assert [path for path in new if ".partial-" in path.name or path.suffix == ".tmp"] == []
     assert {path.name for path in folder.iterdir() if path in new} <= STAY
 
@@ -90,10 +107,10 @@ def test_an_ended_command_leaves_nothing(name: str, delay: float, number: int, f
     arguments, sign = COMMANDS[name]
     command = Command(arguments, folder)
     command.wait_until(sign)
-    time.sleep(delay)
+    time.sleep(min(delay, SHORT.get(name, delay)))
     command.send(number)
     assert command.status() == 130, command.said()
-    assert "Traceback" not in command.said()
+    assert "Traceback" not in command.said(), command.said()
     assert command.said().endswith("autola-analyze: interrupted; nothing was left half-written.\n")
     check_nothing_half_written(folder, before)
 

@@ -12,37 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autola_analysis.backbones import ModelSpec
-from autola_analysis.checkpoints import save_model
-from autola_analysis.data import Preprocessing
-
-from .commands import Command
+from .commands import Command, completed, is_whole
 from .conftest import EVERYTHING
+from .studies import write_study
 
 KILLS = 20 if EVERYTHING else 3
 MACHINE = ["--device", "cpu", "--cache", "cache", "--quiet"]
 REPORT = ["--ckpt", "m.safetensors", "--data", "cluttered-digits", "--limit", "60", *MACHINE]
-STUDY = """
-[data.digits]
-source = "cluttered-digits"
-limit = 40
-[models.a]
-path = "m.safetensors"
-[models.b]
-path = "n.safetensors"
-[[analyses]]
-kind = "selectivity"
-[[analyses]]
-kind = "embedding"
-method = "pca"
-limit = 20
-[[analyses]]
-kind = "saliency"
-limit = 6
-show = 1
-[[analyses]]
-kind = "gates"
-"""
 
 
 @dataclass(frozen=True)
@@ -77,7 +53,7 @@ def check_kills(killed: Killed, tmp_path: Path, kills: int, every: int = 1) -> N
     Raises:
         AssertionError: If half a report is ever seen, other tables come out, or a temporary file stays.
     """
-    folder = working_directory(tmp_path / "work")
+    folder = write_study(tmp_path / "work")
     arguments = [*killed.arguments, "--out", "out", "--overwrite"]
     seconds = completed(arguments, folder)
     expected = tables_of(folder, killed.tables)
@@ -100,39 +76,8 @@ def check_kills(killed: Killed, tmp_path: Path, kills: int, every: int = 1) -> N
         assert [path.name for path in folder.rglob("*") if ".partial-" in path.name or path.suffix == ".tmp"] == []
 
 
-def working_directory(folder: Path) -> Path:
-    """Make a folder with two checkpoints and a study of them."""
-    folder.mkdir()
-    for name, attention in (("m", "se"), ("n", "none")):
-        spec = ModelSpec("resnet20", attention, 10, {"width": 4})
-        save_model(folder / f"{name}.safetensors", spec.build(), spec, preprocessing=Preprocessing())
-    (folder / "study.toml").write_text(STUDY)
-    return folder
-
-
-def completed(arguments: Sequence[str], folder: Path) -> float:
-    """Run a command to its end and return the seconds it took."""
-    start = time.monotonic()
-    command = Command(arguments, folder)
-    assert command.status() == 0, command.said()
-    return time.monotonic() - start
-
-
 def tables_of(folder: Path, patterns: Sequence[str]) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for pattern in patterns for path in sorted((folder / "out").glob(pattern))}
-
-
-def is_whole(report: Path) -> bool:
-    """Return whether a report has its record and every file in it is as the record lists it."""
-    if not (report / "run.json").exists():
-        return False
-    outputs = json.loads((report / "run.json").read_text())["outputs"]
-    found = {
-        str(path.relative_to(report)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in report.rglob("*")
-        if path.is_file() and path.name != "run.json"
-    }
-    return bool(outputs) and found == outputs
 
 
 def test_half_a_report_is_told_from_a_whole_one(tmp_path: Path) -> None:
