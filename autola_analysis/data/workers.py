@@ -47,7 +47,7 @@ def leave_process_group(worker: int) -> None:
 
 @contextmanager
 def _held_back_from_children() -> Iterator[None]:
-    """Hold signals back: from this process until the end, from those forked meanwhile until they ask for them."""
+    """Hold signals back from processes that this thread forks meanwhile, until they ask for them."""
     if os.name != "posix":
         yield
         return

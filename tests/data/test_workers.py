@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -16,51 +15,33 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are process gr
 
 
 class Workers(Dataset[Tensor]):
-    """Tells of the worker: its number, its group, how many signals are held back from it."""
+    """Tells of the worker: its number, its group, how many signals were held back from it at first, and are now."""
 
     def __getitem__(self, index: int) -> Tensor:
-        held = len(signal.pthread_sigmask(signal.SIG_BLOCK, []))
-        return torch.tensor([os.getpid(), os.getpgid(0), held])
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        return torch.tensor([os.getpid(), os.getpgid(0), len(held_at_first & set(ENDING)), len(held)])
 
     def __len__(self) -> int:
         return 4
 
 
-class Interrupted(SupervisedLoader[Tensor]):
-    """A loader to whose process a signal comes while its workers start."""
-
-    def _get_iterator(self):  # type: ignore[no-untyped-def]
-        iterator = super()._get_iterator()
-        os.kill(os.getpid(), signal.SIGTERM)
-        came.append("workers are there")
-        return iterator
+held_at_first: set[int] = set()
 
 
-came: list[str] = []
+def begin(worker: int) -> None:
+    """Note what is held back from a worker before it has left the group."""
+    held_at_first.update(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    leave_process_group(worker)
 
 
-def test_a_worker_leads_a_group_of_its_own_and_hears_all_signals() -> None:
-    loader = SupervisedLoader(Workers(), batch_size=2, num_workers=2, worker_init_fn=leave_process_group)
+def test_a_worker_hears_no_signal_before_it_leads_a_group_of_its_own_and_all_of_them_then() -> None:
+    loader = SupervisedLoader(Workers(), batch_size=2, num_workers=2, worker_init_fn=begin)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     for batch in loader:
         assert (batch[:, 0] == batch[:, 1]).all()
-        assert (batch[:, 2] == len(before)).all()
+        assert (batch[:, 2] == len(ENDING)).all()
+        assert (batch[:, 3] == len(before)).all()
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
-
-
-@pytest.fixture
-def noted() -> Iterator[None]:
-    came.clear()
-    before = signal.signal(signal.SIGTERM, lambda *_: came.append("signal"))
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.mark.usefixtures("noted")
-def test_a_signal_waits_until_the_workers_have_started() -> None:
-    loader = Interrupted(Workers(), batch_size=2, num_workers=1, worker_init_fn=leave_process_group)
-    assert len(list(loader)) == 2
-    assert came == ["workers are there", "signal"]
 
 
 @pytest.mark.parametrize("number", ENDING)
