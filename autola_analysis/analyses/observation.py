@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from autola_analysis.analyses.pass_cache import PassEntry, pass_inputs
 from autola_analysis.analyses.variants import Variant, grouped_by_geometry
+from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.processes import current
 from autola_analysis.data.preprocessing import Preprocessing
@@ -67,14 +68,14 @@ class Reading:
 
     Attributes:
         settings: Device, precision, folding, progress bar.
-        batch_size: Images per batch; None chooses by the size of the images.
-        workers: Processes that decode images.
+        batch_size: Images per batch; None chooses by their size and the device.
+        workers: Processes that decode images; None chooses by the device.
         cache: Directory that keeps finished passes; None keeps nothing.
     """
 
     settings: Settings | None = None
     batch_size: int | None = None
-    workers: int = 0
+    workers: int | None = 0
     cache: Path | None = None
 
 
@@ -128,8 +129,9 @@ def observe_all(
         Per analysis an observation per variant, in order; None where the analysis does not apply.
     """
     found: dict[int, _Watched] = {}
+    device = resolve_device((reading.settings or Settings()).device)
     for group in grouped_by_geometry(variants, data):
-        stream = open_stream(data, group[0][1], reading.batch_size, reading.workers)
+        stream = open_stream(data, group[0][1], reading.batch_size, reading.workers, device)
         with ExitStack() as stack:
             watched = [_watched(variant, how, stream, analyses, reading, stack) for variant, how in group]
             fresh = [each for each in watched if not each.facts]

@@ -20,7 +20,6 @@ Trust = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no summary.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where to run.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in this one.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn at random.")]
 Layers = Annotated[
     str | None, typer.Option(metavar="A,B", help="Layers, separated by commas. Default: the stages layer1, layer2, ...")
@@ -138,9 +137,15 @@ class MachineFlags:
         str, typer.Option(metavar="float32|tf32|bfloat16|float16", help="Arithmetic of the forward passes.")
     ] = "float32"
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images per batch. Default: by the size of the images.")
+        int | None, typer.Option(min=1, help="Images per batch. Default: by their size and the device's memory.")
     ] = None
-    workers: Workers = 0
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes that decode images; 0 decodes in this one. Default: 0 on a CPU, up to 8 beside a GPU.",
+        ),
+    ] = None
     cache: Cache = None
     no_cache: NoCache = False
     compile: Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
-from autola_analysis.cli.options import Device, Quiet, Seed, Workers
+from autola_analysis.cli.options import Device, Quiet, Seed
 from autola_analysis.core.errors import MissingExtraError, OptionError
 
 
@@ -19,7 +19,7 @@ class MachineFlags:
 
     device: Device = "auto"
     precision: Annotated[str, typer.Option(help="As pytorch-lightning names it, e.g. bf16-mixed.")] = "32-true"
-    workers: Workers = 0
+    workers: Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in this one.")] = 0
     half: Annotated[bool, typer.Option("--half", help="Store the weights in half precision.")] = False
     quiet: Quiet = False
 

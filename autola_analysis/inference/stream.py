@@ -14,12 +14,15 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.processes import current
 from autola_analysis.data.dataset import decoded_batches
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.resources import decoding_workers, pass_batch_size
 
 ImageData = ImageSource | Dataset[Any] | DataLoader[Any]
 IntArray = NDArray[np.int64]
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -209,26 +212,34 @@ def _images_and_labels(item: Any) -> tuple[Tensor, Tensor]:
 
 
 def open_stream(
-    data: ImageData, preprocessing: Preprocessing | None, batch_size: int | None = None, workers: int = 0
+    data: ImageData,
+    preprocessing: Preprocessing | None,
+    batch_size: int | None = None,
+    workers: int | None = 0,
+    device: torch.device = CPU,
 ) -> SourceStream | LoaderStream:
     """Return data of any accepted kind as a stream.
 
     Args:
         data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``.
         preprocessing: Geometry for an image source; None takes the source's own.
-        batch_size: Images per batch; None chooses by the size of the images. A loader keeps its own.
-        workers: Processes that decode. A loader keeps its own.
+        batch_size: Images per batch; None chooses by their size and the device. A loader keeps its own.
+        workers: Processes that decode; None chooses by the device. A loader keeps its own.
+        device: Where the networks will run.
 
     Raises:
         DataError: If `data` is none of these, or an image source comes without any preprocessing.
     """
     if isinstance(data, DataLoader):
         return LoaderStream(data)
+    workers = decoding_workers(device) if workers is None else workers
     if isinstance(data, ImageSource):
         preprocessing = preprocessing or data.preprocessing
         if preprocessing is None:
             raise DataError(f"{data.name} has no customary preprocessing; say which one the network was trained with.")
-        return SourceStream(data, preprocessing, batch_size or default_batch_size(data, preprocessing), workers)
+        if batch_size is None:
+            batch_size = min(current().exchange(pass_batch_size(decoded_side(data, preprocessing), device)))
+        return SourceStream(data, preprocessing, batch_size, workers)
     if isinstance(data, Dataset):
         return LoaderStream(
             DataLoader(data, batch_size=batch_size or 64, num_workers=workers, generator=torch.Generator())
@@ -236,7 +247,6 @@ def open_stream(
     raise DataError(f"data must be an image source, a Dataset or a DataLoader; found {type(data).__name__}.")
 
 
-def default_batch_size(source: ImageSource, preprocessing: Preprocessing) -> int:
-    """Return how many images of a source go into a batch: as many pixels as 256 CIFAR images, but at least 8."""
-    side = preprocessing.crop or max(source.image(0).size)
-    return max(8, min(256, 256 * 32 * 32 * 6 // side**2))
+def decoded_side(source: ImageSource, preprocessing: Preprocessing) -> int:
+    """Return the longer side of a source's images after the geometry of a preprocessing."""
+    return preprocessing.crop or max(source.image(0).size)

@@ -21,11 +21,10 @@ from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, OptionError
 from autola_analysis.inference.gradients import Gradients, gradients
 from autola_analysis.inference.layers import resolve_layers
+from autola_analysis.inference.resources import gradient_batch_size
 
 Reshape = Callable[[Tensor], Tensor]
 """A layer's output, of any shape, -> ``(B, K, h, w)``; applied to activation and gradient alike"""
-
-PIXELS_PER_BATCH = 8 * 224 * 224
 
 
 def explain(
@@ -78,7 +77,7 @@ def explain(
     images = _standardised(variant, images)
     plan = _Plan.of(variant, methods, layers, guide_gates, reshape, method_options or {})
     chosen = fixed_targets(target, labels, len(images))
-    size = batch_size or max(1, min(256, PIXELS_PER_BATCH // (images.shape[2] * images.shape[3])))
+    size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
     parts: list[_Part] = []
     with ExitStack() as stack:
         copy = stack.enter_context(copied_for_captum(variant.model)) if plan.has_captum else None

@@ -35,10 +35,10 @@ from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource, hash_of
 from autola_analysis.inference.accuracy import labels_fit_head
 from autola_analysis.inference.gradients import gradients
+from autola_analysis.inference.resources import gradient_batch_size
 from autola_analysis.inference.run import Settings
-from autola_analysis.inference.stream import Batch, SourceStream
+from autola_analysis.inference.stream import Batch, Stream, decoded_side, open_stream
 
-BATCH_PIXELS = 8 * 224 * 224
 ANALYSIS = "saliency"
 
 
@@ -133,11 +133,11 @@ class _Run:
         self, group: Sequence[tuple[int, Preprocessing]], reading: Reading, progress: Callable[[int], object]
     ) -> None:
         """Run the networks that share decoded images, those apart that a cache holds."""
-        geometry = group[0][1]
-        side = geometry.crop or max(self.data.image(0).size)
-        size = reading.batch_size or max(1, min(256, BATCH_PIXELS // side**2))
-        stream = SourceStream(self.data, geometry, size, reading.workers)
-        processes = current()
+        geometry, processes, device = group[0][1], current(), resolve_device(self.settings.device)
+        size = reading.batch_size
+        if size is None:
+            size = min(processes.exchange(gradient_batch_size(decoded_side(self.data, geometry), device)))
+        stream = open_stream(self.data, geometry, size, reading.workers, device)
         entries = {}
         fresh = []
         for position, preprocessing in group:
@@ -164,7 +164,7 @@ class _Run:
     def _explain(
         self,
         group: Sequence[tuple[int, Preprocessing]],
-        stream: SourceStream,
+        stream: Stream,
         geometry: Preprocessing,
         progress: Callable[[int], object],
     ) -> None:
@@ -180,7 +180,7 @@ class _Run:
                     progress(done - said)
                     said = done
 
-    def _entry(self, position: int, preprocessing: Preprocessing, stream: SourceStream, cache: Path) -> PassEntry:
+    def _entry(self, position: int, preprocessing: Preprocessing, stream: Stream, cache: Path) -> PassEntry:
         """Return where a cache keeps what a network gives; it depends on the first one, whose prediction may decide."""
         variant, options, first = self.variants[position], self.options, self.variants[0]
         boxes = {name: [astuple(box) for box in boxes] for name, boxes in options.boxes.items()}
