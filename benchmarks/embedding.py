@@ -171,14 +171,19 @@ def main() -> None:
         contender(arguments.contender[0], Path(arguments.contender[1]), arguments.threads)
         return
     torch.set_num_threads(arguments.threads)
+    print_table(features_of(arguments), arguments.runs, arguments.threads)
+
+
+def print_table(values: Array, runs: int, threads: int) -> None:
+    """Run everything and print a Markdown table per group."""
     with tempfile.TemporaryDirectory() as folder:
         features = Path(folder) / "features.npy"
-        np.save(features, features_of(arguments))
-        print_table(features, arguments.runs, arguments.threads)
+        np.save(features, values)
+        print_tables_of(features, runs, threads)
 
 
-def print_table(features: Path, runs: int, threads: int) -> None:
-    """Run everything and print a Markdown table per group."""
+def print_tables_of(features: Path, runs: int, threads: int) -> None:
+    """Do it for features in a file, which every contender reads."""
     shape = np.load(features, mmap_mode="r").shape
     for title, names in (("one set", SINGLE), (f"{SETS} sets", TWELVE), ("neighbours", NEIGHBOURS)):
         commands = {name: [MODULE, "--threads", str(threads), "--contender", name, str(features)] for name in names}
