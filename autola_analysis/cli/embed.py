@@ -13,6 +13,7 @@ from autola_analysis.cli.options import (
     ImageFlags,
     MachineFlags,
     OutputFlags,
+    asked,
     split_commas,
 )
 from autola_analysis.cli.summary import echo_embeddings
@@ -54,21 +55,14 @@ def embed(
     from autola_analysis.study.embedding import EmbeddingRequest, embedding_report
 
     request = EmbeddingRequest(
-        checkpoints=checkpoints.ckpt,
-        out=output.directory("embed"),
+        **asked("embed", checkpoints, architecture, images, machine, output),
         layers=split_commas(layer),
         pool=pool,
-        loading=architecture.loading(checkpoints.ckpt),
-        data=images.options(machine.quiet),
         options=EmbeddingOptions(method, perplexity, metric, machine.device),
         seeds=seeds,
         first_seed=images.seed,
-        reading=machine.reading(),
         processes=processes,
         align=align,
-        width=output.width,
-        overwrite=output.overwrite,
-        anonymous=output.anonymous,
     )
     report = embedding_report(request)
     if not machine.quiet:

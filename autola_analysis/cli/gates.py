@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autola_analysis.cli.grouping import grouped_options
-from autola_analysis.cli.options import ArchitectureFlags, CheckpointFlags, ImageFlags, MachineFlags, OutputFlags
+from autola_analysis.cli.options import ArchitectureFlags, CheckpointFlags, ImageFlags, MachineFlags, OutputFlags, asked
 from autola_analysis.cli.summary import echo_gates
 
 
@@ -19,18 +19,10 @@ def gates(
 
     Example: autola-analyze gates --ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --data imagenet:/data/imagenet
     """
-    from autola_analysis.study.gates import GatesRequest, gates_report
+    from autola_analysis.study.gates import gates_report
+    from autola_analysis.study.request import ReportRequest
 
-    request = GatesRequest(
-        checkpoints=checkpoints.ckpt,
-        out=output.directory("gates"),
-        loading=architecture.loading(checkpoints.ckpt),
-        data=images.options(machine.quiet),
-        reading=machine.reading(),
-        width=output.width,
-        overwrite=output.overwrite,
-        anonymous=output.anonymous,
-    )
+    request = ReportRequest(**asked("gates", checkpoints, architecture, images, machine, output))
     report = gates_report(request)
     if not machine.quiet:
         echo_gates(report, request.out)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -181,6 +181,27 @@ class OutputFlags:
     def directory(self, command: str) -> Path:
         """Return the report directory, ``reports/<command>-<time>-<process>`` where none was given."""
         return self.out or Path("reports") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+
+
+def asked(
+    command: str,
+    checkpoints: CheckpointFlags,
+    architecture: ArchitectureFlags,
+    images: ImageFlags,
+    machine: MachineFlags,
+    output: OutputFlags,
+) -> dict[str, Any]:
+    """Return what every `ReportRequest` takes, from the flags that all commands of a single analysis share."""
+    return {
+        "checkpoints": checkpoints.ckpt,
+        "out": output.directory(command),
+        "loading": architecture.loading(checkpoints.ckpt),
+        "data": images.options(machine.quiet),
+        "reading": machine.reading(),
+        "width": output.width,
+        "overwrite": output.overwrite,
+        "anonymous": output.anonymous,
+    }
 
 
 def split_commas(text: str | None) -> list[str] | None:

@@ -14,6 +14,7 @@ from autola_analysis.cli.options import (
     ImageFlags,
     MachineFlags,
     OutputFlags,
+    asked,
     split_commas,
 )
 from autola_analysis.cli.summary import echo_saliency
@@ -67,7 +68,7 @@ def saliency(
     Example: autola-analyze saliency --ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --images dog.jpg --images cat.jpg
     """
     from autola_analysis.analyses.saliency.measure import SaliencyOptions
-    from autola_analysis.study.saliency import SaliencyRequest, saliency_report
+    from autola_analysis.study.saliency import Explaining, SaliencyRequest, saliency_report
 
     options = SaliencyOptions(
         methods=split_commas(method) or [],
@@ -79,20 +80,10 @@ def saliency(
     )
     chosen: Any = scale  # checked with everything else before the work begins
     request = SaliencyRequest(
-        checkpoints=checkpoints.ckpt,
-        out=output.directory("saliency"),
+        **asked("saliency", checkpoints, architecture, images, machine, output),
         images=paths or (),
-        boxes=boxes,
-        show=show,
-        sanity=sanity,
+        explaining=Explaining(options, boxes, show, sanity, images.seed),
         scale=chosen,
-        loading=architecture.loading(checkpoints.ckpt),
-        data=images.options(machine.quiet),
-        options=options,
-        reading=machine.reading(),
-        width=output.width,
-        overwrite=output.overwrite,
-        anonymous=output.anonymous,
     )
     result = saliency_report(request)
     if not machine.quiet:

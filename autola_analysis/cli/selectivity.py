@@ -14,6 +14,7 @@ from autola_analysis.cli.options import (
     Layers,
     MachineFlags,
     OutputFlags,
+    asked,
     split_commas,
 )
 from autola_analysis.cli.summary import echo_selectivity
@@ -39,16 +40,9 @@ def selectivity(
     from autola_analysis.study.selectivity import SelectivityRequest, selectivity_report
 
     request = SelectivityRequest(
-        checkpoints=checkpoints.ckpt,
-        out=output.directory("selectivity"),
+        **asked("selectivity", checkpoints, architecture, images, machine, output),
         layers=split_commas(layers),
-        loading=architecture.loading(checkpoints.ckpt),
-        data=images.options(machine.quiet),
         options=SelectivityOptions(permutations, folds, images.seed, rectify),
-        reading=machine.reading(),
-        width=output.width,
-        overwrite=output.overwrite,
-        anonymous=output.anonymous,
     )
     report = selectivity_report(request)
     if not machine.quiet:

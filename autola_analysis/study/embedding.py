@@ -4,67 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from autola_analysis.analyses.embedding.extract import extract_all
 from autola_analysis.analyses.embedding.features import Features
 from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.analyses.embedding.tsne import EmbeddingOptions, embed_all
-from autola_analysis.analyses.observation import Reading
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.processes import current
-from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.accuracy import Accuracy
-from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import write_accuracy
 from autola_analysis.report.compose import Layout, complete_report
-from autola_analysis.report.directory import check_free
 from autola_analysis.report.embedding import write_embeddings
 from autola_analysis.report.mentioned import mentioned_images
 from autola_analysis.report.thumbnails import source_thumbnails, write_thumbnails
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
-from autola_analysis.study.models import LoadingOptions, load_models
+from autola_analysis.study.models import load_models
+from autola_analysis.study.request import ReportRequest
 from autola_analysis.study.shared import report_of_first
-from autola_analysis.study.sources import DataOptions, source_for, title_of
+from autola_analysis.study.sources import source_for, title_of
 
 
 @dataclass(frozen=True)
-class EmbeddingRequest:
+class EmbeddingRequest(ReportRequest):
     """One run of the embed command.
 
     Attributes:
-        checkpoints: ``PATH`` or ``NAME=PATH``, in the order they are shown.
-        out: Report directory.
         layers: Layers; None takes the last stage.
         pool: "mean" or "flatten".
-        loading: How checkpoints are read.
-        data: Which images.
         options: What decides the positions.
         seeds: Number of seeds, counted up from `first_seed`.
         first_seed: Seed of the picture.
-        reading: Device, precision, batch size, workers, progress bar, cache.
         processes: Embeddings optimised at once; None takes one per core.
         align: Whether panels are aligned to the first.
-        width: Of the figure.
-        overwrite: Whether an earlier report at `out` is replaced.
-        anonymous: Whether paths, host and user are left out of everything written.
     """
 
-    checkpoints: Sequence[str]
-    out: Path
     layers: Sequence[str] | None = None
     pool: str = "mean"
-    loading: LoadingOptions = field(default_factory=LoadingOptions)
-    data: DataOptions = field(default_factory=DataOptions)
     options: EmbeddingOptions = field(default_factory=EmbeddingOptions)
     seeds: int = 1
     first_seed: int = 0
-    reading: Reading = field(default_factory=Reading)
     processes: int | None = None
     align: bool = False
-    width: str = "neurips"
-    overwrite: bool = False
-    anonymous: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,9 +69,7 @@ def embedding_report(request: EmbeddingRequest) -> EmbeddingReport:
     """
     if request.seeds < 1:
         raise OptionError(f"--seeds needs at least 1; found {request.seeds}.")
-    figure_width(request.width)  # refused now rather than after the work
-    check_free(request.out, request.overwrite)
-    check_settings(request.reading.settings)
+    request.check()
     models = load_models(request.checkpoints, request.loading)
     source, left_out = source_for(models, request.data)
     quiet = bool(request.reading.settings and request.reading.settings.quiet)

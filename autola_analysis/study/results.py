@@ -27,7 +27,7 @@ from autola_analysis.inference.run import Settings
 from autola_analysis.study.file import EmbeddingTable, SaliencyTable
 from autola_analysis.study.passes import PassResults, run_passes
 from autola_analysis.study.plan import Plan, PlannedModel
-from autola_analysis.study.saliency import SaliencyRequest, explain_images
+from autola_analysis.study.saliency import Explaining, explain_images
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,11 @@ def _explain(plan: Plan, reading: Reading) -> tuple[SaliencyResult | None, Image
     else:
         data = plan.data_of(table).source
         source = data if table.limit is None else limit(data, table.limit, seed)
-    request = SaliencyRequest(
-        checkpoints=(),
-        out=plan.base,
+    explaining = Explaining(
+        seed=seed,
         boxes=None if table.boxes is None else plan.base / Path(table.boxes).expanduser(),
         show=table.show,
         sanity=table.sanity,
-        scale=table.scale,
         options=SaliencyOptions(
             methods=table.methods,
             layers=table.layers,
@@ -108,9 +106,9 @@ def _explain(plan: Plan, reading: Reading) -> tuple[SaliencyResult | None, Image
             faithfulness=table.faithfulness,
             seed=seed,
         ),
-        reading=replace(reading, settings=replace(reading.settings or Settings(), precision="float32")),
     )
-    result, sanity = explain_images([each.model for each in plan.models_of(table)], source, request)
+    exact = replace(reading, settings=replace(reading.settings or Settings(), precision="float32"))
+    result, sanity = explain_images([each.model for each in plan.models_of(table)], source, explaining, exact)
     return result, source, sanity
 
 

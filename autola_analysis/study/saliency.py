@@ -24,58 +24,53 @@ from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import Subset
 from autola_analysis.data.subset import limit as limited
 from autola_analysis.figures.saliency import SCALES, Scale
-from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.accuracy import Accuracy, near_chance
-from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import write_accuracy
 from autola_analysis.report.anonymous import anonymous_images
 from autola_analysis.report.compose import Layout, complete_report
-from autola_analysis.report.directory import check_free
 from autola_analysis.report.saliency import write_saliency
 from autola_analysis.report.sanity import write_sanity
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
-from autola_analysis.study.models import LoadingOptions, StudyModel, load_models
+from autola_analysis.study.models import StudyModel, load_models
+from autola_analysis.study.request import ReportRequest
 from autola_analysis.study.shared import report_of_first
-from autola_analysis.study.sources import DataOptions, source_for, title_of
+from autola_analysis.study.sources import source_for, title_of
 
 SHOWN = 6
 
 
 @dataclass(frozen=True)
-class SaliencyRequest:
-    """One run of the saliency command.
+class Explaining:
+    """How images are explained, whichever command asks for it.
 
     Attributes:
-        checkpoints: ``PATH`` or ``NAME=PATH``, in the order they are shown.
-        out: Report directory.
-        images: Image files or folders, instead of a source.
+        options: Methods, layers, target.
         boxes: File or folder with the objects' boxes.
         show: Number of images in the figure, drawn by class; of image files, the first.
         sanity: Number of images for the sanity check; 0 leaves it out.
-        scale: What maps are divided by in the figure.
-        loading: How checkpoints are read.
-        data: Which images.
-        options: Methods, layers, target.
-        reading: Device, batch size, workers, progress bar.
-        width: Of the figure.
-        overwrite: Whether an earlier report at `out` is replaced.
-        anonymous: Whether paths, host and user are left out of everything written.
+        seed: Of the images that are drawn.
     """
 
-    checkpoints: Sequence[str]
-    out: Path
-    images: Sequence[Path] = ()
+    options: SaliencyOptions = field(default_factory=SaliencyOptions)
     boxes: Path | None = None
     show: int = SHOWN
     sanity: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SaliencyRequest(ReportRequest):
+    """One run of the saliency command.
+
+    Attributes:
+        images: Image files or folders, instead of a source.
+        explaining: Methods, layers, target, boxes, how many images are shown and checked.
+        scale: What maps are divided by in the figure.
+    """
+
+    images: Sequence[Path] = ()
+    explaining: Explaining = field(default_factory=Explaining)
     scale: Scale = "own"
-    loading: LoadingOptions = field(default_factory=LoadingOptions)
-    data: DataOptions = field(default_factory=DataOptions)
-    options: SaliencyOptions = field(default_factory=SaliencyOptions)
-    reading: Reading = field(default_factory=Reading)
-    width: str = "neurips"
-    overwrite: bool = False
-    anonymous: bool = False
 
 
 def saliency_report(request: SaliencyRequest) -> SaliencyResult:
@@ -89,7 +84,7 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
     models = load_models(request.checkpoints, request.loading)
     source, left_out = images_of(models, request)
     with report_of_first(request.out, request.overwrite) as directory:
-        result, sanity = explain_images(models, source, request)
+        result, sanity = explain_images(models, source, request.explaining, request.reading)
         result = replace(result, warnings=tuple(warnings_of(models, left_out, result.warnings)))
         if request.anonymous:
             result = anonymous_images(result)
@@ -102,8 +97,8 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
         facts = {
             "analysis": "saliency",
             **facts_of(models, source, left_out, request.data.hash_contents),
-            "settings": {**result.settings, "scale": request.scale, "sanity_images": request.sanity},
-            "seeds": {"limit": request.data.seed, "bootstrap": request.options.seed},
+            "settings": {**result.settings, "scale": request.scale, "sanity_images": request.explaining.sanity},
+            "seeds": {"limit": request.data.seed, "bootstrap": request.explaining.options.seed},
         }
         title = "image files" if request.images else title_of(source)
         layout = Layout("Saliency", title, request.width, sections)
@@ -112,7 +107,7 @@ def saliency_report(request: SaliencyRequest) -> SaliencyResult:
 
 
 def explain_images(
-    models: Sequence[StudyModel], source: ImageSource, request: SaliencyRequest
+    models: Sequence[StudyModel], source: ImageSource, explaining: Explaining, reading: Reading
 ) -> tuple[SaliencyResult, pd.DataFrame | None]:
     """Explain the images of a source, and check the methods with random weights where that was asked for.
 
@@ -122,29 +117,30 @@ def explain_images(
         The result, whose warnings also say which network is no better than chance; and the rows of the sanity checks.
     """
     options = replace(
-        request.options,
-        shown=_sample(source, request.show, request.data.seed),
-        boxes=read_boxes(request.boxes) if request.boxes else request.options.boxes,
+        explaining.options,
+        shown=_sample(source, explaining.show, explaining.seed),
+        boxes=read_boxes(explaining.boxes) if explaining.boxes else explaining.options.boxes,
     )
-    result = measure_saliency([model.variant for model in models], source, options, request.reading)
+    result = measure_saliency([model.variant for model in models], source, options, reading)
     current().leave_to_first()
-    sanity = _sanity(models, source, request, result) if request.sanity else None
+    sanity = _sanity(models, source, explaining, result) if explaining.sanity else None
     guessing = _near_chance(models, accuracies_of(models, result), source)
     return replace(result, warnings=(*result.warnings, *guessing)), sanity
 
 
 def _check(request: SaliencyRequest) -> None:
     """Refuse what can be refused before any work."""
-    check_free(request.out, request.overwrite)
-    figure_width(request.width)
-    check_settings(request.reading.settings)
-    resolve_methods(request.options.methods)
+    request.check()
+    explaining = request.explaining
+    resolve_methods(explaining.options.methods)
     if request.scale not in SCALES:
         raise OptionError(f"--scale is {' or '.join(SCALES)}; found {request.scale!r}.")
     if request.images and request.data.data:
         raise OptionError("give --images or --data, not both.")
-    if request.show < 1 or request.sanity < 0:
-        raise OptionError(f"--show needs at least 1 image, --sanity 0 or more; found {request.show}, {request.sanity}.")
+    if explaining.show < 1 or explaining.sanity < 0:
+        raise OptionError(
+            f"--show needs at least 1 image, --sanity 0 or more; found {explaining.show}, {explaining.sanity}."
+        )
 
 
 def images_of(models: Sequence[StudyModel], request: SaliencyRequest) -> tuple[ImageSource, tuple[str, ...]]:
@@ -169,10 +165,10 @@ def _sample(source: ImageSource, count: int, seed: int) -> list[int]:
 
 
 def _sanity(
-    models: Sequence[StudyModel], source: ImageSource, request: SaliencyRequest, result: SaliencyResult
+    models: Sequence[StudyModel], source: ImageSource, explaining: Explaining, result: SaliencyResult
 ) -> pd.DataFrame:
     """Check every network on a sample of the images, with the targets of the analysis."""
-    numbers = _sample(source, request.sanity, request.data.seed)
+    numbers, options = _sample(source, explaining.sanity, explaining.seed), explaining.options
     explained = result.images.dropna(subset=["target"]).drop_duplicates("image").set_index("image")["target"]
     targets = [int(explained[source.ids[index]]) for index in numbers]
     tables = []
@@ -183,11 +179,11 @@ def _sanity(
         checked = sanity_check(
             replace(model.variant, preprocessing=preprocessing),
             images,
-            request.options.methods,
-            request.options.layers,
+            options.methods,
+            options.layers,
             targets,
-            seed=request.options.seed,
-            guide_gates=request.options.guide_gates,
+            seed=options.seed,
+            guide_gates=options.guide_gates,
         )
         table = checked.table
         table.insert(1, "run", model.variant.run)

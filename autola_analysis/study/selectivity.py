@@ -4,51 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
-from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.selectivity import SelectivityOptions, SelectivityResult, measure_selectivities
 from autola_analysis.core.processes import current
-from autola_analysis.figures.style import figure_width
 from autola_analysis.inference.layers import resolve_layers
-from autola_analysis.inference.run import check_settings
 from autola_analysis.report.accuracy import write_accuracy
 from autola_analysis.report.compose import Layout, complete_report
-from autola_analysis.report.directory import check_free
 from autola_analysis.report.selectivity import write_selectivity
 from autola_analysis.study.facts import facts_of, measured_models, warnings_of
-from autola_analysis.study.models import LoadingOptions, load_models
+from autola_analysis.study.models import load_models
+from autola_analysis.study.request import ReportRequest
 from autola_analysis.study.shared import report_of_first
-from autola_analysis.study.sources import DataOptions, source_for, title_of
+from autola_analysis.study.sources import source_for, title_of
 
 
 @dataclass(frozen=True)
-class SelectivityRequest:
+class SelectivityRequest(ReportRequest):
     """One run of the selectivity command.
 
     Attributes:
-        checkpoints: ``PATH`` or ``NAME=PATH``, in the order they are shown.
-        out: Report directory.
         layers: Layers; None takes the stages.
-        loading: How checkpoints are read.
-        data: Which images.
         options: What decides the numbers.
-        reading: Device, precision, batch size, workers, progress bar.
-        width: Of the figure.
-        overwrite: Whether an earlier report at `out` is replaced.
-        anonymous: Whether paths, host and user are left out of everything written.
     """
 
-    checkpoints: Sequence[str]
-    out: Path
     layers: Sequence[str] | None = None
-    loading: LoadingOptions = field(default_factory=LoadingOptions)
-    data: DataOptions = field(default_factory=DataOptions)
     options: SelectivityOptions = field(default_factory=SelectivityOptions)
-    reading: Reading = field(default_factory=Reading)
-    width: str = "neurips"
-    overwrite: bool = False
-    anonymous: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,9 +51,7 @@ def selectivity_report(request: SelectivityRequest) -> SelectivityReport:
         AutolaError: If anything about checkpoints, images, options or the output directory is not as it should be;
             nothing is written then.
     """
-    check_free(request.out, request.overwrite)
-    figure_width(request.width)
-    check_settings(request.reading.settings)
+    request.check()
     models = load_models(request.checkpoints, request.loading)
     for model in models:
         resolve_layers(model.variant.model, request.layers)

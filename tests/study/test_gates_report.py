@@ -10,7 +10,8 @@ from autola_analysis.analyses.gates.result import GATE_COLUMNS
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.core.errors import LayerError
 from autola_analysis.inference.run import Settings
-from autola_analysis.study.gates import GatesRequest, gates_report
+from autola_analysis.study.gates import gates_report
+from autola_analysis.study.request import ReportRequest
 from autola_analysis.study.sources import DataOptions
 
 QUIET = Reading(Settings(device="cpu", quiet=True))
@@ -22,7 +23,7 @@ def test_the_report_holds_what_other_programs_read_and_names_networks_without_ga
 ) -> None:
     files = [f"{name}={checkpoint(name)}" for name in ("none", "se", "cbam")]
     out = tmp_path / "out"
-    report = gates_report(GatesRequest(files, out, data=FEW, reading=QUIET))
+    report = gates_report(ReportRequest(files, out, data=FEW, reading=QUIET))
     gates = pd.read_csv(out / "tables" / "gates.csv")
     assert gates.columns.tolist() == GATE_COLUMNS
     assert gates["model"].unique().tolist() == ["se", "cbam"]
@@ -38,5 +39,5 @@ def test_the_report_holds_what_other_programs_read_and_names_networks_without_ga
 
 def test_networks_without_any_gates_are_refused(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(LayerError, match="none of the networks has attention gates"):
-        gates_report(GatesRequest([str(checkpoint("none"))], tmp_path / "out", data=FEW, reading=QUIET))
+        gates_report(ReportRequest([str(checkpoint("none"))], tmp_path / "out", data=FEW, reading=QUIET))
     assert not (tmp_path / "out").exists()

@@ -13,10 +13,11 @@ from autola_analysis.cli import main as entry
 from autola_analysis.core.errors import AutolaError, BadImageError, DataError, OptionError
 from autola_analysis.data import ClutteredDigits
 from autola_analysis.inference.run import Settings
-from autola_analysis.study.saliency import SaliencyRequest, saliency_report
+from autola_analysis.study.saliency import Explaining, SaliencyRequest, saliency_report
 from autola_analysis.study.sources import DataOptions
 
 QUIET = Reading(Settings(device="cpu", quiet=True))
+FEW = Explaining(show=2, sanity=2)
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def report(checkpoint: Callable[..., Path], tmp_path: Path) -> Path:
     files = [checkpoint("none", 0), checkpoint("hoga", 0), checkpoint("hoga", 1)]
     checkpoints = [f"none={files[0]}", f"HOGA={files[1]}", f"HOGA={files[2]}"]
     out = tmp_path / "report"
-    saliency_report(SaliencyRequest(checkpoints, out, show=2, sanity=2, data=DataOptions(limit=10), reading=QUIET))
+    saliency_report(SaliencyRequest(checkpoints, out, explaining=FEW, data=DataOptions(limit=10), reading=QUIET))
     return out
 
 
@@ -87,10 +88,9 @@ def test_image_files_are_explained_without_labels_and_with_boxes(
         SaliencyRequest(
             [str(checkpoint("se"))],
             tmp_path / "out",
-            [folder],
-            tmp_path / "boxes.json",
+            images=[folder],
+            explaining=Explaining(SaliencyOptions(("layer-cam",), ["layer1"]), tmp_path / "boxes.json"),
             reading=QUIET,
-            options=SaliencyOptions(("layer-cam",), ["layer1"]),
         )
     )
     assert len(result.pictures) == 3
@@ -108,7 +108,7 @@ def test_an_anonymous_report_holds_no_path_of_anybodys_machine(checkpoint: Calla
     folder.mkdir()
     for index in range(2):
         ClutteredDigits("test", 2).image(index).save(folder / f"{index}.png")
-    request = SaliencyRequest([str(checkpoint("se"))], tmp_path / "out", [folder], reading=QUIET, anonymous=True)
+    request = SaliencyRequest([str(checkpoint("se"))], tmp_path / "out", images=[folder], reading=QUIET, anonymous=True)
     saliency_report(request)
     written = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
     with np.load(tmp_path / "out" / "arrays" / "saliency_maps.npz") as arrays:
@@ -131,10 +131,10 @@ def test_an_anonymous_report_holds_no_path_of_anybodys_machine(checkpoint: Calla
         ),
         ({"scale": "both"}, OptionError, "--scale is own or shared; found 'both'"),
         ({"width": "huge"}, OptionError, "width is"),
-        ({"show": 0}, OptionError, "--show needs at least 1"),
-        ({"options": SaliencyOptions(("grad",))}, AutolaError, "unknown saliency method 'grad'"),
-        ({"options": SaliencyOptions(target=10)}, OptionError, "class 10 is out of range"),
-        ({"boxes": Path("no.json")}, DataError, "cannot read no.json"),
+        ({"explaining": Explaining(show=0)}, OptionError, "--show needs at least 1"),
+        ({"explaining": Explaining(SaliencyOptions(("grad",)))}, AutolaError, "unknown saliency method 'grad'"),
+        ({"explaining": Explaining(SaliencyOptions(target=10))}, OptionError, "class 10 is out of range"),
+        ({"explaining": Explaining(boxes=Path("no.json"))}, DataError, "cannot read no.json"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(
@@ -152,7 +152,7 @@ def test_an_image_that_cannot_be_decoded_stops_the_run_with_its_name(
     (tmp_path / "broken.png").write_bytes(b"not an image")
     with pytest.raises(BadImageError, match=r"broken.png cannot be read"):
         saliency_report(
-            SaliencyRequest([str(checkpoint("se"))], tmp_path / "out", [tmp_path / "broken.png"], reading=QUIET)
+            SaliencyRequest([str(checkpoint("se"))], tmp_path / "out", images=[tmp_path / "broken.png"], reading=QUIET)
         )
 
 
@@ -175,12 +175,13 @@ def test_every_flag_of_the_command_reaches_the_request(
     )
     assert entry._run(arguments.split(), False) == 0
     plain, full = seen
-    assert plain.options == SaliencyOptions(["grad-cam", "guided-backprop"])
-    assert (plain.images, plain.show, plain.sanity, plain.scale) == ((), 6, 0, "own")
-    assert full.options == SaliencyOptions(
+    assert (plain.images, plain.scale) == ((), "own")
+    assert plain.explaining == Explaining(SaliencyOptions(["grad-cam", "guided-backprop"]), None, 6, 0, 0)
+    options = SaliencyOptions(
         ["gradient", "layer-cam"], ["layer1", "layer2"], 3, guide_gates=False, faithfulness=True, seed=2
     )
-    assert (list(full.images), full.boxes) == ([Path("a.png"), Path("b")], Path("b.json"))
-    assert (full.show, full.sanity, full.scale, full.width, full.overwrite) == (4, 5, "shared", "cvpr", True)
+    assert full.explaining == Explaining(options, Path("b.json"), 4, 5, 2)
+    assert list(full.images) == [Path("a.png"), Path("b")]
+    assert (full.scale, full.width, full.overwrite) == ("shared", "cvpr", True)
     assert (plain.anonymous, full.anonymous) == (False, True)
     assert (full.reading.batch_size, full.reading.workers, full.data.limit, full.data.seed) == (3, 1, 9, 2)
