@@ -15,6 +15,8 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 IMPATIENCE = 1.0
 """Seconds in which a second Ctrl-C is taken for the first."""
 
+_ended = False
+
 
 def end_quietly() -> None:
     """Let Ctrl-C end the process as it ends one that knows nothing of it: while modules load, nothing is begun yet."""
@@ -25,13 +27,15 @@ def end_quietly() -> None:
 def end_on_signals() -> None:
     """Let Ctrl-C and what schedulers send end the run, and impatient repetitions not disturb its cleaning up.
 
-    Python drops what is raised while it deletes an object; an interrupt that came just then comes again.
+    Python drops what is raised while it deletes an object; an interrupt that came just then comes again. So does one
+    that some library's code swallowed, at the next step of a long loop, see `raise_if_ended`.
     """
     last = -IMPATIENCE
 
     def interrupt(number: int, frame: object) -> None:
+        global _ended
         nonlocal last
-        now = time.monotonic()
+        _ended, now = True, time.monotonic()
         if now - last >= IMPATIENCE:
             last = now
             raise KeyboardInterrupt
@@ -48,6 +52,16 @@ def end_on_signals() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
     sys.unraisablehook = dropped
+
+
+def raise_if_ended() -> None:
+    """End the run now if a signal should have ended it before.
+
+    Raises:
+        KeyboardInterrupt: If one came, and this is the main thread: what it raised has been lost on its way.
+    """
+    if _ended and threading.current_thread() is threading.main_thread():
+        raise KeyboardInterrupt
 
 
 def ignore_signals() -> None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tqdm import tqdm
 
+from autola_analysis.core.interrupts import raise_if_ended
 from autola_analysis.core.processes import current
 
 SILENT_SECONDS = 2.0
 
 
-def progress_bar(total: int | None, what: str, unit: str = "img", quiet: bool = False) -> tqdm:  # type: ignore[type-arg]
+class ProgressBar(tqdm):  # type: ignore[type-arg]
+    """A bar at which an interrupt that was lost is raised again, whether it is shown or not."""
+
+    def update(self, n: float | None = 1) -> Any:
+        """Note that `n` units more are done."""
+        raise_if_ended()
+        return super().update(n)
+
+
+def progress_bar(total: int | None, what: str, unit: str = "img", quiet: bool = False) -> ProgressBar:
     """Return a bar with rate and time left that shows itself after two seconds, on standard error.
 
     Of processes that share a run, only the first shows one.
@@ -20,7 +32,7 @@ def progress_bar(total: int | None, what: str, unit: str = "img", quiet: bool = 
         unit: Name of one unit.
         quiet: Whether to show nothing at all.
     """
-    return tqdm(
+    return ProgressBar(
         total=total,
         desc=what,
         unit=unit,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader
@@ -36,6 +38,7 @@ def leave_process_group(worker: int) -> None:
 
     If the parent dies without ending its workers, they notice within seconds and end themselves.
     """
+    sys.excepthook = _unless_the_parent_hung_up
     if os.name != "posix":
         return
     os.setpgid(0, 0)
@@ -43,6 +46,12 @@ def leave_process_group(worker: int) -> None:
         if number in signal.sigpending():
             signal.sigwait([number])
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
+def _unless_the_parent_hung_up(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show an error of a worker's thread, but for that of handing images to a parent that is ending."""
+    if not issubclass(kind, (ConnectionError, EOFError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 @contextmanager

@@ -103,6 +103,32 @@ def test_an_interrupt_that_comes_while_an_object_is_deleted_is_not_lost() -> Non
     assert (process.returncode, process.stderr) == (7, "")
 
 
+SWALLOWED = """
+import os, signal, sys
+from autola_analysis.core.interrupts import end_on_signals
+from autola_analysis.core.progress import progress_bar
+
+end_on_signals()
+with progress_bar(9, "steps", quiet=QUIET) as bar:
+    bar.update()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except BaseException:
+        pass
+    try:
+        bar.update()
+    except KeyboardInterrupt:
+        sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_an_interrupt_that_a_library_swallowed_comes_again_at_the_next_step(quiet: bool) -> None:
+    code = SWALLOWED.replace("QUIET", str(quiet))
+    process = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False)
+    assert process.returncode == 7, process.stderr
+
+
 def test_other_errors_while_an_object_is_deleted_are_shown_as_ever() -> None:
     code = DELETED.replace("os.kill(os.getpid(), signal.SIGINT)", "raise ValueError('gone')").replace(
         "sleep(10)", "time()"

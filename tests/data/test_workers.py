@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from autola_analysis.core.interrupts import ENDING
+from autola_analysis.data import workers
 from autola_analysis.data.workers import SupervisedLoader, leave_process_group
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are process groups on POSIX systems alone")
@@ -58,3 +59,9 @@ def test_what_came_while_a_worker_started_is_dropped_and_what_comes_later_is_not
     assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
     os.kill(child, signal.SIGCONT)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == number
+
+
+def test_a_worker_says_nothing_of_a_parent_that_hung_up(capsys: pytest.CaptureFixture[str]) -> None:
+    for error, said in ((BrokenPipeError(), ""), (EOFError(), ""), (ValueError("odd"), "ValueError: odd")):
+        workers._unless_the_parent_hung_up(type(error), error, None)
+        assert capsys.readouterr().err.strip() == said
