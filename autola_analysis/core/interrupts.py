@@ -7,8 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 """What a user (Ctrl-C) or a scheduler sends to end a run."""
@@ -77,15 +78,49 @@ def uninterrupted() -> Iterator[None]:
     For what must not stop half-way and takes no time: removing temporary files, renaming. In other threads than the
     main one, which never see signals, nothing is changed.
     """
+    came: list[int] = []
+    try:
+        with _handled_by(lambda number, frame: came.append(number)):
+            yield
+    finally:
+        if came:
+            signal.raise_signal(came[0])
+
+
+@contextmanager
+def held_until_repeated() -> Iterator[None]:
+    """Hold back Ctrl-C and SIGTERM until the context ends; one that is sent again a second later ends it at once.
+
+    For what must not stop half-way and may wait for something: a queue between processes, whose lock an interrupt
+    might leave locked.
+    """
+    came: list[tuple[int, float]] = []
+
+    def hold(number: int, frame: object) -> None:
+        if came and time.monotonic() - came[0][1] >= IMPATIENCE:
+            came.clear()
+            raise KeyboardInterrupt
+        came.append((number, time.monotonic()))
+
+    try:
+        with _handled_by(hold):
+            yield
+    finally:
+        if came:
+            signal.raise_signal(came[0][0])
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let a function handle the signals that are not ignored; nothing is changed in other threads than the main one."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
-    before = {number: signal.signal(number, lambda number, frame: came.append(number)) for number in ENDING}
+    before = {number: own for number in ENDING if (own := signal.getsignal(number)) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-        if came:
-            signal.raise_signal(came[0])
+        for number, own in before.items():
+            signal.signal(number, own if own is not None else signal.SIG_DFL)

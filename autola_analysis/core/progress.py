@@ -15,6 +15,8 @@ SILENT_SECONDS = 2.0
 class ProgressBar(tqdm):  # type: ignore[type-arg]
     """A bar at which an interrupt that was lost is raised again, whether it is shown or not."""
 
+    monitor_interval = 0  # tqdm's thread shares a lock, and one that an interrupt leaves locked would hang the exit
+
     def update(self, n: float | None = 1) -> Any:
         """Note that `n` units more are done."""
         raise_if_ended()

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader
 
-from autola_analysis.core.interrupts import ENDING
+from autola_analysis.core.interrupts import ENDING, held_until_repeated, uninterrupted
 
 T = TypeVar("T")
 
@@ -24,13 +24,26 @@ T = TypeVar("T")
 class SupervisedLoader(DataLoader[T]):
     """A `DataLoader` whose workers get no signals but the parent's, from their first moment.
 
-    Give it `leave_process_group` as ``worker_init_fn``.
+    Where there are workers, a signal to the parent waits until it has left the queues: an interrupt there can leave a
+    lock locked, for which ending the workers would wait for ever. Give it `leave_process_group` as ``worker_init_fn``.
     """
 
     def __iter__(self) -> Any:
         """Start the workers."""
-        with _held_back_from_children():
+        if not self.num_workers:
             return super().__iter__()
+        with uninterrupted(), _held_back_from_children():
+            return _patiently(super().__iter__())
+
+
+def _patiently(items: Iterator[T]) -> Iterator[T]:
+    while True:
+        with held_until_repeated():
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item
 
 
 def leave_process_group(worker: int) -> None:

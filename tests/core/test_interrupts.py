@@ -4,12 +4,15 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from autola_analysis.core import interrupts
 from autola_analysis.core.files import replacing, replacing_directory
-from autola_analysis.core.interrupts import ENDING, uninterrupted
+from autola_analysis.core.interrupts import ENDING, held_until_repeated, uninterrupted
 from autola_analysis.report.directory import report_directory
 
 
@@ -27,6 +30,43 @@ def test_a_signal_waits_for_the_end_of_the_context(number: int) -> None:
         assert came == ["end", "signal", "signal"]
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_that_is_repeated_ends_the_context_at_once(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    came: list[str] = []
+    before = signal.signal(number, lambda *_: came.append("signal"))
+
+    def wait() -> None:
+        with held_until_repeated():
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)  # the same keystroke
+            came.append("held")
+            monkeypatch.setattr(interrupts, "IMPATIENCE", 0.0)
+            os.kill(os.getpid(), number)
+            came.append("not reached")
+
+    try:
+        with held_until_repeated():
+            os.kill(os.getpid(), number)
+            came.append("end")
+        assert came == ["end", "signal"]
+        with pytest.raises(KeyboardInterrupt):
+            wait()
+        assert came == ["end", "signal", "held"]
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("context", [uninterrupted, held_until_repeated])
+def test_an_ignored_signal_stays_ignored(context: Callable[[], AbstractContextManager[None]]) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with context():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_interrupt_is_delivered_also_after_an_error() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -27,6 +28,15 @@ class Workers(Dataset[Tensor]):
 
 
 held_at_first: set[int] = set()
+came: list[str] = []
+
+
+@pytest.fixture
+def noted() -> Iterator[None]:
+    came.clear()
+    before = signal.signal(signal.SIGTERM, lambda *_: came.append("signal"))
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def begin(worker: int) -> None:
@@ -59,6 +69,20 @@ def test_what_came_while_a_worker_started_is_dropped_and_what_comes_later_is_not
     assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
     os.kill(child, signal.SIGCONT)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == number
+
+
+@pytest.mark.usefixtures("noted")
+def test_a_signal_waits_until_the_parent_has_left_the_queues(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = SupervisedLoader(Workers(), batch_size=2, num_workers=1, worker_init_fn=leave_process_group)
+    batches = iter(loader)
+
+    def slow(self: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        came.append("left the queue")
+
+    monkeypatch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_put_index", slow)
+    next(batches)
+    assert came == ["left the queue", "signal"]
 
 
 def test_a_worker_says_nothing_of_a_parent_that_hung_up(capsys: pytest.CaptureFixture[str]) -> None:
