@@ -67,7 +67,7 @@ COMMANDS: dict[str, tuple[list[str], Sign]] = {
     "layers": (["layers", "--ckpt", "huge.pth"], reads_the_file),
 }
 SAMPLE = ["selectivity, 2 workers", "embed, 2 processes", "train", "inspect"]
-SHORT = {"redraw": 0.2}
+SHORT = {"redraw": 0.2, "study": 0.3}
 """Seconds in which a command is sure to be under way still."""
 STAY = {"net.safetensors.training", "cache", "features", "neighbours"}
 """What an interrupted run keeps on purpose: the last epoch, whole entries of a cache."""
