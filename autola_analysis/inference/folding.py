@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -75,25 +75,34 @@ def fast_copy(model: nn.Module, layers: Sequence[str], probe: Tensor, fold: bool
     alone = plain(probe[:1])
     depends = bool(((alone - logits[:1]).abs() > BATCH_DEPENDENCE * logits.abs().max()).any())
     if fold:
-        fast, folded = _folded(plain, layers, probe)
-        with tap(fast, layers) as found_layers:
-            found_logits = fast(probe.contiguous(memory_format=torch.channels_last))
+        replaced = _fold(plain, layers, probe)
+        with tap(plain, layers) as found_layers:
+            found_logits = plain(probe.contiguous(memory_format=torch.channels_last))
         pairs = [(logits, found_logits), *((expected[layer], found_layers[layer]) for layer in layers)]
         if all(same_up_to_rounding(a, b) for a, b in pairs):
-            return FastCopy(fast, folded, True, depends)
+            return FastCopy(plain, len(replaced) // 2, True, depends)
+        _unfold(plain, replaced)
     return FastCopy(plain, 0, False, depends)
 
 
-def _folded(plain: nn.Module, layers: Sequence[str], probe: Tensor) -> tuple[nn.Module, int]:
-    fast = copy.deepcopy(plain)
-    pairs = foldable_pairs(fast, layers, probe[:1])
-    for convolution, norm in pairs:
-        conv2d, batch_norm = fast.get_submodule(convolution), fast.get_submodule(norm)
+def _fold(model: nn.Module, layers: Sequence[str], probe: Tensor) -> dict[str, nn.Module]:
+    """Fold batch norms of a copy and turn it channels-last; returns the modules that were replaced, by name."""
+    replaced: dict[str, nn.Module] = {}
+    for convolution, norm in foldable_pairs(model, layers, probe[:1]):
+        conv2d, batch_norm = model.get_submodule(convolution), model.get_submodule(norm)
         assert isinstance(conv2d, nn.Conv2d)
         assert isinstance(batch_norm, nn.BatchNorm2d)
-        fast.set_submodule(convolution, fuse_conv_bn_eval(conv2d, batch_norm))
-        fast.set_submodule(norm, nn.Identity())
-    return fast.to(memory_format=torch.channels_last), len(pairs)
+        replaced[convolution], replaced[norm] = conv2d, batch_norm
+        model.set_submodule(convolution, fuse_conv_bn_eval(conv2d, batch_norm))
+        model.set_submodule(norm, nn.Identity())
+    model.to(memory_format=torch.channels_last)
+    return replaced
+
+
+def _unfold(model: nn.Module, replaced: Mapping[str, nn.Module]) -> None:
+    model.to(memory_format=torch.contiguous_format)
+    for name, module in replaced.items():
+        model.set_submodule(name, module)
 
 
 def foldable_pairs(model: nn.Module, layers: Sequence[str], probe: Tensor) -> list[tuple[str, str]]:

@@ -76,6 +76,7 @@ def test_where_folding_would_change_the_result_the_plain_copy_is_used() -> None:
     fast = fast_copy(model, [], IMAGES)
     assert fast.folded == 0
     assert not fast.channels_last
+    assert all(parameter.is_contiguous() for parameter in fast.model.parameters())
     with torch.no_grad():
         assert torch.equal(fast.model(IMAGES), model(IMAGES))
 
