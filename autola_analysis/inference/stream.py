@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -217,15 +217,17 @@ def open_stream(
     batch_size: int | None = None,
     workers: int | None = 0,
     device: torch.device = CPU,
+    choose: Callable[[int, torch.device], int] = pass_batch_size,
 ) -> SourceStream | LoaderStream:
     """Return data of any accepted kind as a stream.
 
     Args:
         data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``.
         preprocessing: Geometry for an image source; None takes the source's own.
-        batch_size: Images per batch; None chooses by their size and the device. A loader keeps its own.
+        batch_size: Images per batch; None lets `choose` decide, in all processes alike. A loader keeps its own.
         workers: Processes that decode; None chooses by the device. A loader keeps its own.
         device: Where the networks will run.
+        choose: (longer side of the images, device) -> images per batch.
 
     Raises:
         DataError: If `data` is none of these, or an image source comes without any preprocessing.
@@ -238,15 +240,11 @@ def open_stream(
         if preprocessing is None:
             raise DataError(f"{data.name} has no customary preprocessing; say which one the network was trained with.")
         if batch_size is None:
-            batch_size = min(current().exchange(pass_batch_size(decoded_side(data, preprocessing), device)))
+            side = preprocessing.crop or max(data.image(0).size)
+            batch_size = min(current().exchange(choose(side, device)))
         return SourceStream(data, preprocessing, batch_size, workers)
     if isinstance(data, Dataset):
         return LoaderStream(
             DataLoader(data, batch_size=batch_size or 64, num_workers=workers, generator=torch.Generator())
         )
     raise DataError(f"data must be an image source, a Dataset or a DataLoader; found {type(data).__name__}.")
-
-
-def decoded_side(source: ImageSource, preprocessing: Preprocessing) -> int:
-    """Return the longer side of a source's images after the geometry of a preprocessing."""
-    return preprocessing.crop or max(source.image(0).size)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ def anonymous_record(record: Mapping[str, Any]) -> dict[str, Any]:
         record: As `new_record` made it.
     """
     known = _paths(record)
-    cleaned: dict[str, Any] = _cleaned(dict(record), known)
-    cleaned["command"] = [_argument(str(argument), known) for argument in record.get("command", [])]
+    text, argument = partial(_text, known=known), partial(_argument, known=known)
+    cleaned: dict[str, Any] = _changed(dict(record), text, text)
+    cleaned["command"] = [argument(str(word)) for word in record.get("command", [])]
     if "study" in record:  # a study file names checkpoints and images by relative paths too
-        cleaned["study"] = _words(record["study"], known)
+        cleaned["study"] = _changed(record["study"], str, argument)
     cleaned["machine"] = {"system": record["machine"]["system"]} if "machine" in record else {}
     return cleaned
 
@@ -60,20 +62,13 @@ def _paths(record: Mapping[str, Any]) -> dict[str, str]:
     return dict(sorted((short | secrets).items(), key=lambda item: -len(item[0])))
 
 
-def _cleaned(value: Any, known: Mapping[str, str]) -> Any:
+def _changed(value: Any, key: Callable[[str], str], text: Callable[[str], str]) -> Any:
+    """Return nested mappings and lists with every key and every text changed."""
     if isinstance(value, Mapping):
-        return {_text(str(key), known): _cleaned(each, known) for key, each in value.items()}
+        return {key(str(name)): _changed(each, key, text) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_cleaned(each, known) for each in value]
-    return _text(value, known) if isinstance(value, str) else value
-
-
-def _words(value: Any, known: Mapping[str, str]) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _words(each, known) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_words(each, known) for each in value]
-    return _argument(value, known) if isinstance(value, str) else value
+        return [_changed(each, key, text) for each in value]
+    return text(value) if isinstance(value, str) else value
 
 
 def _text(text: str, known: Mapping[str, str]) -> str:

@@ -37,7 +37,7 @@ from autola_analysis.inference.accuracy import labels_fit_head
 from autola_analysis.inference.gradients import gradients
 from autola_analysis.inference.resources import gradient_batch_size
 from autola_analysis.inference.run import Settings
-from autola_analysis.inference.stream import Batch, Stream, decoded_side, open_stream
+from autola_analysis.inference.stream import Batch, Stream, open_stream
 
 ANALYSIS = "saliency"
 
@@ -134,10 +134,9 @@ class _Run:
     ) -> None:
         """Run the networks that share decoded images, those apart that a cache holds."""
         geometry, processes, device = group[0][1], current(), resolve_device(self.settings.device)
-        size = reading.batch_size
-        if size is None:
-            size = min(processes.exchange(gradient_batch_size(decoded_side(self.data, geometry), device)))
-        stream = open_stream(self.data, geometry, size, reading.workers, device)
+        stream = open_stream(
+            self.data, geometry, reading.batch_size, reading.workers, device, choose=gradient_batch_size
+        )
         entries = {}
         fresh = []
         for position, preprocessing in group:
