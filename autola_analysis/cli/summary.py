@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from autola_analysis.cli.printing import echo_table
+from autola_analysis.core.text import interval_text
 
 PLANE_METRICS = ("knn_accuracy", "trustworthiness", "knn_recall", "kl_divergence")
 
@@ -30,7 +31,7 @@ def echo_selectivity(report: SelectivityReport, out: Path) -> None:
         name = f"{result.model} run {result.run}" if several_runs else result.model
         accuracy = "not measured" if result.accuracy.top1 is None else f"{100 * result.accuracy.top1:.2f} %"
         for row in result.summary.to_dict("records"):
-            interval = "" if math.isnan(row["ci_low"]) else f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
+            interval = interval_text(row["ci_low"], row["ci_high"])
             chance = "" if math.isnan(row["null_mean"]) else f"{row['null_mean']:.4f}"
             numbers = [str(row["units"]), str(row["dead"]), f"{row['mean']:.4f}", interval, f"{row['median']:.4f}"]
             rows.append([name, accuracy, str(row["layer"]), *numbers, chance])
@@ -46,7 +47,7 @@ def echo_saliency(result: SaliencyResult, out: Path) -> None:
     """Print where the maps lie, warnings, and where the page is."""
     rows = []
     for row in result.metrics[result.metrics["subset"] == "all"].to_dict("records"):
-        interval = "" if math.isnan(row["ci_low"]) else f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
+        interval = interval_text(row["ci_low"], row["ci_high"])
         place = [str(row[column]) for column in ("model", "method", "layer", "metric")]
         rows.append([*place, str(row["images"]), f"{row['mean']:.4f}", interval])
     if rows:
@@ -99,7 +100,7 @@ def echo_study(report: StudyReport) -> None:
     """Print the paper's claims with intervals and verdicts, warnings, and where the page is."""
     rows = []
     for row in report.results.claims.to_dict("records"):
-        interval = "" if math.isnan(row["ci_low"]) else f"[{row['ci_low']:+.4f}, {row['ci_high']:+.4f}]"
+        interval = interval_text(row["ci_low"], row["ci_high"], "+")
         difference = f"{row['model']} - {row['against']}"
         place = [str(row["claim"]), str(row["layer"]), difference]
         rows.append([*place, f"{row['value']:+.4f}", interval, str(row["scope"]), str(row["verdict"])])

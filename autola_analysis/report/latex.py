@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from autola_analysis.core.text import interval_text
 from autola_analysis.report.tables import TEXT, has_table, read_table
 from autola_analysis.report.templating import format_cell
 
@@ -67,7 +68,7 @@ def _with_intervals(table: pd.DataFrame) -> pd.DataFrame:
     if not {"ci_low", "ci_high"} <= set(table.columns):
         return table
     pairs = zip(table["ci_low"], table["ci_high"], strict=True)
-    texts = ["" if low != low else f"[{low:.4f}, {high:.4f}]" for low, high in pairs]
+    texts = [interval_text(low, high) for low, high in pairs]
     place = list(table.columns).index("ci_low")
     kept = table.drop(columns=["ci_low", "ci_high"])
     kept.insert(place, "95% interval", pd.Series(texts, index=table.index, dtype=object))

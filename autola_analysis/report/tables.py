@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from autola_analysis.core.errors import ReportError
+from autola_analysis.core.text import interval_text
 
 TEXT = frozenset(
     (
@@ -77,7 +78,7 @@ def side_by_side(table: pd.DataFrame, index: Sequence[str], column: str, value: 
         value: Column of the values.
     """
     texts = [
-        "" if number != number else f"{number:.4f}" + ("" if low != low else f" [{low:.4f}, {high:.4f}]")
+        "" if number != number else f"{number:.4f} {interval_text(low, high)}".rstrip()
         for number, low, high in zip(table[value], table["ci_low"], table["ci_high"], strict=True)
     ]
     rows: dict[tuple[str, ...], dict[str, str]] = {}
