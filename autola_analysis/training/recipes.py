@@ -129,6 +129,16 @@ RECIPES: Registry[Recipe] = Registry("recipe")
 RECIPES.register("cifar10")(
     Recipe("CIFAR-10 as in the AutoLA paper: ResNet-20/32/56, width 16; cutout=16 is its option", data="cifar10")
 )
+RECIPES.register("cifar10-short")(
+    Recipe(
+        "CIFAR-10 on a budget: the data and augmentation of cifar10, 10 epochs of batch 128 after a warm-up of one",
+        data="cifar10",
+        epochs=10,
+        batch_size=128,
+        warmup_epochs=1.0,
+        normalize="cifar10",
+    )
+)
 RECIPES.register("cifar100")(
     Recipe("CIFAR-100 as in the AutoLA paper: base width 64, batch 128", data="cifar100", width=64, batch_size=128)
 )

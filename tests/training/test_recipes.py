@@ -14,6 +14,17 @@ def test_the_papers_recipes_are_as_published() -> None:
     assert (imagenet.random_resized_crop, imagenet.flip) == (224, True)
 
 
+def test_the_short_recipe_differs_from_the_papers_in_its_budget_alone() -> None:
+    paper, short = RECIPES.get("cifar10").to_dict(), RECIPES.get("cifar10-short").to_dict()
+    assert {name for name in paper if paper[name] != short[name]} == {
+        "description",
+        "epochs",
+        "batch_size",
+        "warmup_epochs",
+        "normalize",  # the source's own statistics, by name: a folder of the same images has none
+    }
+
+
 def test_the_cosine_schedule_warms_up_and_ends_at_zero() -> None:
     recipe = Recipe("", data="x", epochs=11, warmup_epochs=1)
     assert [recipe.learning_rate_factor(epoch) for epoch in (0, 0.5, 1, 6, 11)] == pytest.approx([0, 0.5, 1, 0.5, 0])
