@@ -5,29 +5,64 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from autola_analysis.analyses.comparison import Comparison as Comparison
-    from autola_analysis.analyses.comparison import compare as compare
+if TYPE_CHECKING:  # for type checkers and editors; at run time names are imported when they are first used
+    from autola_analysis.analyses.analysis import Analysis as Analysis
+    from autola_analysis.analyses.analysis import Lines as Lines
+    from autola_analysis.analyses.analysis import Observed as Observed
+    from autola_analysis.analyses.analysis import Step as Step
+    from autola_analysis.analyses.analysis import Subject as Subject
+    from autola_analysis.analyses.embedding.embed import embed as embed
+    from autola_analysis.analyses.embedding.embed import embed_all as embed_all
     from autola_analysis.analyses.embedding.extract import extract_features as extract_features
     from autola_analysis.analyses.embedding.features import Features as Features
+    from autola_analysis.analyses.embedding.figure import plot_embedding as plot_embedding
+    from autola_analysis.analyses.embedding.figure import plot_knn_accuracy as plot_knn_accuracy
+    from autola_analysis.analyses.embedding.options import EmbeddingOptions as EmbeddingOptions
     from autola_analysis.analyses.embedding.result import Embedding as Embedding
-    from autola_analysis.analyses.embedding.tsne import EmbeddingOptions as EmbeddingOptions
-    from autola_analysis.analyses.embedding.tsne import embed as embed
-    from autola_analysis.analyses.embedding.tsne import embed_all as embed_all
-    from autola_analysis.analyses.gates import GateResult as GateResult
-    from autola_analysis.analyses.gates import measure_gates as measure_gates
-    from autola_analysis.analyses.saliency import Explanation as Explanation
-    from autola_analysis.analyses.saliency import SanityResult as SanityResult
-    from autola_analysis.analyses.saliency import explain as explain
-    from autola_analysis.analyses.saliency import sanity_check as sanity_check
+    from autola_analysis.analyses.evaluate.figure import plot_class_accuracy as plot_class_accuracy
+    from autola_analysis.analyses.evaluate.figure import plot_confusion as plot_confusion
+    from autola_analysis.analyses.evaluate.measure import evaluate as evaluate
+    from autola_analysis.analyses.evaluate.options import EvaluationOptions as EvaluationOptions
+    from autola_analysis.analyses.evaluate.predictions import Predictions as Predictions
+    from autola_analysis.analyses.evaluate.result import EvaluationResult as EvaluationResult
+    from autola_analysis.analyses.gates.figure import plot_gates as plot_gates
+    from autola_analysis.analyses.gates.measure import measure_gates as measure_gates
+    from autola_analysis.analyses.gates.options import GateOptions as GateOptions
+    from autola_analysis.analyses.gates.result import GateResult as GateResult
+    from autola_analysis.analyses.observation import Observation as Observation
+    from autola_analysis.analyses.observation import Reading as Reading
+    from autola_analysis.analyses.observation import Watcher as Watcher
+    from autola_analysis.analyses.options import AnalysisOptions as AnalysisOptions
+    from autola_analysis.analyses.options import Names as Names
+    from autola_analysis.analyses.options import option as option
+    from autola_analysis.analyses.per_image import PerImageObserver as PerImageObserver
+    from autola_analysis.analyses.per_image import PerImageWatcher as PerImageWatcher
+    from autola_analysis.analyses.registration import Registration as Registration
+    from autola_analysis.analyses.saliency.explain import explain as explain
+    from autola_analysis.analyses.saliency.explanation import Explanation as Explanation
+    from autola_analysis.analyses.saliency.figure import plot_saliency as plot_saliency
+    from autola_analysis.analyses.saliency.figure import plot_sanity as plot_sanity
     from autola_analysis.analyses.saliency.measure import measure_saliency as measure_saliency
-    from autola_analysis.analyses.selectivity import SelectivityOptions as SelectivityOptions
-    from autola_analysis.analyses.selectivity import SelectivityResult as SelectivityResult
-    from autola_analysis.analyses.selectivity import measure_selectivity as measure_selectivity
+    from autola_analysis.analyses.saliency.options import SaliencyOptions as SaliencyOptions
+    from autola_analysis.analyses.saliency.result import Panel as Panel
+    from autola_analysis.analyses.saliency.result import Picture as Picture
+    from autola_analysis.analyses.saliency.result import SaliencyResult as SaliencyResult
+    from autola_analysis.analyses.saliency.sanity import SanityResult as SanityResult
+    from autola_analysis.analyses.saliency.sanity import sanity_check as sanity_check
+    from autola_analysis.analyses.selectivity.figure import plot_selectivity as plot_selectivity
+    from autola_analysis.analyses.selectivity.index import SelectivityIndex as SelectivityIndex
+    from autola_analysis.analyses.selectivity.measure import measure_selectivity as measure_selectivity
     from autola_analysis.analyses.selectivity.metric import ClassSelectivity as ClassSelectivity
+    from autola_analysis.analyses.selectivity.options import SelectivityOptions as SelectivityOptions
+    from autola_analysis.analyses.selectivity.result import SelectivityResult as SelectivityResult
+    from autola_analysis.analyses.selectivity.top_images import TopImages as TopImages
+    from autola_analysis.analyses.variants import Variant as Variant
+    from autola_analysis.analyses.variants import as_variant as as_variant
+    from autola_analysis.attention import Genotype as Genotype
     from autola_analysis.attention import create_attention as create_attention
     from autola_analysis.attention import list_attentions as list_attentions
     from autola_analysis.attention import register_attention as register_attention
+    from autola_analysis.backbones import ModelSpec as ModelSpec
     from autola_analysis.backbones import create_model as create_model
     from autola_analysis.backbones import list_backbones as list_backbones
     from autola_analysis.checkpoints import CheckpointReport as CheckpointReport
@@ -35,68 +70,151 @@ if TYPE_CHECKING:
     from autola_analysis.checkpoints import inspect_checkpoint as inspect_checkpoint
     from autola_analysis.checkpoints import load_model as load_model
     from autola_analysis.checkpoints import save_model as save_model
+    from autola_analysis.core import columns as columns
+    from autola_analysis.core.columns import Column as Column
+    from autola_analysis.core.distributed import Processes as Processes
     from autola_analysis.core.errors import AutolaError as AutolaError
+    from autola_analysis.core.results import Arrays as Arrays
+    from autola_analysis.core.results import Format as Format
+    from autola_analysis.core.results import Stored as Stored
+    from autola_analysis.core.tables import Table as Table
     from autola_analysis.data.open import open_source as open_source
-    from autola_analysis.figures.claims import plot_claims as plot_claims
-    from autola_analysis.figures.embedding import plot_embedding as plot_embedding
-    from autola_analysis.figures.embedding import plot_knn_accuracy as plot_knn_accuracy
-    from autola_analysis.figures.gates import plot_gates as plot_gates
-    from autola_analysis.figures.saliency import plot_saliency as plot_saliency
-    from autola_analysis.figures.selectivity import plot_selectivity as plot_selectivity
+    from autola_analysis.data.open import register_source as register_source
+    from autola_analysis.data.preprocessing import Preprocessing as Preprocessing
+    from autola_analysis.data.source import ImageSource as ImageSource
+    from autola_analysis.inference.cost import Cost as Cost
+    from autola_analysis.inference.distributed import joined as joined
+    from autola_analysis.inference.run import NetworkRecord as NetworkRecord
+    from autola_analysis.inference.run import PassRecord as PassRecord
+    from autola_analysis.inference.run import Settings as Settings
+    from autola_analysis.inference.stream import Batch as Batch
+    from autola_analysis.inference.stream import Stream as Stream
     from autola_analysis.inference.tap import tap as tap
+    from autola_analysis.inference.tasks.accuracy import Accuracy as Accuracy
+    from autola_analysis.report.section import Section as Section
+    from autola_analysis.report.sheet import Sheet as Sheet
+    from autola_analysis.report.thumbnails import Thumbnails as Thumbnails
+    from autola_analysis.statistics.claims import Claim as Claim
+    from autola_analysis.statistics.compare import Comparison as Comparison
+    from autola_analysis.statistics.compare import compare as compare
+    from autola_analysis.statistics.difference import Comparable as Comparable
+    from autola_analysis.statistics.difference import Difference as Difference
+    from autola_analysis.statistics.difference import Statistic as Statistic
+    from autola_analysis.statistics.intervals import bootstrap_interval as bootstrap_interval
+    from autola_analysis.study.comparison.compared import StudyComparison as StudyComparison
+    from autola_analysis.study.comparison.figure import plot_claims as plot_claims
+    from autola_analysis.study.demo import demo_checkpoints as demo_checkpoints
+    from autola_analysis.study.file import AnalysisRequest as AnalysisRequest
+    from autola_analysis.study.file import DataTable as DataTable
+    from autola_analysis.study.file import ModelTable as ModelTable
+    from autola_analysis.study.file import StudyFile as StudyFile
+    from autola_analysis.study.measure import StudyResults as StudyResults
+    from autola_analysis.study.models import StudyModel as StudyModel
+    from autola_analysis.study.networks import Network as Network
+    from autola_analysis.study.plan import Plan as Plan
+    from autola_analysis.study.plan import PlannedAnalysis as PlannedAnalysis
+    from autola_analysis.study.run import StudyReport as StudyReport
     from autola_analysis.study.run import run_study as run_study
+    from autola_analysis.study.sources import StudyData as StudyData
 
 _HOMES = {
+    "Accuracy": "inference.tasks.accuracy",
+    "Analysis": "analyses.analysis",
+    "AnalysisOptions": "analyses.options",
+    "AnalysisRequest": "study.file",
+    "Arrays": "core.results",
     "AutolaError": "core.errors",
+    "Batch": "inference.stream",
     "CheckpointReport": "checkpoints",
-    "ClassSelectivity": "analyses.selectivity.metric",
-    "Comparison": "analyses.comparison",
-    "Explanation": "analyses.saliency",
-    "Embedding": "analyses.embedding.result",
-    "EmbeddingOptions": "analyses.embedding.tsne",
-    "Features": "analyses.embedding.features",
-    "GateResult": "analyses.gates",
+    "Claim": "statistics.claims",
+    "Column": "core.columns",
+    "Comparable": "statistics.difference",
+    "Comparison": "statistics.compare",
+    "Cost": "inference.cost",
+    "DataTable": "study.file",
+    "Difference": "statistics.difference",
+    "Format": "core.results",
+    "Genotype": "attention",
+    "ImageSource": "data.source",
+    "Lines": "analyses.analysis",
     "LoadedModel": "checkpoints",
-    "SanityResult": "analyses.saliency",
-    "SelectivityOptions": "analyses.selectivity",
-    "SelectivityResult": "analyses.selectivity",
-    "compare": "analyses.comparison",
+    "ModelSpec": "backbones",
+    "ModelTable": "study.file",
+    "Names": "analyses.options",
+    "Network": "study.networks",
+    "NetworkRecord": "inference.run",
+    "Observation": "analyses.observation",
+    "Observed": "analyses.analysis",
+    "PassRecord": "inference.run",
+    "PerImageObserver": "analyses.per_image",
+    "PerImageWatcher": "analyses.per_image",
+    "Plan": "study.plan",
+    "PlannedAnalysis": "study.plan",
+    "Preprocessing": "data.preprocessing",
+    "Processes": "core.distributed",
+    "Reading": "analyses.observation",
+    "Registration": "analyses.registration",
+    "Section": "report.section",
+    "Settings": "inference.run",
+    "Sheet": "report.sheet",
+    "Statistic": "statistics.difference",
+    "Step": "analyses.analysis",
+    "Stored": "core.results",
+    "Stream": "inference.stream",
+    "StudyComparison": "study.comparison.compared",
+    "StudyData": "study.sources",
+    "StudyFile": "study.file",
+    "StudyModel": "study.models",
+    "StudyReport": "study.run",
+    "StudyResults": "study.measure",
+    "Subject": "analyses.analysis",
+    "Table": "core.tables",
+    "Thumbnails": "report.thumbnails",
+    "Variant": "analyses.variants",
+    "Watcher": "analyses.observation",
+    "as_variant": "analyses.variants",
+    "bootstrap_interval": "statistics.intervals",
+    "columns": "core.columns",
+    "compare": "statistics.compare",
     "create_attention": "attention",
     "create_model": "backbones",
-    "explain": "analyses.saliency",
-    "embed": "analyses.embedding.tsne",
-    "embed_all": "analyses.embedding.tsne",
-    "extract_features": "analyses.embedding.extract",
+    "demo_checkpoints": "study.demo",
     "inspect_checkpoint": "checkpoints",
+    "joined": "inference.distributed",
     "list_attentions": "attention",
     "list_backbones": "backbones",
     "load_model": "checkpoints",
-    "measure_gates": "analyses.gates",
-    "measure_selectivity": "analyses.selectivity",
-    "measure_saliency": "analyses.saliency.measure",
     "open_source": "data.open",
-    "plot_claims": "figures.claims",
-    "plot_saliency": "figures.saliency",
-    "plot_embedding": "figures.embedding",
-    "plot_knn_accuracy": "figures.embedding",
-    "plot_gates": "figures.gates",
-    "plot_selectivity": "figures.selectivity",
-    "save_model": "checkpoints",
+    "option": "analyses.options",
+    "plot_claims": "study.comparison.figure",
     "register_attention": "attention",
+    "register_source": "data.open",
     "run_study": "study.run",
-    "sanity_check": "analyses.saliency",
+    "save_model": "checkpoints",
     "tap": "inference.tap",
 }
-"""Where each public name lives. It is imported when first used, so that ``import autola_analysis`` stays light."""
+"""Where each public name lives that belongs to no analysis; analyses name theirs in their registrations."""
+_MODULES = ("columns",)
+"""Public names that are modules themselves."""
 
-__all__ = sorted(_HOMES)
+
+def _homes() -> dict[str, str]:
+    """Return the module of every public name."""
+    from autola_analysis.analyses.registry import public_names
+
+    return {name: f"{__name__}.{module}" for name, module in _HOMES.items()} | public_names()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name == "__all__":
+        return sorted(_homes())
+    if name in _HOMES:  # without a look at the analyses, which import this package themselves
+        home = f"{__name__}.{_HOMES[name]}"
+    elif name.startswith("_") or (home := _homes().get(name, "")) == "":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    module = import_module(home)
+    return module if name in _MODULES else getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_homes()])

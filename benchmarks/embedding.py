@@ -32,7 +32,7 @@ SETS = 12
 SINGLE = ("ours", "scikit-learn", "openTSNE default", "openTSNE exact Barnes-Hut")
 TWELVE = ("ours x12", "openTSNE x12, 1 thread", "openTSNE x12, 2 threads")
 NEIGHBOURS = ("our neighbours", "scikit-learn neighbours")
-IMPORTS = ("autola_analysis.analyses.embedding.tsne", "openTSNE", "sklearn.manifold", "sklearn.neighbors")
+IMPORTS = ("autola_analysis.analyses.embedding.embed", "openTSNE", "sklearn.manifold", "sklearn.neighbors")
 TARGETS = {
     ("ours", "scikit-learn"): 0.60,
     ("ours", "openTSNE default"): 1.00,
@@ -50,10 +50,10 @@ def ours(values: Array, threads: int) -> Array:
 
 def our_problem(values: Array):
     """Find neighbours and start, as `embed` does."""
+    from autola_analysis.analyses.embedding.embed import affinity_neighbours, initial_positions
     from autola_analysis.analyses.embedding.neighbours import nearest_neighbours
     from autola_analysis.analyses.embedding.optimise import Problem
     from autola_analysis.analyses.embedding.pca import principal_components
-    from autola_analysis.analyses.embedding.tsne import affinity_neighbours, initial_positions
 
     found = nearest_neighbours(values, affinity_neighbours(PERPLEXITY, len(values)), device="cpu")
     start = initial_positions(principal_components(values), seed=0)
@@ -74,7 +74,7 @@ def open_tsne(values: Array, **options: object) -> Array:
 
 
 def ours_twelve(sets: list[Array], threads: int) -> Array:
-    from autola_analysis.analyses.embedding.processes import optimise_all
+    from autola_analysis.analyses.embedding.parallel import optimise_all
 
     return optimise_all([our_problem(values) for values in sets], threads)[0].coords
 
@@ -151,10 +151,9 @@ def features_of(arguments: argparse.Namespace) -> Array:
     if arguments.checkpoint is None:
         return made_up(arguments.points)
     from autola_analysis import extract_features, load_model, open_source
-    from autola_analysis.data import limit
 
     model = load_model(arguments.checkpoint, normalize=arguments.normalize, device="cpu")
-    return np.array(extract_features(model, limit(open_source(arguments.data), arguments.points)).values)
+    return np.array(extract_features(model, open_source(arguments.data), limit=arguments.points).values)
 
 
 def main() -> None:

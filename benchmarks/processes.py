@@ -21,13 +21,14 @@ import numpy as np
 import torch
 
 import autola_analysis
-from autola_analysis.analyses.observation import Reading
-from autola_analysis.analyses.selectivity import measure_selectivities
+from autola_analysis.analyses.observation import Reading, observe, passes_of
+from autola_analysis.analyses.selectivity.measure import SelectivityWatcher, selectivity_result
+from autola_analysis.analyses.selectivity.options import SelectivityOptions
 from autola_analysis.analyses.variants import as_variant
 from autola_analysis.checkpoints import load_model
-from autola_analysis.core.processes import current
+from autola_analysis.core.distributed import current
 from autola_analysis.data import ClutteredDigits, limit, open_source
-from autola_analysis.inference.processes import joined
+from autola_analysis.inference.distributed import joined
 from autola_analysis.inference.run import Settings
 
 MODULE = "benchmarks.processes"
@@ -43,8 +44,11 @@ def work(folder: Path, ckpt: Path, normalize: str | None, images: int, out: Path
         source = limit(open_source(f"folder:{folder}"), images)
         variant = as_variant(load_model(ckpt, normalize=normalize))
         reading = Reading(Settings(device="cpu", quiet=True))
-        (result,), (record,) = measure_selectivities([variant], source, reading=reading)
+        options = SelectivityOptions()
+        observations = observe([variant], source, SelectivityWatcher(options), reading)
+        (record,) = passes_of(observations)
         if current().first:
+            result = selectivity_result(observations[0], options)
             np.savez(out.with_suffix(".npz"), **result.class_means)
             out.write_text(json.dumps({"seconds": record.seconds, "images": record.images}))
 

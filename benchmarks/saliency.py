@@ -41,6 +41,7 @@ class Setting(NamedTuple):
     side: int
     batch: int
     threads: int
+    device: str = "cpu"
 
 
 def contender(name: str, setting: Setting) -> Callable[[], Any]:
@@ -51,9 +52,9 @@ def contender(name: str, setting: Setting) -> Callable[[], Any]:
 
     torch.set_num_threads(setting.threads)
     torch.manual_seed(0)
-    model = create_model(setting.backbone).eval()
-    images = torch.randn(setting.batch, 3, setting.side, setting.side)  # contiguous NCHW
-    targets = torch.arange(setting.batch)
+    model = create_model(setting.backbone).eval().to(setting.device)
+    images = torch.randn(setting.batch, 3, setting.side, setting.side).to(setting.device)  # contiguous NCHW
+    targets = torch.arange(setting.batch).to(setting.device)
     size = (setting.side, setting.side)
     layer = "layer4"
     last = model.get_submodule(layer)
@@ -65,7 +66,7 @@ def contender(name: str, setting: Setting) -> Callable[[], Any]:
 
         return plain
     if name.startswith("ours"):
-        from autola_analysis import explain
+        from autola_analysis.analyses.saliency.explain import explain
 
         methods = ("grad-cam", "guided-backprop") if name == "ours-both" else "grad-cam"
         return lambda: explain(model, images, methods, layer, target=targets)
@@ -129,7 +130,7 @@ def measure(names: list[str], setting: Setting, rounds: int) -> tuple[dict[str, 
     """Return the seconds of each contender's rounds, and its peak memory above what it held before, in MB."""
     processes = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.saliency", "--work", name, *map(str, setting)],
+            [sys.executable, "-m", "benchmarks.saliency", "--work", name, *map(str, setting[:4])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

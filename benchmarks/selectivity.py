@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from autola_analysis.analyses.observation import Reading
-from autola_analysis.analyses.selectivity import measure_selectivity
-from autola_analysis.analyses.selectivity.measure import measure_selectivities
+from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.data import ClutteredDigits
@@ -37,8 +36,8 @@ CASES = {
 """name -> backbone, attention, side of the images, batch size, batches, target ratio"""
 COMPILED_TARGET = 0.65
 STAGES = ["layer1", "layer2", "layer3"]
-SETTINGS = Settings(device="cpu", quiet=True)
-COMPILED = Settings(device="cpu", quiet=True, compile=True)
+PLAIN = Reading(Settings(device="cpu", quiet=True))
+COMPILED = Reading(Settings(device="cpu", quiet=True, compile=True))
 MODULE = "benchmarks.selectivity"
 GROWTH = {
     "images": ({"images": 2560}, {"images": 5120}),
@@ -63,12 +62,12 @@ def contender(name: str, case: str, threads: int) -> None:
     loader = DataLoader(images_of(side, batch_size * batches), batch_size=batch_size)
     if name == "compiled":
         timed = TimedLoader(images_of(side, batch_size * (batches + 2)), batch_size=batch_size)
-        measure_selectivity(model, timed, settings=COMPILED)
+        measure_selectivity(model, timed, reading=COMPILED, top_images=0)
         print_run(time.perf_counter() - timed.start)
         return
     work: dict[str, Callable[[], Any]] = {
         "forward": lambda: forward_only(model, loader),
-        "selectivity": lambda: measure_selectivity(model, loader, settings=SETTINGS),
+        "selectivity": lambda: measure_selectivity(model, loader, reading=PLAIN, top_images=0),
         "layer-activation": lambda: layer_activation(model, loader),
         "store-all": lambda: store_all(model, loader),
     }
@@ -101,7 +100,7 @@ def layer_activation(model: nn.Module, loader: DataLoader[Any]) -> dict[str, Ten
         for stage in STAGES:
             captum = LayerActivation(model, model.get_submodule(stage))
             for batch in open_stream(loader, None).batches():
-                sums[stage].add(captum.attribute(batch.images).mean((2, 3)), batch.labels)
+                sums[stage].add(captum.attribute(batch.images).mean((2, 3)), batch.targets)
     return {stage: means.selectivity() for stage, means in sums.items()}
 
 
@@ -116,7 +115,7 @@ def store_all(model: nn.Module, loader: DataLoader[Any]) -> dict[str, Tensor]:
     with torch.inference_mode():
         for batch in open_stream(loader, None).batches():
             model(batch.images)
-            labels.append(batch.labels)
+            labels.append(batch.targets)
     for handle in handles:
         handle.remove()
     found = {}
@@ -159,7 +158,7 @@ def growth(change: dict[str, int], threads: int) -> None:
     blocks = [f"{stage}.{block}" for stage in STAGES for block in range(3)]
     names = {1: ["layer3"], 3: STAGES, 9: blocks}[layers]
     variants = [Variant(create_model("resnet20", num_classes=10).eval(), f"model {n}") for n in range(models)]
-    report_run(lambda: measure_selectivities(variants, loader, names, reading=Reading(SETTINGS)))
+    report_run(lambda: measure_selectivity(variants, loader, reading=PLAIN, layers=names, top_images=0))
 
 
 def memory(images: int, threads: int) -> None:
@@ -167,7 +166,7 @@ def memory(images: int, threads: int) -> None:
     torch.set_num_threads(threads)
     model = create_model("resnet20", num_classes=10)
     source = ClutteredDigits("test", images)
-    report_run(lambda: measure_selectivity(model, source, settings=SETTINGS), warm_up=False)
+    report_run(lambda: measure_selectivity(model, source, reading=PLAIN, top_images=0), warm_up=False)
 
 
 def of_size(batch: int, threads: int) -> None:
@@ -175,7 +174,7 @@ def of_size(batch: int, threads: int) -> None:
     torch.set_num_threads(threads)
     model = create_model("resnet20", num_classes=10)
     loader = DataLoader(images_of(32, 2048), batch_size=batch)
-    report_run(lambda: measure_selectivity(model, loader, settings=SETTINGS))
+    report_run(lambda: measure_selectivity(model, loader, reading=PLAIN, top_images=0))
 
 
 def command(threads: int, *arguments: object) -> list[str]:

@@ -21,6 +21,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what 
 
 torch.set_num_threads(1)  # tests run side by side, and small tensors gain nothing from a second thread
 
+GPU_DEVICE = os.environ.get("AUTOLA_TEST_GPU", "cuda")
+"""Device of the tests marked "gpu"; "cpu" rehearses those that need no memory of a GPU."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu") and GPU_DEVICE != "cpu" and not torch.cuda.is_available():
+        pytest.skip("torch sees no CUDA device here")
+
 
 def shared_folder(variable: str, what: str) -> Path:
     """Return the folder that an environment variable names; skip where it is unset, fail where it is wrong."""

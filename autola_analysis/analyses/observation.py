@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Generic, Protocol, TypeVar
 
-from autola_analysis.analyses.pass_cache import PassEntry, pass_inputs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from autola_analysis.analyses.pass_cache import PassEntry, pass_entry
 from autola_analysis.analyses.variants import Variant, grouped_by_geometry
 from autola_analysis.core.device import resolve_device
+from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import DataError
-from autola_analysis.core.processes import current
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.inference.accuracy import Accuracy, AccuracyObserver, chance_warning
-from autola_analysis.inference.run import Job, Observer, PassRecord, Settings, run
+from autola_analysis.inference.observer import Observer
+from autola_analysis.inference.resources import pass_batch_size
+from autola_analysis.inference.run import Job, NetworkRecord, PassRecord, Settings, run
 from autola_analysis.inference.stream import ImageData, Stream, open_stream
+from autola_analysis.inference.tasks import Classification
+from autola_analysis.inference.tasks.accuracy import Accuracy, AccuracyObserver, chance_warning
 
 ACCURACY = "accuracy"
+TASK = Classification()
 
 
 class StoredObserver(Observer, Protocol):
@@ -36,12 +44,12 @@ ObserverT = TypeVar("ObserverT", bound=StoredObserver)
 ObserverT_co = TypeVar("ObserverT_co", bound=StoredObserver, covariant=True)
 
 
-class Analysis(Protocol[ObserverT_co]):
-    """Something to find out in a pass."""
+class Watcher(Protocol[ObserverT_co]):
+    """What hangs an observer on each network of a pass."""
 
     @property
     def name(self) -> str:
-        """Unique among the analyses of a pass; names its folder in a cache."""
+        """Unique among the watchers of a pass; names its folder in a cache."""
 
     def applies_to(self, variant: Variant) -> bool:
         """Return whether there is anything to watch in a network."""
@@ -73,10 +81,15 @@ class Reading:
         cache: Directory that keeps finished passes; None keeps nothing.
     """
 
-    settings: Settings | None = None
+    settings: Settings = field(default_factory=Settings)
     batch_size: int | None = None
     workers: int | None = 0
     cache: Path | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks run."""
+        return resolve_device(self.settings.device)
 
 
 @dataclass(frozen=True)
@@ -85,8 +98,10 @@ class Observation(Generic[ObserverT]):
 
     Attributes:
         variant: The network.
-        observer: The analysis' observer, after the pass.
+        observer: The watcher's observer, after the pass.
         accuracy: Measured in the same pass.
+        correct: Whether each image's label has the highest logit, ``(N,)``; None where accuracy was not measured, and
+            in all but the first of several processes.
         classes: Class names of the data; empty where only reading the data tells how many there are.
         arithmetic: How the pass ran, JSON-ready, for a result's settings.
         noticed: What the pass noticed about the network.
@@ -97,6 +112,7 @@ class Observation(Generic[ObserverT]):
     observer: ObserverT
     accuracy: Accuracy
     classes: tuple[str, ...]
+    correct: NDArray[np.bool_] | None = None
     arithmetic: Mapping[str, Any] = field(default_factory=dict)
     noticed: tuple[str, ...] = ()
     record: PassRecord | None = None
@@ -109,40 +125,56 @@ class Observation(Generic[ObserverT]):
 
 
 def observe(
-    variants: Sequence[Variant], data: ImageData, analysis: Analysis[ObserverT], reading: Reading
+    variants: Sequence[Variant], data: ImageData, watcher: Watcher[ObserverT], reading: Reading
 ) -> list[Observation[ObserverT]]:
-    """Run networks over data for one analysis that applies to all of them; see `observe_all`."""
-    (found,) = observe_all(variants, data, [analysis], reading)
+    """Run networks over data for one watcher that applies to all of them; see `observe_all`."""
+    (found,) = observe_all(variants, data, [watcher], reading)
     return [observation for observation in found if observation is not None]
 
 
 def observe_all(
-    variants: Sequence[Variant], data: ImageData, analyses: Sequence[Analysis[Any]], reading: Reading
+    variants: Sequence[Variant], data: ImageData, watchers: Sequence[Watcher[Any]], reading: Reading
 ) -> list[list[Observation[Any] | None]]:
-    """Run networks over data, each image once through each network for all analyses.
+    """Run networks over data, each image once through each network for all watchers.
 
     Networks that share the geometry of their images share one reading. With a cache, a network that has been run with
     the same inputs is not run again; what a pass found appears in the cache as soon as it is complete. Of processes
     that share the run, all have the sums and only the first has the findings that grow with the images.
 
     Returns:
-        Per analysis an observation per variant, in order; None where the analysis does not apply.
+        Per watcher an observation per variant, in order; None where the watcher does not apply.
     """
     found: dict[int, _Watched] = {}
-    device = resolve_device((reading.settings or Settings()).device)
-    for group in grouped_by_geometry(variants, data):
-        stream = open_stream(data, group[0][1], reading.batch_size, reading.workers, device)
+    for stream, group in shared_streams(variants, data, reading):
         with ExitStack() as stack:
-            watched = [_watched(variant, how, stream, analyses, reading, stack) for variant, how in group]
+            watched = [_watched(variant, how, stream, watchers, reading, stack) for variant, how in group]
             fresh = [each for each in watched if not each.facts]
             record = run([each.job() for each in fresh], stream, reading.settings) if fresh else None
-            for each in fresh:
+            for position, each in enumerate(fresh):
                 assert record is not None
-                each.take(record, stream.batch_size)
+                each.take(record, record.networks[position], stream.batch_size)
         for each in watched:
             each.reopen()
             found[id(each.variant)] = each
-    return [[found[id(variant)].observation(analysis.name) for variant in variants] for analysis in analyses]
+    return [[found[id(variant)].observation(watcher.name) for variant in variants] for watcher in watchers]
+
+
+def shared_streams(
+    variants: Sequence[Variant],
+    data: ImageData,
+    reading: Reading,
+    choose: Callable[[int, torch.device], int] = pass_batch_size,
+) -> Iterator[tuple[Stream, list[tuple[Variant, Preprocessing | None]]]]:
+    """Yield a stream of the images for each group of variants that share decoded images, with their preprocessing.
+
+    Args:
+        variants: The networks.
+        data: The images.
+        reading: Device, batch size, workers.
+        choose: (side of the images, device) -> images per batch, where the reading leaves that open.
+    """
+    for group in grouped_by_geometry(variants, data):
+        yield open_stream(data, group[0][1], reading.batch_size, reading.workers, reading.device, choose), group
 
 
 def passes_of(observations: Sequence[Observation[Any] | None]) -> list[PassRecord]:
@@ -186,23 +218,22 @@ class _Watched:
 
     def job(self) -> Job:
         observers: list[Observer] = [*self.observers.values(), self.accuracy]
-        return Job(self.variant.model, observers, self.preprocessing, self.variant.title)
+        return Job(self.variant.model, observers, self.preprocessing, self.variant.title, TASK)
 
-    def take(self, record: PassRecord, batch_size: int | None) -> None:
+    def take(self, record: PassRecord, network: NetworkRecord, batch_size: int | None) -> None:
         """Note how the pass went, and keep what was found where there is a cache."""
-        title = f"{self.variant.title}: "
         self.record = record
         self.facts = {
             "arithmetic": {
                 "precision": record.precision,
                 "device": record.device,
                 "batch_size": batch_size,
-                "batch_norms_folded": record.folded[self.variant.title],
-                "channels_last": record.channels_last[self.variant.title],
-                **({"part_size": part} if (part := record.part_sizes.get(self.variant.title)) else {}),
-                "compiled": record.compiled[self.variant.title],
+                "batch_norms_folded": network.folded,
+                "channels_last": network.channels_last,
+                **({} if network.part_size is None else {"part_size": network.part_size}),
+                "compiled": network.compiled,
             },
-            "noticed": [text.removeprefix(title) for text in record.warnings if text.startswith(title)],
+            "noticed": list(network.warnings),
         }
         if self.entry is not None and self.folder is not None:
             with self.entry.explained():
@@ -227,6 +258,7 @@ class _Watched:
             self.observers[name],
             self.accuracy.result(),
             self.classes,
+            self.accuracy.correct(),
             self.facts["arithmetic"],
             tuple(self.facts["noticed"]),
             self.record,
@@ -237,19 +269,18 @@ def _watched(
     variant: Variant,
     preprocessing: Preprocessing | None,
     stream: Stream,
-    analyses: Sequence[Analysis[Any]],
+    watchers: Sequence[Watcher[Any]],
     reading: Reading,
     stack: ExitStack,
 ) -> _Watched:
     """Look up what the cache holds of a network, and set up what watches it for the rest."""
-    applied = [analysis for analysis in analyses if analysis.applies_to(variant)]
-    entry = folder = None
+    applied = [watcher for watcher in watchers if watcher.applies_to(variant)]
+    folder = None
     facts: Mapping[str, Any] = {}
     kept = stack.enter_context(ExitStack())
-    if reading.cache is not None and stream.fingerprint is not None:
-        asked = {analysis.name: dict(analysis.inputs(variant)) for analysis in applied}
-        inputs = pass_inputs(variant, preprocessing, stream, reading.settings or Settings())
-        entry = PassEntry(reading.cache, variant.title, {**inputs, "analyses": asked})
+    asked = {watcher.name: watcher.inputs(variant) for watcher in applied}
+    entry = pass_entry(reading.cache, variant, preprocessing, stream, reading.settings, asked)
+    if entry is not None:
         facts = entry.found()
         if not facts and current().first:
             folder = kept.enter_context(entry.writing([*asked, ACCURACY]))
@@ -260,10 +291,10 @@ def _watched(
         variant,
         preprocessing,
         {
-            analysis.name: analysis.watch(variant, preprocessing, stream, folder and folder / analysis.name)
-            for analysis in applied
+            watcher.name: watcher.watch(variant, preprocessing, stream, folder and folder / watcher.name)
+            for watcher in applied
         },
-        AccuracyObserver(len(classes), stream.classes, variant.classes, variant.has_head),
+        TASK.accuracy(len(classes), stream.classes, variant.classes, variant.has_head),
         classes,
         entry,
         folder,

@@ -16,9 +16,9 @@ from torch import nn
 
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.device import resolve_device
+from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import CacheError
 from autola_analysis.core.files import forget_unused, replacing, replacing_directory, touch
-from autola_analysis.core.processes import current
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import hash_of
 from autola_analysis.inference.run import Settings
@@ -38,7 +38,7 @@ def pass_inputs(
 ) -> dict[str, Any]:
     """Return everything that the findings of a pass depend on, the analyses apart, JSON-ready."""
     return {
-        "format": 3,
+        "format": 5,
         "network": network_hash(variant.model),
         "spec": variant.spec.to_dict() if variant.spec else None,
         "classes": hash_of(*variant.classes) if variant.classes is not None else None,
@@ -50,9 +50,35 @@ def pass_inputs(
         "batch size": stream.batch_size,
         "device": str(resolve_device(settings.device)),
         "threads": torch.get_num_threads(),
-        "processes": current().count,
+        "processes": current().world_size,
         "torch": torch.__version__,
     }
+
+
+def pass_entry(
+    cache: Path | None,
+    variant: Variant,
+    preprocessing: Preprocessing | None,
+    stream: Stream,
+    settings: Settings,
+    asked: Mapping[str, Mapping[str, Any]],
+    others: Mapping[str, Any] | None = None,
+) -> PassEntry | None:
+    """Return the place of one network's pass in a cache; None where nothing can be kept.
+
+    Args:
+        cache: The cache directory; None keeps nothing.
+        variant: The network.
+        preprocessing: What is done to its images.
+        stream: What it sees; without a fingerprint nothing is kept.
+        settings: How the pass runs.
+        asked: By name what each analysis asked for, JSON-ready.
+        others: What else the findings depend on, JSON-ready.
+    """
+    if cache is None or stream.fingerprint is None:
+        return None
+    inputs = pass_inputs(variant, preprocessing, stream, settings)
+    return PassEntry(cache, variant.title, {**inputs, **(others or {}), ANALYSES: asked})
 
 
 def network_hash(model: nn.Module) -> str:
@@ -89,7 +115,7 @@ class PassEntry:
     def found(self) -> dict[str, Any]:
         """Return how the pass ran; empty where it must run, since a process that shares the run does not find it."""
         facts = self.read()
-        if current().every(bool(facts)):
+        if current().all_true(bool(facts)):
             return facts
         if facts:
             logger.warning("not every process finds the pass of %s in its cache; it is run again.", self._title)

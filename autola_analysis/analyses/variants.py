@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import nn
 
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints import LoadedModel
-from autola_analysis.core.errors import DataError
+from autola_analysis.core.errors import DataError, LayerError, UnknownNameError
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.stream import ImageData
 
 
@@ -55,6 +58,20 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
         input_side = model.spec.input_side if model.spec else None
         return Variant(model.model, name, run, model.preprocessing, model.classes, has_head, input_side, model.spec)
     return Variant(model, name, run)
+
+
+def check_layer_names(variants: Sequence[Variant], layers: Sequence[str] | None) -> None:
+    """Refuse layers that a network does not have, or None, the stages, where it has none.
+
+    Raises:
+        UnknownNameError: Naming the network and the nearest layers.
+        LayerError: If a network has no stages, or a layer is named twice.
+    """
+    for variant in variants:
+        try:
+            resolve_layers(variant.model, layers)
+        except (LayerError, UnknownNameError) as error:
+            raise type(error)(f"{variant.title}: {error}") from error
 
 
 def preprocessing_for(variant: Variant, data: ImageData) -> Preprocessing | None:
@@ -100,3 +117,11 @@ def grouped_by_geometry(
         preprocessing = preprocessing_for(variant, data)
         groups[preprocessing and preprocessing.shared_key].append((variant, preprocessing))
     return list(groups.values())
+
+
+def placed(variant: Variant, device: torch.device) -> Variant:
+    """Return a variant on a device: with a copy of its network where that is elsewhere."""
+    weight = next(variant.model.parameters(), None)
+    if weight is None or weight.device.type == device.type:
+        return variant
+    return replace(variant, model=copy.deepcopy(variant.model).to(device))

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from functools import update_wrapper
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,7 +68,7 @@ def load_attention(reference: str) -> AttentionFactory:
         return module
 
     build.bottleneck_position = getattr(factory, "bottleneck_position", "outer")  # type: ignore[attr-defined]
-    return build
+    return update_wrapper(build, factory, assigned=(), updated=())  # the signature is the factory's
 
 
 def load_attribute(reference: str, flag: str) -> Callable[..., object]:

@@ -88,11 +88,11 @@ class CheckpointReport:
         if self.classes is not None:
             yield "classes", ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
         if self.preprocessing is not None:
-            yield "preprocessing", ", ".join(f"{key}={value}" for key, value in self.preprocessing.to_dict().items())
+            yield "preprocessing", _facts(self.preprocessing.to_dict())
         if self.source is not None:
             yield "trained on", self.source
         for key, value in self.metadata.items():
-            yield key, str(value)
+            yield key, _facts(value) if isinstance(value, Mapping) else str(value)
         if self.problem is not None:
             yield "problem", self.problem
         groups = (("stripped", self.wrappers), ("left over", self.leftovers), ("ignored", self.ignored))
@@ -149,6 +149,10 @@ def _report(found: Interpretation, problem: str | None) -> CheckpointReport:
         source=record.source if record else None,
         metadata=dict(record.metadata) if record else {},
     )
+
+
+def _facts(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in values.items() if value not in (None, "", {}))
 
 
 def _network(spec: ModelSpec | None) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import inspect
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
+from autola_analysis.cli.analysis import Candidate, given_options, option_flags
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import (
     ArchitectureFlags,
@@ -15,41 +17,75 @@ from autola_analysis.cli.options import (
     MachineFlags,
     Open,
     OutputFlags,
+    command_of,
     open_page,
 )
 from autola_analysis.cli.summary import echo_study
+from autola_analysis.core.errors import OptionError
 
 
-@grouped_options
 def compare(
     checkpoints: CheckpointFlags,
     images: ImageFlags,
     architecture: ArchitectureFlags,
     machine: MachineFlags,
     output: OutputFlags,
-    candidate: Annotated[
+    candidate: Candidate = None,
+    limit: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Variant that is compared with every other. Default: the one with HOGA."),
-    ] = None,
-    boxes: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Boxes of the objects: COCO-style JSON, or VOC or ImageNet XML files."),
+        typer.Option(metavar="N", help="Only N images in all, drawn at random, each class in proportion."),
     ] = None,
     show: Open = False,
+    **values: Any,
 ) -> None:
     """All analyses of some checkpoints side by side, with statistics and the paper's claims.
 
     Example: autola-analyze compare --ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --data imagenet:/data/imagenet
     """
-    from autola_analysis.study.compare import comparison_study
+    from autola_analysis.analyses.registry import registrations
+    from autola_analysis.study.command import named_files
+    from autola_analysis.study.file import AnalysisRequest
     from autola_analysis.study.run import run_study
 
-    options: dict[str, Any] = {"candidate": candidate, "boxes": boxes, "seed": images.seed, "width": output.width}
-    study = comparison_study(
-        checkpoints.ckpt, architecture.loading(checkpoints.ckpt), images.options(machine.quiet), **options
+    names = list(named_files(checkpoints.ckpt))
+    if len(names) < 2:
+        raise OptionError(f"a comparison needs at least two variants; there is {names[0]}: give --ckpt again.")
+    study = command_of(
+        f"Comparison of {', '.join(names)}",
+        [
+            AnalysisRequest(kind=each.name, options=given_options(each.options_class(), values))
+            for each in registrations().values()
+            if each.by_default
+        ],
+        checkpoints,
+        images,
+        architecture,
+        output,
+        limit=_number(limit),
+        candidate=candidate,
+        group="all",
     )
     out = output.directory("compare")
     report = run_study(study, out, machine.reading(), overwrite=output.overwrite, anonymous=output.anonymous)
     if not machine.quiet:
         echo_study(report)
     open_page(show, out)
+
+
+def compare_command() -> Callable[..., None]:
+    """Return the command with the flags that analyses offer to it."""
+    from autola_analysis.analyses.registry import registrations
+
+    flags: dict[str, inspect.Parameter] = {}
+    for registration in registrations().values():
+        for flag in option_flags(registration.options_class(), in_compare=True):
+            flags.setdefault(flag.name, flag)
+    return grouped_options(compare, list(flags.values()))
+
+
+def _number(limit: str | None) -> int | None:
+    if limit is None or limit == "all":
+        return None
+    if not limit.isdecimal() or int(limit) < 1:
+        raise OptionError(f"--limit takes a number of images, at least 1, or all; found {limit!r}.")
+    return int(limit)

@@ -7,20 +7,29 @@ parameters. Here a parameter annotated with a dataclass stands for all its field
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from typing import Any, get_type_hints
 
 
-def grouped_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command whose dataclass parameters are spread over the options that their fields describe."""
+def grouped_options(command: Callable[..., None], further: Sequence[inspect.Parameter] = ()) -> Callable[..., None]:
+    """Return a command whose dataclass parameters are spread over the options that their fields describe.
+
+    Args:
+        command: The command.
+        further: Parameters that the command takes as keywords without naming them; they follow the first group.
+    """
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         if name in groups:
             parameters += _fields_as_parameters(groups[name])
+            if name == next(iter(groups)):
+                parameters += further
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            continue
         else:
             parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
 

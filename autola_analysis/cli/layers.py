@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,9 +24,11 @@ def layers(
     """
     from autola_analysis.inference.layers import stage_names
     from autola_analysis.inference.shapes import layer_outputs
+    from autola_analysis.study.command import model_tables
     from autola_analysis.study.models import load_models
 
-    (model,) = load_models([ckpt], architecture.loading([ckpt]))
+    tables = model_tables([ckpt], architecture.values(), architecture.trust_checkpoint)
+    (model,) = load_models(tables, Path())
     stages = stage_names(model.variant.model)
     rows = []
     for output in layer_outputs(model.variant.model, model.variant.input_side or 224):

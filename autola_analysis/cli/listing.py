@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from autola_analysis.analyses.registration import imported
+from autola_analysis.analyses.registry import registrations
 from autola_analysis.core.errors import UnknownNameError
 from autola_analysis.core.registry import nearest
 
@@ -35,31 +37,33 @@ def _recipes() -> list[str]:
     return [f"{name}: {RECIPES.get(name).description}" for name in RECIPES]
 
 
-def _methods() -> list[str]:
-    from autola_analysis.analyses.saliency.captum_bridge import PREFIX
-    from autola_analysis.analyses.saliency.methods import METHODS
-
-    ours = [f"{name}: {METHODS.get(name).description} ({METHODS.get(name).reference})" for name in METHODS]
-    return [*ours, f"{PREFIX}NAME: any attribution of captum, e.g. {PREFIX}IntegratedGradients"]
+def _analyses() -> list[str]:
+    return [f"{each.name}: {each.help}" for each in registrations().values()]
 
 
 LISTS: dict[str, Callable[[], list[str]]] = {
+    "analyses": _analyses,
     "attentions": _attentions,
     "backbones": _backbones,
     "data": _data,
-    "methods": _methods,
     "recipes": _recipes,
 }
+"""Lists that belong to no analysis."""
 
 
 def list_names(
-    what: Annotated[str, typer.Argument(metavar="|".join(LISTS), help="What to list.")],
+    what: Annotated[
+        str, typer.Argument(metavar="LIST", help="analyses, attentions, backbones, data, methods, recipes.")
+    ],
 ) -> None:
     """Names that other commands accept.
 
     Example: autola-analyze list attentions
     """
-    if what not in LISTS:
-        raise UnknownNameError(f"there is no list of {what!r}; lists: {', '.join(nearest(what, LISTS))}.")
-    for name in LISTS[what]():
+    of_analyses = {name: place for each in registrations().values() for name, place in each.lists.items()}
+    if what not in LISTS and what not in of_analyses:
+        lists = [*LISTS, *of_analyses]
+        known = nearest(what, lists, limit=len(lists))
+        raise UnknownNameError(f"there is no list of {what!r}; lists: {', '.join(known)}.")
+    for name in LISTS[what]() if what in LISTS else imported(of_analyses[what])():
         typer.echo(name)

@@ -5,61 +5,77 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import typer
 
-from autola_analysis.cli import (
-    compare,
-    demo,
-    embed,
-    gates,
-    inspect,
-    layers,
-    listing,
-    redraw,
-    saliency,
-    selectivity,
-    study,
-    train,
-)
+from autola_analysis.analyses.registry import registrations
+from autola_analysis.cli import analysis, compare, demo, inspect, layers, listing, redraw, study, train
+from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import AutolaError
 from autola_analysis.core.interrupts import end_on_signals, ignore_signals
-from autola_analysis.core.processes import ProcessError, current
 
 INTERRUPTED = 130
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun, and other launchers of several processes, set."""
-SHARED = ("demo", "selectivity", "saliency", "embed", "gates", "compare", "study")
-"""Commands that several processes can run together; the others run in each of them."""
+SHARED = ("demo", "compare", "study")
+"""Commands that several processes can run together, beside those of analyses; the others run in each of them."""
 
 # Typer carries click inside or asks for it outside, depending on its version.
 UsageError: Any = typer.BadParameter.__bases__[0]
 
-app = typer.Typer(
-    name="autola-analyze",
-    help="Analyse the features of convolutional networks with pluggable attention.",
-    epilog="A newcomer's first command: autola-analyze demo. With --debug, errors show where they were raised.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
-app.command("demo")(demo.demo)
-app.command("selectivity")(selectivity.selectivity)
-app.command("saliency")(saliency.saliency)
-app.command("embed")(embed.embed)
-app.command("gates")(gates.gates)
-app.command("redraw")(redraw.redraw)
-app.command("compare")(compare.compare)
-app.command("study")(study.study)
-app.command("inspect")(inspect.inspect)
-app.command("layers")(layers.layers)
-app.command("list")(listing.list_names)
-app.command("train")(train.train)
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "demo": demo.demo,
+    "redraw": redraw.redraw,
+    "compare": compare.compare,
+    "study": study.study,
+    "inspect": inspect.inspect,
+    "layers": layers.layers,
+    "list": listing.list_names,
+    "train": train.train,
+}
+"""Commands that are no analysis, by name."""
+
+
+def make_app(command: str | None = None) -> typer.Typer:
+    """Return the command line.
+
+    Args:
+        command: Name of the command that will be called: of analyses and ``compare``, whose flags are made from the
+            options of analyses, only this one is made whole.
+    """
+    app = typer.Typer(
+        name="autola-analyze",
+        help="Analyse the features of convolutional networks with pluggable attention.",
+        epilog="A newcomer's first command: autola-analyze demo. With --debug, errors show where they were raised.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    for name, call in command_table(command).items():
+        app.command(name)(call)
+    return app
+
+
+def command_table(command: str | None = None) -> dict[str, Callable[..., None]]:
+    """Return all commands by name, in the order of ``--help``; see `make_app`."""
+    of_analyses = {
+        each.command_name: analysis.analysis_command(each)
+        if each.command_name == command
+        else analysis.listed(each.help)
+        for each in registrations().values()
+    }
+    others = {
+        name: compare.compare_command()
+        if name == command == "compare"
+        else (analysis.listed(call.__doc__ or "") if name == "compare" else call)
+        for name, call in COMMANDS.items()
+    }
+    return {"demo": others.pop("demo"), **of_analyses, **others}
 
 
 def main() -> NoReturn:
@@ -70,7 +86,9 @@ def main() -> NoReturn:
     try:
         with _processes(arguments):
             status = _run(arguments, debug)
-    except ProcessError as error:  # they never met
+    except AutolaError as error:  # the processes never met, or there is something wrong with an installed analysis
+        if debug:
+            raise
         _say(str(error))
         status = 2
     except KeyboardInterrupt:  # another one, while the first was being reported
@@ -82,11 +100,11 @@ def main() -> NoReturn:
 @contextmanager
 def _processes(arguments: list[str]) -> Iterator[None]:
     """Join the other processes where a launcher has started several; all but the first keep quiet."""
-    shared = bool(arguments) and arguments[0] in SHARED and all(name in os.environ for name in LAUNCHED)
-    if not shared or os.environ["WORLD_SIZE"] == "1":
+    launched = all(name in os.environ for name in LAUNCHED) and os.environ["WORLD_SIZE"] != "1"
+    if not launched or not arguments or not _is_shared(arguments[0]):
         yield
         return
-    from autola_analysis.inference.processes import joined
+    from autola_analysis.inference.distributed import joined
 
     if os.environ["RANK"] != "0":
         warnings.simplefilter("ignore")
@@ -94,8 +112,13 @@ def _processes(arguments: list[str]) -> Iterator[None]:
         yield
 
 
+def _is_shared(command: str) -> bool:
+    return command in SHARED or any(each.command_name == command for each in registrations().values())
+
+
 def _run(arguments: list[str], debug: bool) -> int:
     try:
+        app = make_app(arguments[0] if arguments else None)
         status = int(app(arguments, standalone_mode=False) or 0)
     except UsageError as error:
         if "Usage:" in error.format_message():  # called without a command: the help
@@ -117,14 +140,14 @@ def _run(arguments: list[str], debug: bool) -> int:
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     if status == INTERRUPTED:  # some versions of typer turn the interrupt into this status themselves
-        ended = "interrupted" if current().count == 1 else "interrupted, or ended because another process was"
+        ended = "interrupted" if current().world_size == 1 else "interrupted, or ended because another process was"
         _say(f"{ended}; nothing was left half-written.")
     return status
 
 
 def _say(message: str) -> None:
     """Print why the run ends; of several processes only one does, and the others hear of it."""
-    if current().fails(one_line(message)):
+    if current().report_failure(one_line(message)):
         typer.echo(f"autola-analyze: {one_line(message)}", err=True)
 
 

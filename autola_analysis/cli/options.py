@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from autola_analysis.analyses.observation import Reading
-    from autola_analysis.study.models import LoadingOptions
-    from autola_analysis.study.sources import DataOptions
+    from autola_analysis.study.file import AnalysisRequest, DataTable, StudyFile
 
 Trust = Annotated[
     bool, typer.Option("--trust-checkpoint", help="Let checkpoint files execute code. Only for files you trust.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no summary.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where to run.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything that is drawn at random.")]
-Layers = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Layers, separated by commas. Default: the stages layer1, layer2, ...")
-]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that is drawn at random.")]
 Cache = Annotated[
     Path | None,
     typer.Option(
@@ -67,18 +64,14 @@ class ArchitectureFlags:
     ] = field(default_factory=list)
     trust_checkpoint: Trust = False
 
-    def loading(self, checkpoints: list[str]) -> LoadingOptions:
-        """Return them sorted by the variants that the checkpoints name."""
-        from autola_analysis.study.models import LoadingOptions, per_variant, split_named_path
-
-        names = [split_named_path(text)[0] for text in checkpoints]
-        return LoadingOptions(
-            arch=per_variant(self.arch, names, "--arch"),
-            genotype=per_variant(self.genotype, names, "--genotype"),
-            attention=per_variant(self.attention, names, "--attention"),
-            normalize=per_variant(self.normalize, names, "--normalize"),
-            trust=self.trust_checkpoint,
-        )
+    def values(self) -> dict[str, list[str]]:
+        """Return the texts that were given, by option."""
+        return {
+            "arch": self.arch,
+            "genotype": self.genotype,
+            "attention": self.attention,
+            "normalize": self.normalize,
+        }
 
 
 @dataclass(frozen=True)
@@ -107,10 +100,6 @@ class ImageFlags:
         ),
     ] = None
     split: Annotated[str | None, typer.Option(help="Split of the images. Default: validation or test.")] = None
-    limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Only N images in all, drawn at random, each class in proportion."),
-    ] = None
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave out images that cannot be decoded, and list them.")
     ] = False
@@ -121,11 +110,17 @@ class ImageFlags:
 
     seed: Seed = 0
 
-    def options(self, quiet: bool) -> DataOptions:
-        """Return them as the study takes them."""
-        from autola_analysis.study.sources import DataOptions
+    def table(self, limit: int | None = None) -> DataTable:
+        """Return them as a study has them."""
+        from autola_analysis.study.file import DataTable
 
-        return DataOptions(self.data, self.split, self.limit, self.seed, self.skip_bad_images, self.hash_data, quiet)
+        return DataTable(
+            source=self.data,
+            split=self.split,
+            limit=limit,
+            skip_bad_images=self.skip_bad_images,
+            hash_contents=self.hash_data,
+        )
 
 
 @dataclass(frozen=True)
@@ -137,11 +132,13 @@ class MachineFlags:
         str, typer.Option(metavar="float32|tf32|bfloat16|float16", help="Arithmetic of the forward passes.")
     ] = "float32"
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images per batch. Default: by their size and the device's memory.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Images per batch. Default: by their size and the device's memory."),
     ] = None
     workers: Annotated[
         int | None,
         typer.Option(
+            metavar="N",
             min=0,
             help="Processes that decode images; 0 decodes in this one. Default: 0 on a CPU, up to 8 beside a GPU.",
         ),
@@ -183,25 +180,33 @@ class OutputFlags:
         return self.out or Path("reports") / f"{command}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
 
 
-def asked(
-    command: str,
+def command_of(
+    title: str,
+    analyses: Sequence[AnalysisRequest],
     checkpoints: CheckpointFlags,
-    architecture: ArchitectureFlags,
     images: ImageFlags,
-    machine: MachineFlags,
+    architecture: ArchitectureFlags,
     output: OutputFlags,
-) -> dict[str, Any]:
-    """Return what every `ReportRequest` takes, from the flags that all commands of a single analysis share."""
-    return {
-        "checkpoints": checkpoints.ckpt,
-        "out": output.directory(command),
-        "loading": architecture.loading(checkpoints.ckpt),
-        "data": images.options(machine.quiet),
-        "reading": machine.reading(),
-        "width": output.width,
-        "overwrite": output.overwrite,
-        "anonymous": output.anonymous,
-    }
+    *,
+    limit: int | None = None,
+    candidate: str | None = None,
+    group: str | None = None,
+) -> StudyFile:
+    """Return the study of a command; see `autola_analysis.study.command.command_study`."""
+    from autola_analysis.study.command import command_study
+
+    return command_study(
+        title,
+        checkpoints.ckpt,
+        analyses,
+        images.table(limit),
+        architecture.values(),
+        trust=architecture.trust_checkpoint,
+        seed=images.seed,
+        width=output.width,
+        candidate=candidate,
+        group=group,
+    )
 
 
 def split_commas(text: str | None) -> list[str] | None:

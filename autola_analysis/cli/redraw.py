@@ -22,7 +22,7 @@ def redraw(
 
     Example: autola-analyze redraw reports/demo --width cvpr
     """
-    from autola_analysis.report.redraw import redraw as draw_again
+    from autola_analysis.study.redraw import redraw as draw_again
 
     draw_again(out, width)
     if not quiet:

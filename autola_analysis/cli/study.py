@@ -12,8 +12,8 @@ from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import Anonymous, MachineFlags, Open, OutputFlags, Overwrite, open_page, split_commas
 from autola_analysis.cli.printing import echo_table
 from autola_analysis.cli.summary import echo_study
+from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import OptionError
-from autola_analysis.core.processes import current
 
 if TYPE_CHECKING:
     from autola_analysis.analyses.observation import Reading
@@ -69,12 +69,12 @@ def _echo_plan(file: Path, kinds: list[str] | None, reading: Reading) -> None:
     from autola_analysis.study.run import opened
 
     current().leave_to_first()
-    plan = make_plan(*opened(file, None), kinds, quiet=bool(reading.settings and reading.settings.quiet))
+    plan = make_plan(*opened(file, None), kinds, quiet=reading.settings.quiet)
     rows = []
-    for each in plan.models:
-        spec = each.model.loaded.spec
+    for model in plan.models:
+        spec = model.loaded.spec
         network = [spec.backbone, spec.attention, str(spec.num_classes)] if spec else ["", "", ""]
-        rows.append([each.variant.name, f"run {each.variant.run}", each.group, *network])
+        rows.append([model.variant.name, f"run {model.variant.run}", model.group, *network])
     echo_table(["model", "run", "group", "backbone", "attention", "classes"], rows)
     typer.echo("")
     steps = steps_of(plan, reading)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +15,7 @@ from autola_analysis.core.errors import MissingExtraError, OptionError
 
 
 @dataclass(frozen=True)
-class MachineFlags:
+class TrainerFlags:
     """How the machine is used."""
 
     device: Device = "auto"
@@ -28,12 +29,39 @@ class MachineFlags:
 class NetworkFlags:
     """What is trained."""
 
-    attention: Annotated[str, typer.Option(help="See 'autola-analyze list attentions'.")] = "none"
+    attention: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE.py:CLASS", help="See 'autola-analyze list attentions'; or an own attention module."
+        ),
+    ] = "none"
+    genotype: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON file with the wiring of --attention hoga.")
+    ] = None
+    attention_option: Annotated[
+        list[str],
+        typer.Option(metavar="KEY=VALUE", help="Option of the attention module, e.g. reduction=8. Repeat for more."),
+    ] = field(default_factory=list)
     backbone: Annotated[str | None, typer.Option(help="Default: the recipe's.")] = None
     override: Annotated[
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe. Repeat for more.")
     ] = field(default_factory=list)
     seed: Seed = 0
+
+    def attention_options(self) -> dict[str, Any]:
+        """Return the options of the attention module by name, the genotype among them."""
+        from autola_analysis.training.attention import GENOTYPE, parse_option
+
+        options = dict(parse_option(text) for text in self.attention_option)
+        if GENOTYPE in options:
+            raise OptionError("a genotype is given by its file, --genotype FILE.json.")
+        return options if self.genotype is None else {**options, GENOTYPE: self.genotype}
+
+    def label(self) -> str:
+        """Return what tells this attention from others in the name of a file."""
+        name = self.attention.rpartition(":")[2]
+        wiring = [] if self.genotype is None else [self.genotype.stem]
+        return re.sub(r"[^\w.=-]", "_", "-".join([name, *wiring, *self.attention_option]))
 
     def overrides(self) -> dict[str, str]:
         """Return the overridden values by key."""
@@ -49,7 +77,7 @@ class NetworkFlags:
 @grouped_options
 def train(
     network: NetworkFlags,
-    machine: MachineFlags,
+    machine: TrainerFlags,
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="See 'autola-analyze list recipes'.")],
     data: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="Where the images are. Default: the recipe's source.")
@@ -75,10 +103,11 @@ def train(
         attention=network.attention,
         backbone=network.backbone,
         seed=network.seed,
+        attention_options=network.attention_options(),
         data=data,
     )
     backbone = network.backbone or training.recipe.backbone
-    out = out or Path(f"{backbone}_{network.attention}_{recipe}_seed{network.seed}.safetensors")
+    out = out or Path(f"{backbone}_{network.label()}_{recipe}_seed{network.seed}.safetensors")
     metrics = run_training(
         training, out, Machine(machine.device, machine.precision, machine.workers, machine.quiet, machine.half)
     )

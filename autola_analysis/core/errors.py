@@ -43,6 +43,10 @@ class OptionError(AutolaError):
     """An option with a value that is not allowed, or options that contradict each other."""
 
 
+class TrainingError(AutolaError):
+    """A training that cannot go on: its loss is not finite, or its state on disk is damaged."""
+
+
 class ReportError(AutolaError):
     """A report directory that cannot be written."""
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from autola_analysis.core.distributed import current
 from autola_analysis.core.interrupts import raise_if_ended
-from autola_analysis.core.processes import current
 
 SILENT_SECONDS = 2.0
 

@@ -18,3 +18,8 @@ def interval_text(low: float, high: float, sign: str = "") -> str:
         '[-0.5000, +0.2500]'
     """
     return "" if math.isnan(low) else f"[{low:{sign}.4f}, {high:{sign}.4f}]"
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun, in the plural where it needs it."""
+    return f"{number:,} {what}" + ("s" if number != 1 else "")

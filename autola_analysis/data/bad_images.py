@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import BadImageError, DataError
-from autola_analysis.core.processes import current
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import Subset
 
@@ -38,7 +38,7 @@ def drop_unreadable(
     processes, found = current(), dict[int, BadImageError]()
     count, said = processes.counter(), 0
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(processes.rank * BLOCK, len(source), processes.count * BLOCK):
+        for start in range(processes.rank * BLOCK, len(source), processes.world_size * BLOCK):
             block = range(start, min(start + BLOCK, len(source)))
             for index, error in zip(block, pool.map(lambda i: _error_of(source, i), block), strict=True):
                 if error is not None:
@@ -47,7 +47,7 @@ def drop_unreadable(
             if progress is not None:
                 progress(done - said)
             said = done
-    errors = dict(sorted(pair for each in processes.exchange(found) for pair in each.items()))
+    errors = dict(sorted(pair for each in processes.all_gather_object(found) for pair in each.items()))
     if not errors:
         return source, ()
     good = [index for index in range(len(source)) if index not in errors]

@@ -17,7 +17,7 @@ NO_LABEL = -1
 
 
 class ListedImages(ImageSource):
-    """Image files in the order given; of a folder, its images sorted by path, nested ones included.
+    """Image files in the order given, each once; of a folder, its images sorted by path, nested ones included.
 
     They have no labels: every label is -1, and there are no classes.
 
@@ -33,7 +33,7 @@ class ListedImages(ImageSource):
     classes = ()
 
     def __init__(self, paths: Sequence[str | Path]) -> None:
-        self.paths = [file for path in paths for file in _files(Path(path))]
+        self.paths = list(dict.fromkeys(file for path in paths for file in _files(Path(path))))
         if not self.paths:
             raise DataError("no image was given; name files or folders.")
         self.labels = np.full(len(self.paths), NO_LABEL, dtype=np.int64)

@@ -27,6 +27,18 @@ SOURCES: Registry[SourceOpener] = Registry("data source")
 SOURCE_BY_CLASSES = {10: "cifar10", 100: "cifar100", 1000: "imagenet"}
 
 
+def register_source(name: str) -> Callable[[SourceOpener], SourceOpener]:
+    """Return a decorator that makes a function available as ``--data NAME[:PATH]``.
+
+    The function is called with the path behind the colon and the split, each None where it was not given, and returns
+    an `ImageSource`; the first line of its docstring describes it.
+
+    Raises:
+        OptionError: If the name is taken.
+    """
+    return SOURCES.register(name)
+
+
 def open_source(spec: str, *, split: str | None = None, limit: int | None = None, seed: int = 0) -> ImageSource:
     """Open the image source that a user asks for.
 
@@ -59,7 +71,7 @@ def default_source_for(num_classes: int) -> str | None:
     return SOURCE_BY_CLASSES.get(num_classes)
 
 
-@SOURCES.register("cluttered-digits")
+@register_source("cluttered-digits")
 def open_cluttered_digits(root: Path | None, split: str | None) -> ImageSource:
     """Handwritten digits on photographs with the mask of each digit, made on the spot: cluttered-digits."""
     if root is not None:
@@ -75,19 +87,19 @@ def _open_cifar(kind: type[CifarSource], root: Path | None, split: str | None) -
     return kind(root, split or "test")
 
 
-@SOURCES.register("cifar10")
+@register_source("cifar10")
 def open_cifar10(root: Path | None, split: str | None) -> ImageSource:
     """CIFAR-10 as published, the folder cifar-10-batches-py: cifar10[:ROOT]."""
     return _open_cifar(Cifar10Source, root, split)
 
 
-@SOURCES.register("cifar100")
+@register_source("cifar100")
 def open_cifar100(root: Path | None, split: str | None) -> ImageSource:
     """CIFAR-100 as published, the folder cifar-100-python: cifar100[:ROOT]."""
     return _open_cifar(Cifar100Source, root, split)
 
 
-@SOURCES.register("imagenet")
+@register_source("imagenet")
 def open_imagenet(root: Path | None, split: str | None) -> ImageSource:
     """ImageNet-1k or some of its classes, one folder per WordNet id below val, no devkit: imagenet[:ROOT]."""
 
@@ -98,7 +110,7 @@ def open_imagenet(root: Path | None, split: str | None) -> ImageSource:
     return ImageNetSource(root, split)
 
 
-@SOURCES.register("folder")
+@register_source("folder")
 def open_folder(root: Path | None, split: str | None) -> ImageSource:
     """Images of your own, one folder per class: folder:PATH."""
     if root is None:

@@ -69,7 +69,8 @@ def limit(source: ImageSource, n: int, seed: int = 0) -> ImageSource:
     if n >= len(source):
         return source
     present, counts = np.unique(source.labels, return_counts=True)
-    ties = _order([f"class {source.classes[label]}" for label in present], seed)
+    known = len(source.classes)
+    ties = _order([f"class {source.classes[label] if 0 <= label < known else label}" for label in present], seed)
     shares = allocate(counts, n, ties)
     chosen = []
     for label, share in zip(present, shares, strict=True):

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.core.errors import OptionError
-from autola_analysis.inference.folding import same_up_to_rounding
+from autola_analysis.inference.outputs import Output, same_up_to_rounding
 from autola_analysis.inference.tap import Reduce, tap
+from autola_analysis.inference.tasks import Task
 
 
 def check_compiler() -> None:
@@ -39,13 +40,14 @@ class CompiledForward:
     """A network that is compiled for the shape of its first batch.
 
     Batches of another shape, such as a smaller last one, run as they are: each would be compiled anew. The first batch
-    runs both ways; where logits or tapped activations differ by more than rounding, nothing runs compiled.
+    runs both ways; where the output or tapped activations differ by more than rounding, nothing runs compiled.
 
     Args:
         model: In evaluation mode.
         activations: What `tap` shows of the model, in copies.
         readers: Per reader the layers it wants and what it keeps of each.
         name: Of the model, for messages.
+        task: What the output means.
 
     Attributes:
         kept: Per reader what it kept of the latest batch, by layer.
@@ -58,6 +60,7 @@ class CompiledForward:
         activations: Mapping[str, Tensor],
         readers: Sequence[tuple[Sequence[str], Reduce]],
         name: str,
+        task: Task,
     ) -> None:
         self.kept: list[dict[str, Any]] = [{} for _ in readers]
         self.agrees: bool | None = None
@@ -65,35 +68,39 @@ class CompiledForward:
         self._activations = activations
         self._readers = readers
         self._name = name
+        self._task = task
         self._compiled = torch.compile(model, dynamic=False)
         self._shape = torch.Size()
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Return the logits of a batch ``(B, 3, H, W)``; `kept` holds what its activations gave."""
+    def __call__(self, inputs: Tensor) -> Output:
+        """Return the output for a batch ``(B, 3, H, W)``; `kept` holds what its activations gave."""
         if self.agrees is None:
             self._shape = inputs.shape
             self.agrees = self._agree(inputs)
         compiled = self.agrees and inputs.shape == self._shape
-        logits: Tensor = self._compiled(inputs) if compiled else self._model(inputs)
+        output: Output = self._compiled(inputs) if compiled else self._model(inputs)
         for (layers, reduce), kept in zip(self._readers, self.kept, strict=True):
             kept.clear()
             kept.update({layer: reduce(layer, self._activations[layer]) for layer in layers})
-        return logits
+        return output
 
     def _agree(self, inputs: Tensor) -> bool:
-        expected = [self._model(inputs), *self._activations.values()]
+        # Copies: the network may work in place on its input.
+        expected, activations = self._model(inputs.clone()), dict(self._activations)
         try:
-            found = [self._compiled(inputs), *self._activations.values()]
+            found = self._compiled(inputs.clone())
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0]
             raise OptionError(f"{self._name} cannot be compiled ({reason}); do not compile it.") from error
         # The taps must have seen both forwards.
-        return all(a is not b and same_up_to_rounding(a, b) for a, b in zip(expected, found, strict=True))
+        pairs = zip(activations.values(), self._activations.values(), strict=True)
+        same_layers = all(a is not b and same_up_to_rounding(a, b) for a, b in pairs)
+        return same_layers and self._task.same(expected, found)
 
 
 @contextmanager
 def compiled_forward(
-    model: nn.Module, readers: Sequence[tuple[Sequence[str], Reduce]], name: str
+    model: nn.Module, readers: Sequence[tuple[Sequence[str], Reduce]], name: str, task: Task
 ) -> Iterator[CompiledForward]:
     """Compile a network while the context lasts; its hooks are as before afterwards.
 
@@ -102,4 +109,4 @@ def compiled_forward(
     """
     layers = list(dict.fromkeys(layer for wanted, _ in readers for layer in wanted))
     with tap(model, layers) as activations:
-        yield CompiledForward(model, activations, readers, name)
+        yield CompiledForward(model, activations, readers, name, task)

@@ -2,14 +2,14 @@
 
 The caller's network is never touched. A batch norm is folded only if one watched forward shows that it reads the very
 tensor that a convolution put out, unchanged, and that nothing else reads it; the copy is used only if a probe batch
-then shows the same logits and tapped activations.
+then shows the same output and tapped activations.
 """
 
 from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -19,15 +19,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.overrides import TorchFunctionMode
 
-from autola_analysis.core.errors import DataError
+from autola_analysis.inference.outputs import Output, same_up_to_rounding, tensors_of
+from autola_analysis.inference.places import place_of
 from autola_analysis.inference.tap import tap
-
-TOLERANCE = 1e-4
-"""Largest difference on the probe batch, relative to the largest value of a channel."""
-BATCH_DEPENDENCE = 1e-3
-"""Difference between an image's logits alone and in a batch, relative to the largest, that rounding cannot explain."""
-QUIET_CHANNEL = 0.05
-"""Channels below this share of the layer's largest value are held to that share instead: theirs is rounding."""
+from autola_analysis.inference.tasks import Classification, Task
 
 
 @dataclass(frozen=True)
@@ -38,13 +33,15 @@ class FastCopy:
         model: A copy in evaluation mode.
         folded: Number of batch norms folded away.
         channels_last: Whether it wants channels-last inputs.
-        depends_on_batch: Whether an image's logits change with the other images of the batch, or by chance.
+        depends_on_batch: Whether the output for an image changes with the other images of the batch, or by chance.
+        changes_input: Whether it works in place on its input.
     """
 
     model: nn.Module
     folded: int
     channels_last: bool
     depends_on_batch: bool
+    changes_input: bool
 
 
 def plain_copy(model: nn.Module, device: torch.device) -> nn.Module:
@@ -53,36 +50,50 @@ def plain_copy(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 @torch.inference_mode()
-def fast_copy(model: nn.Module, layers: Sequence[str], probe: Tensor, fold: bool = True) -> FastCopy:
+def fast_copy(
+    model: nn.Module,
+    layers: Sequence[str],
+    probe: Tensor,
+    fold: bool = True,
+    task: Task | None = None,
+) -> FastCopy:
     """Return a copy of a network that puts out the same, faster where that is possible.
 
     Args:
         model: In any mode, on any device; stays as it is.
         layers: Tapped layers, which must put out the same too and are not folded themselves.
-        probe: A few standardised images ``(B, 3, H, W)``, on the device to run on.
+        probe: A few standardised images ``(B, 3, H, W)``, on the device to run on; they stay as they are.
         fold: Whether to try; False gives a plain copy.
+        task: What the output means; None is classification.
 
     Raises:
-        DataError: If the network does not put out logits ``(B, classes)``.
+        DataError: If the network does not put out what the task asks for.
     """
+    task = task or Classification()
     plain = plain_copy(model, probe.device)
     with tap(plain, layers) as expected:
-        logits = plain(probe)
+        output, changes_input = _watch_input(plain, probe)
         expected = dict(expected)
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise DataError(f"a network must put out one tensor of logits (B, classes); found {found}.")
-    alone = plain(probe[:1])
-    depends = bool(((alone - logits[:1]).abs() > BATCH_DEPENDENCE * logits.abs().max()).any())
+    task.check(output, len(probe))
+    depends = task.depends_on_batch(plain(probe[:1].clone()), output)
     if fold:
         replaced = _fold(plain, layers, probe)
-        with tap(plain, layers) as found_layers:
-            found_logits = plain(probe.contiguous(memory_format=torch.channels_last))
-        pairs = [(logits, found_logits), *((expected[layer], found_layers[layer]) for layer in layers)]
-        if all(same_up_to_rounding(a, b) for a, b in pairs):
-            return FastCopy(plain, len(replaced) // 2, True, depends)
+        with tap(plain, layers) as found:
+            fast_output = plain(probe.clone(memory_format=torch.channels_last))
+        same_layers = all(same_up_to_rounding(expected[layer], found[layer]) for layer in layers)
+        if same_layers and task.same(output, fast_output):
+            return FastCopy(plain, len(replaced) // 2, True, depends, changes_input)
         _unfold(plain, replaced)
-    return FastCopy(plain, 0, False, depends)
+    return FastCopy(plain, 0, False, depends, changes_input)
+
+
+def _watch_input(model: nn.Module, probe: Tensor) -> tuple[Output, bool]:
+    """Run a copy of the probe; return the output, and whether the network worked in place on its input."""
+    with torch.inference_mode(False):
+        own = probe.clone()  # a tensor of inference mode would count no changes
+    before = own._version
+    output = model(own)
+    return output, own._version != before
 
 
 def _fold(model: nn.Module, layers: Sequence[str], probe: Tensor) -> dict[str, nn.Module]:
@@ -111,6 +122,7 @@ def foldable_pairs(model: nn.Module, layers: Sequence[str], probe: Tensor) -> li
     Both run once in a forward; the norm, and nothing else, reads what the convolution put out; nobody else listens to
     either.
     """
+    tapped = {place_of(model, layer).module for layer in layers}
     calls: Counter[str] = Counter()
     pairs: list[tuple[str, str]] = []
     with ExitStack() as stack:
@@ -139,13 +151,13 @@ def foldable_pairs(model: nn.Module, layers: Sequence[str], probe: Tensor) -> li
                 stack.callback(module.register_forward_hook(watch_convolution(name)).remove)
             elif type(module) is nn.BatchNorm2d and module.running_mean is not None:
                 stack.callback(module.register_forward_pre_hook(watch_norm(name)).remove)
-        model(probe)
+        model(probe.clone())
     return [
         (convolution, norm)
         for convolution, norm in pairs
         if calls[convolution] == calls[norm] == 1
         and convolution not in readers.read_elsewhere
-        and not {convolution, norm} & set(layers)
+        and not {convolution, norm} & tapped
     ]
 
 
@@ -164,26 +176,8 @@ class _OtherReaders(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if getattr(func, "__name__", "") != "batch_norm" and any(True for _ in _tensors(result)):
-            for tensor in _tensors((args, kwargs)):
+        if getattr(func, "__name__", "") != "batch_norm" and any(True for _ in tensors_of(result)):
+            for tensor in tensors_of((args, kwargs)):
                 if id(tensor) in self.watched:
                     self.read_elsewhere.add(self.watched[id(tensor)][0])
         return result
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)
-
-
-def same_up_to_rounding(expected: Tensor, found: Tensor) -> bool:
-    """Return whether two activations ``(B, K, ...)`` differ by no more than float32 arithmetic explains."""
-    largest = expected.abs().transpose(0, 1).flatten(1).amax(1)
-    difference = (expected - found).abs().transpose(0, 1).flatten(1).amax(1)
-    scale = largest.clamp(min=QUIET_CHANNEL * float(largest.max()))
-    return bool((difference <= TOLERANCE * scale).all())

@@ -1,8 +1,8 @@
-"""Gradients of a target's score with respect to layers and images, from one forward."""
+"""Gradients of a score with respect to layers and images, from one forward."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +16,9 @@ from torch.func import functional_call
 from autola_analysis.core.errors import LayerError
 from autola_analysis.inference.guided_relu import GuidedReLU
 from autola_analysis.inference.layers import resolve_layers
+from autola_analysis.inference.outputs import Output, Score, describe, detached
+from autola_analysis.inference.places import Place, Runs, place_of
 from autola_analysis.inference.precision import precision_of
-from autola_analysis.inference.tap import single_output
-
-ChooseTargets = Callable[[Tensor], Tensor]
-"""logits ``(B, K)`` -> class per image ``(B,)``, int64"""
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,8 @@ class Gradients:
     """What one forward and its backward passes give. No tensor is part of a graph.
 
     Attributes:
-        logits: ``(B, K)``.
-        targets: Class that was explained, ``(B,)``, int64.
-        scores: Logit of that class, ``(B,)``.
+        output: What the network put out.
+        scores: What was explained of each image, ``(B,)``.
         activations: Output per layer.
         layers: Gradient of the score per layer, of the activation's shape.
         image: Gradient with respect to the images, ``(B, C, H, W)``; None where it was not asked for.
@@ -39,8 +36,7 @@ class Gradients:
         ordinary: Names of activations that did not.
     """
 
-    logits: Tensor
-    targets: Tensor
+    output: Output
     scores: Tensor
     activations: Mapping[str, Tensor]
     layers: Mapping[str, Tensor]
@@ -53,7 +49,7 @@ class Gradients:
 def gradients(
     model: nn.Module,
     images: Tensor,
-    choose: ChooseTargets,
+    score: Score,
     layers: Sequence[str] = (),
     image: bool = False,
     guided: bool = False,
@@ -68,18 +64,18 @@ def gradients(
     caller may be under ``no_grad`` or ``inference_mode``, and the parameters may be frozen.
 
     Args:
-        model: ``(B, C, H, W) -> (B, K)``.
+        model: Takes images ``(B, C, H, W)``.
         images: ``(B, C, H, W)``, on the model's device.
-        choose: Picks the class to explain from the logits.
-        layers: Names of layers to take activations and gradients of.
+        score: Reads from the output what is explained of each image, ``(B,)``; see `Task.score`.
+        layers: Names of layers to take activations and gradients of, see `tap`.
         image: Whether to take the gradient with respect to the images.
         guided: Whether to take it by guided backpropagation's rule.
         ordinary_in: Names of modules whose ReLUs keep their own gradient in guided backpropagation.
 
     Raises:
         UnknownNameError: If the model has no such layer.
-        LayerError: If the output is not ``(B, K)``, a layer puts out no single tensor or the score does not depend on
-            it, there is no ReLU to guide, or the network cannot be differentiated.
+        LayerError: If the score is not ``(B,)``, a layer puts out no single tensor or the score does not depend on it,
+            there is no ReLU to guide, or the network cannot be differentiated.
     """
     if guided:
         _refuse_compiled(model)
@@ -99,12 +95,11 @@ def gradients(
                 forward.enter_context(_ordinary(model, ordinary_in, relu))
                 forward.enter_context(relu)
             # A copy: the network may begin with an operation in place.
-            logits = _forward(model, leaf.clone())
-        _check_logits(logits, len(images))
+            output = _forward(model, leaf.clone())
         if guided and not relu.met:
             raise LayerError(_no_relu(relu))
-        targets = choose(logits.detach())
-        scores = logits.gather(1, targets[:, None])[:, 0]
+        scores = score(output)
+        _check_scores(scores, len(images))
         total = scores.sum()
         wanted = {layer: kept[layer] for layer in layers} | ({"": leaf} if image else {})
         found = _backward(total, wanted, retain_graph=guided)
@@ -113,8 +108,7 @@ def gradients(
             relu.guided = True
             guided_found = _backward(total, {"": leaf})
         return Gradients(
-            logits=logits.detach(),
-            targets=targets,
+            output=detached(output),
             scores=scores.detach(),
             activations={layer: kept[layer].detach() for layer in layers},
             layers={layer: found[layer] for layer in layers},
@@ -162,22 +156,30 @@ def _has_channels_last_weights(model: nn.Module) -> bool:
 def _graph_taps(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """Keep the layers' outputs as places to take gradients at; the first that runs begins the graph."""
     kept: dict[str, Tensor] = {}
+    runs = Runs()
     own_format = torch.channels_last if _has_channels_last_weights(model) else torch.contiguous_format
 
     def begun(activation: Tensor) -> Tensor:
         memory_format = own_format if activation.ndim == 4 else torch.contiguous_format
         return activation.detach().contiguous(memory_format=memory_format).requires_grad_()
 
-    def hook(layer: str, module: nn.Module, inputs: Any, output: Any) -> Tensor:
-        activation = single_output(layer, output, kept)
-        kept[layer] = activation if activation.requires_grad else begun(activation)
+    def hook(place: Place, module: nn.Module, inputs: Any, output: Output) -> Output:
+        activation = runs.activation(place, output, kept)
+        if activation is None:
+            return output
+        kept[place.name] = activation if activation.requires_grad else begun(activation)
         # A copy, which is no leaf: operations in place may follow.
-        return kept[layer].clone()
+        return place.replace(output, kept[place.name].clone())
+
+    def check(module: nn.Module, inputs: Any, output: Output) -> None:
+        runs.check(places, kept)
 
     with ExitStack() as stack:
-        for layer in resolve_layers(model, layers):
-            handle = model.get_submodule(layer).register_forward_hook(partial(hook, layer))
+        places = [place_of(model, layer) for layer in resolve_layers(model, layers)]
+        for place in places:
+            handle = model.get_submodule(place.module).register_forward_hook(partial(hook, place))
             stack.callback(handle.remove)
+        stack.callback(model.register_forward_hook(check).remove)
         yield kept
 
 
@@ -227,13 +229,9 @@ def _backward(total: Tensor, wanted: Mapping[str, Tensor], retain_graph: bool = 
     return result
 
 
-def _check_logits(logits: Any, images: int) -> None:
-    if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == images:
-        return
-    found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-    raise LayerError(
-        f"explaining a class needs a network that puts out logits (B, classes); this one puts out {found}."
-    )
+def _check_scores(scores: Any, images: int) -> None:
+    if not isinstance(scores, Tensor) or scores.shape != (images,):
+        raise LayerError(f"a score to explain is one number per image, shape ({images},); found {describe(scores)}.")
 
 
 def _refuse_compiled(model: nn.Module) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from autola_analysis.core.errors import LayerError, UnknownNameError
 from autola_analysis.core.registry import nearest
+from autola_analysis.inference.places import place_of
 
 STAGE = re.compile(r"^(layer\d+|stages?[._]?\d+)$")
 
@@ -26,6 +27,8 @@ def stage_names(model: nn.Module) -> list[str]:
 def resolve_layers(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
     """Return the layers to analyse: those asked for, else the model's stages.
 
+    A name may also be that of one run of a layer or of an entry of its output, see `places`.
+
     Raises:
         UnknownNameError: If the model has no such layer; the message names the nearest.
         LayerError: If none was asked for and the model has no stages, or one was named twice.
@@ -38,9 +41,10 @@ def resolve_layers(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
         return stages
     names = layer_names(model)
     for layer in layers:
-        if layer not in names:
+        module = place_of(model, layer).module
+        if module not in names:
             raise UnknownNameError(
-                f"the network has no layer {layer!r}; the nearest: {', '.join(nearest(layer, names))}."
+                f"the network has no layer {module!r}; the nearest: {', '.join(nearest(module, names))}."
             )
     if len(set(layers)) != len(layers):
         raise LayerError(f"a layer is named twice: {', '.join(layers)}.")

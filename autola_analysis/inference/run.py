@@ -8,43 +8,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.device import resolve_device
+from autola_analysis.core.distributed import Processes, current
 from autola_analysis.core.errors import DataError, OptionError
-from autola_analysis.core.processes import Processes, current
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.compiling import CompiledForward, check_compiler, compiled_forward
 from autola_analysis.inference.folding import FastCopy, fast_copy
+from autola_analysis.inference.observer import Observer, Selective
+from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.precision import precision_of
 from autola_analysis.inference.stream import Batch, Stream
 from autola_analysis.inference.tap import tap
+from autola_analysis.inference.tasks import Classification, Task
 
 PROBE_IMAGES = 4
 
 logger = logging.getLogger(__name__)
-
-
-class Observer(Protocol):
-    """Something that hangs on the pass: reduces activations inside the forward, then takes in the batch."""
-
-    @property
-    def layers(self) -> Sequence[str]:
-        """Layers whose activations it wants."""
-
-    def reduce(self, layer: str, activation: Tensor) -> Any:
-        """Return what is to be kept of an activation; runs while the forward is under way."""
-
-    def update(self, batch: Batch, kept: Mapping[str, Any], logits: Tensor) -> None:
-        """Take in one batch: what `reduce` returned per layer, and the logits ``(B, num_classes)``."""
-
-    def gather(self, processes: Processes, device: torch.device) -> None:
-        """Take in what the other processes that share the run found; called once, where there are any."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +38,19 @@ class Job:
     """A model and what watches it during the pass.
 
     Attributes:
-        model: Any network ``(B, 3, H, W) -> (B, num_classes)``; it is copied, never changed.
-        observers: Each gets every batch.
+        model: Any network that takes images ``(B, 3, H, W)`` and puts out what the task asks for; it is copied, never
+            changed.
+        observers: Every observer gets every batch.
         preprocessing: Whose statistics are applied to raw images; not needed for streams of ready tensors.
         name: For messages.
+        task: What the output means.
     """
 
     model: nn.Module
     observers: Sequence[Observer]
     preprocessing: Preprocessing | None = None
     name: str = "the network"
+    task: Task = field(default_factory=Classification)
 
 
 @dataclass(frozen=True)
@@ -84,6 +73,27 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class NetworkRecord:
+    """How one network ran in a pass.
+
+    Attributes:
+        name: Of its job.
+        folded: Batch norms folded away.
+        channels_last: Whether the memory format was channels-last.
+        compiled: Whether the copy ran compiled.
+        part_size: Images that ran at once, where a whole batch left the network without memory; else None.
+        warnings: What was noticed about the network.
+    """
+
+    name: str
+    folded: int
+    channels_last: bool
+    compiled: bool
+    part_size: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PassRecord:
     """What a pass did, for the run record.
 
@@ -92,24 +102,16 @@ class PassRecord:
         seconds: Wall-clock time.
         device: Where it ran.
         precision: Arithmetic of the forwards.
-        folded: Batch norms folded away, per model.
-        channels_last: Whether the memory format was channels-last, per model.
-        warnings: What was noticed about the networks.
+        networks: How every network ran, in the order of the jobs.
         processes: Number of processes that shared it.
-        part_sizes: Images that ran at once, for models that a whole batch left without memory.
-        compiled: Whether the copy ran compiled, per model.
     """
 
     images: int
     seconds: float
     device: str
     precision: str
-    folded: dict[str, int] = field(default_factory=dict)
-    channels_last: dict[str, bool] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    networks: tuple[NetworkRecord, ...] = ()
     processes: int = 1
-    part_sizes: dict[str, int] = field(default_factory=dict)
-    compiled: dict[str, bool] = field(default_factory=dict)
 
 
 def check_settings(settings: Settings | None) -> None:
@@ -134,12 +136,13 @@ def check_settings(settings: Settings | None) -> None:
 def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -> PassRecord:
     """Read the stream once and run every job's model on every batch.
 
-    Processes that share the run take whole batches of the list in turn; the observers bring together at the end what
-    each has found. A batch that leaves a model without memory runs in parts. The caller's models, their flags and
-    gradients, the inputs and the random state are as before afterwards.
+    Processes that share the run take whole batches of the list in turn; at the end the observers of all processes
+    bring their findings together. A batch that leaves a model without memory runs in parts. A model that works in
+    place on its input gets a copy. The caller's models, their flags and gradients, the inputs and the random state are
+    as before afterwards.
 
     Raises:
-        DataError: If the stream is empty, or a model puts out values that are not finite.
+        DataError: If the stream is empty, or a model puts out what its task refuses or values that are not finite.
         LayerError: If a tapped layer cannot be read, see `tap`.
     """
     settings = settings or Settings()
@@ -153,9 +156,9 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.inference_mode())
         bar = stack.enter_context(progress_bar(stream.images, "images", quiet=settings.quiet))
-        batches = stack.enter_context(closing(stream.batches(processes.rank, processes.count)))
+        batches = stack.enter_context(closing(stream.batches(processes.rank, processes.world_size)))
         first = list(islice(batches, 1))
-        probe = processes.same(_spread(first[0].images).to(device) if first else None)
+        probe = processes.broadcast(_spread(first[0].images).to(device) if first else None)
         if probe is None:
             raise DataError("there is no image to run the networks on.")
         running = [stack.enter_context(_started(job, probe, settings, device)) for job in jobs]
@@ -164,12 +167,12 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
             moved = batch.images.to(device, non_blocking=True)
             for job in running:
                 job.take(batch, moved)
-            read += len(batch.labels)
-            bar.update(count(len(batch.labels)) - bar.n)
-        if processes.count > 1:
+            read += len(batch.images)
+            bar.update(count(len(batch.images)) - bar.n)
+        if processes.world_size > 1:
             for observer in chain.from_iterable(job.observers for job in jobs):
                 observer.gather(processes, device)
-    images = sum(processes.exchange(read))
+    images = sum(processes.all_gather_object(read))
     if stream.labels is not None and images != len(stream.labels):
         raise DataError(f"the loader gave {images} images, and its data set lists {len(stream.labels)} labels.")
     return PassRecord(
@@ -177,12 +180,10 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         seconds=time.perf_counter() - start,
         device=str(device),
         precision=settings.precision,
-        folded={job.job.name: job.copy.folded for job in running},
-        channels_last={job.job.name: job.copy.channels_last for job in running},
-        warnings=tuple(warning for job in running for warning in job.warnings()),
-        compiled={job.job.name: job.compiled for job in running},
-        processes=processes.count,
-        part_sizes=_smallest(processes.exchange({job.job.name: job.part for job in running if job.part})),
+        networks=tuple(
+            job.record(_smallest(parts)) for job, parts in zip(running, _parts(running, processes), strict=True)
+        ),
+        processes=processes.world_size,
     )
 
 
@@ -196,7 +197,7 @@ class _Running:
 
     job: Job
     copy: FastCopy
-    forward: Callable[[Tensor], Tensor]
+    forward: Callable[[Tensor], Output]
     kept: Sequence[Mapping[str, Any]]
     settings: Settings
     device: torch.device
@@ -207,29 +208,35 @@ class _Running:
         start = 0
         while start < len(images):
             stop = min(start + (self.part or len(images)), len(images))
+            for observer in self.job.observers:
+                if isinstance(observer, Selective):
+                    observer.begin(batch.part(start, stop))
             try:
-                logits = self._forward(images[start:stop])
+                output = self._forward(images[start:stop])
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
                 self._take_fewer(stop - start)
             else:
-                self._hand_over(batch.part(start, stop), logits)
+                self._hand_over(batch.part(start, stop), output)
                 start = stop
 
-    def _forward(self, images: Tensor) -> Tensor:
+    def _forward(self, images: Tensor) -> Output:
         inputs = _inputs(self.job, images)
         if self.copy.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
+        if self.copy.changes_input and inputs is images:
+            inputs = images.clone()  # other networks, and another try with fewer images, need them as they are
         with precision_of(self.settings.precision, self.device):
             return self.forward(inputs)
 
-    def _hand_over(self, batch: Batch, logits: Tensor) -> None:
-        if not torch.isfinite(logits).all():
-            bad = int(batch.indices[(~torch.isfinite(logits)).any(1).cpu()][0])
+    def _hand_over(self, batch: Batch, output: Output) -> None:
+        finite = self.job.task.finite(output)
+        if not finite.all():
+            bad = int(batch.indices[~finite.cpu()][0])
             raise DataError(f"{self.job.name} puts out values that are not finite, first for image {bad}.")
         for observer, kept in zip(self.job.observers, self.kept, strict=True):
-            observer.update(batch, kept, logits)
+            observer.update(batch, kept, output)
 
     def _take_fewer(self, images: int) -> None:
         if images == 1 or self.copy.depends_on_batch:
@@ -250,15 +257,25 @@ class _Running:
         """Whether the copy ran compiled."""
         return isinstance(self.forward, CompiledForward) and self.forward.agrees is True
 
+    def record(self, part_size: int | None) -> NetworkRecord:
+        """Return how the network ran.
+
+        Args:
+            part_size: Images that ran at once, in the process that had the least memory; None for whole batches.
+        """
+        copy = self.copy
+        warnings = tuple(self.warnings())
+        return NetworkRecord(self.job.name, copy.folded, copy.channels_last, self.compiled, part_size, warnings)
+
     def warnings(self) -> Iterator[str]:
         """Say what was noticed about the network."""
         if self.copy.depends_on_batch:
             yield (
-                f"{self.job.name}: what it puts out for an image depends on the other images of the batch or on chance "
+                "what it puts out for an image depends on the other images of the batch or on chance "
                 "(batch norm without running statistics, dropout that is always on); results depend on the batches."
             )
         if self.settings.compile and not self.compiled:
-            yield f"{self.job.name}: compiled, it puts out something else than it should; it ran without compiling."
+            yield "compiled, it puts out something else than it should; it ran without compiling."
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -267,9 +284,14 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or refused
 
 
-def _smallest(found: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    names = dict.fromkeys(name for each in found for name in each)
-    return {name: min(each[name] for each in found if name in each) for name in names}
+def _parts(running: Sequence[_Running], processes: Processes) -> list[list[int]]:
+    """Return, per job, the numbers of images that ran at once in the processes that a whole batch was too much for."""
+    of_processes = processes.all_gather_object([job.part for job in running])
+    return [[part for part in parts if part is not None] for parts in zip(*of_processes, strict=True)]
+
+
+def _smallest(parts: Sequence[int]) -> int | None:
+    return min(parts, default=None)
 
 
 def _spread(images: Tensor) -> Tensor:
@@ -285,16 +307,17 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
     fold = settings.fold and settings.precision in ("float32", "tf32")
     with ExitStack() as stack:
         try:
-            copy = fast_copy(job.model, layers, probe, fold)
-            everywhere = current().every(copy.channels_last)
-            if copy.channels_last and not everywhere:  # on other hardware the copy was not the same
-                copy = fast_copy(job.model, layers, probe, fold=False)
+            with precision_of("float32", device):  # TF32, which torch allows by default, hides what is the same
+                copy = fast_copy(job.model, layers, probe, fold, job.task)
+                everywhere = current().all_true(copy.channels_last)
+                if copy.channels_last and not everywhere:  # on other hardware the copy was not the same
+                    copy = fast_copy(job.model, layers, probe, False, job.task)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{job.name} cannot run on images of shape {tuple(images.shape[1:])}: {reason}") from error
         readers = [(observer.layers, observer.reduce) for observer in job.observers]
         if settings.compile:
-            forward = stack.enter_context(compiled_forward(copy.model, readers, job.name))
+            forward = stack.enter_context(compiled_forward(copy.model, readers, job.name, job.task))
             yield _Running(job, copy, forward, forward.kept, settings, device)
         else:
             kept = [stack.enter_context(tap(copy.model, layers, reduce)) for layers, reduce in readers]

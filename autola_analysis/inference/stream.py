@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler
 
+from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import DataError
-from autola_analysis.core.processes import current
 from autola_analysis.data.dataset import decoded_batches
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
@@ -22,6 +22,8 @@ from autola_analysis.inference.resources import decoding_workers, pass_batch_siz
 
 ImageData = ImageSource | Dataset[Any] | DataLoader[Any]
 IntArray = NDArray[np.int64]
+Targets = Any
+"""Something per image that can be sliced: a tensor of class numbers, a list of boxes"""
 CPU = torch.device("cpu")
 
 
@@ -31,17 +33,17 @@ class Batch:
 
     Attributes:
         images: ``(B, 3, H, W)``; uint8 where the stream decodes, floating point where a data set hands out tensors.
-        labels: ``(B,)``, int64.
+        targets: What each image shows, as the task has it: class numbers ``(B,)``, int64, for classification.
         indices: ``(B,)``, int64: number of each image in the run.
     """
 
     images: Tensor
-    labels: Tensor
+    targets: Targets
     indices: Tensor
 
     def part(self, start: int, stop: int) -> Batch:
-        """Return some of the images."""
-        return Batch(self.images[start:stop], self.labels[start:stop], self.indices[start:stop])
+        """Return the images from number `start` of the batch to before number `stop`."""
+        return Batch(self.images[start:stop], self.targets[start:stop], self.indices[start:stop])
 
 
 def check_labels(labels: Tensor, num_classes: int) -> None:
@@ -241,7 +243,7 @@ def open_stream(
             raise DataError(f"{data.name} has no customary preprocessing; say which one the network was trained with.")
         if batch_size is None:
             side = preprocessing.crop or max(data.image(0).size)
-            batch_size = min(current().exchange(choose(side, device)))
+            batch_size = min(current().all_gather_object(choose(side, device)))
         return SourceStream(data, preprocessing, batch_size, workers)
     if isinstance(data, Dataset):
         return LoaderStream(

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from autola_analysis.core.errors import LayerError
 from autola_analysis.inference.layers import resolve_layers
+from autola_analysis.inference.places import Place, Runs, place_of
 
 Reduce = Callable[[str, Tensor], Any]
 """(layer, activation) -> whatever is kept of it"""
@@ -20,29 +20,14 @@ def keep_copy(layer: str, activation: Tensor) -> Tensor:
     return activation.clone()
 
 
-def single_output(layer: str, output: Any, kept: Mapping[str, Any]) -> Tensor:
-    """Return the output of a layer, given what was kept before in the same forward.
-
-    Raises:
-        LayerError: If the layer has run before, or its output is not a tensor.
-    """
-    if not isinstance(output, Tensor):
-        raise LayerError(f"layer {layer!r} puts out {type(output).__name__}, not a tensor; tap a layer inside it.")
-    if layer in kept:
-        raise LayerError(
-            f"layer {layer!r} runs more than once in a forward (a module used at several places); "
-            "tap the block around the place that is meant."
-        )
-    return output
-
-
 @contextmanager
 def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -> Iterator[Mapping[str, Any]]:
     """Read what layers put out while the context lasts.
 
     Args:
         model: Any module; its hooks are as before when the context ends, also after an exception.
-        layers: Names as ``model.named_modules()`` has them.
+        layers: Names as ``model.named_modules()`` has them; ``"relu#2"`` is the second run of a layer in a forward,
+            ``"encoder[0]"`` and ``"backbone[feat]"`` are entries of outputs that are tuples and dicts.
         reduce: Applied to each activation inside the forward, so that no full feature map outlives the layer that
             made it: ``reduce(layer, activation)``. None keeps a copy.
 
@@ -51,8 +36,8 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
 
     Raises:
         UnknownNameError: If the model has no such layer.
-        LayerError: During a forward, if a layer runs twice in it (whose output is meant would be a guess) or puts
-            out something else than a tensor.
+        LayerError: During a forward, if a layer runs twice in it and the name does not say which run is meant, does
+            not run as often as the name says, or puts out something else than a tensor.
 
     Example:
         >>> with tap(model, ["layer3"]) as activations:  # doctest: +SKIP
@@ -62,19 +47,29 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
     """
     keep = reduce or keep_copy
     kept: dict[str, Any] = {}
+    runs = Runs()
 
-    def hook_for(layer: str) -> Callable[[nn.Module, Any, Any], None]:
+    def hook_for(place: Place) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            kept[layer] = keep(layer, single_output(layer, output, kept))
+            activation = runs.activation(place, output, kept)
+            if activation is not None:
+                kept[place.name] = keep(place.name, activation)
 
         return hook
 
     def forget(module: nn.Module, inputs: Any) -> None:
         kept.clear()
+        runs.clear()
+
+    def check(module: nn.Module, inputs: Any, output: Any) -> None:
+        runs.check(numbered, kept)
 
     with ExitStack() as stack:
         stack.callback(model.register_forward_pre_hook(forget).remove)
-        for layer in resolve_layers(model, layers):
-            handle = model.get_submodule(layer).register_forward_hook(hook_for(layer))
+        places = [place_of(model, layer) for layer in resolve_layers(model, layers)]
+        for place in places:
+            handle = model.get_submodule(place.module).register_forward_hook(hook_for(place))
             stack.callback(handle.remove)
+        if numbered := [place for place in places if place.run is not None]:
+            stack.callback(model.register_forward_hook(check).remove)
         yield kept

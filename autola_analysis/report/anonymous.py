@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autola_analysis.analyses.saliency.result import SaliencyResult
 from autola_analysis.report.record import recorded_data
 
 ABSOLUTE = re.compile(r"(?<![\w:/])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'\",;:()\[\]<>]+[/\\])+([^\s/\\'\",;:()\[\]<>]*)")
@@ -33,10 +31,8 @@ def anonymous_record(record: Mapping[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def anonymous_images(result: SaliencyResult) -> SaliencyResult:
-    """Return a result whose images are called by the names of their files; equal names are numbered."""
-    names = [*dict.fromkeys(result.images["image"]), *(picture.image for picture in result.pictures)]
-    names = list(dict.fromkeys(names))
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Return what to call images instead of their paths: the names of their files, equal ones numbered."""
     count = Counter(Path(name).name for name in names)
     seen: Counter[str] = Counter()
     short = {}
@@ -44,11 +40,7 @@ def anonymous_images(result: SaliencyResult) -> SaliencyResult:
         base = Path(name).name
         seen[base] += 1
         short[name] = base if count[base] == 1 else f"{base} ({seen[base]})"
-    return replace(
-        result,
-        images=result.images.assign(image=result.images["image"].map(short)),
-        pictures=[replace(picture, image=short[picture.image]) for picture in result.pictures],
-    )
+    return short
 
 
 def _paths(record: Mapping[str, Any]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from autola_analysis.figures.style import paper_style
+from autola_analysis.report.style import paper_style
 
 
 def write_figure(figure: Figure, directory: Path, name: str, caption: str) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from autola_analysis.core.tables import Table, has_table, read_table
 from autola_analysis.core.text import interval_text
-from autola_analysis.report.tables import TEXT, has_table, read_table
 from autola_analysis.report.templating import format_cell
 
-SUMMARIES = ("accuracy", "selectivity_summary", "saliency_metrics", "embedding_quality", "sanity", "claims")
-"""Tables that are short enough for a paper."""
-LEFT_OUT = frozenset(("quote",))
 SPECIAL = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -38,18 +36,18 @@ def escape(text: str) -> str:
     return " ".join(text.split()).translate(SPECIAL)
 
 
-def write_latex(directory: Path) -> None:
-    """Write ``tables/<name>.tex`` beside the summary tables of a report."""
-    for name in SUMMARIES:
-        if has_table(directory, name):
-            text = latex_table(read_table(directory, name))
-            (directory / "tables" / f"{name}.tex").write_text(text, encoding="utf-8", errors="replace")
+def write_latex(directory: Path, tables: Sequence[Table]) -> None:
+    """Write ``tables/<name>.tex`` beside the tables of a report that are declared as short enough for a paper."""
+    for table in tables:
+        if table.latex and has_table(directory, table.name):
+            text = latex_table(read_table(directory, table), table)
+            (directory / "tables" / f"{table.name}.tex").write_text(text, encoding="utf-8", errors="replace")
 
 
-def latex_table(table: pd.DataFrame) -> str:
+def latex_table(frame: pd.DataFrame, table: Table) -> str:
     """Return a table as a ``tabular``: an interval in one column, text to the left, missing numbers empty."""
-    shown = _with_intervals(table.drop(columns=[column for column in table.columns if column in LEFT_OUT]))
-    alignment = "".join("l" if column in TEXT else "r" for column in shown.columns)
+    shown = _with_intervals(frame.drop(columns=list(table.not_printed)))
+    alignment = "".join("l" if column in table.text else "r" for column in shown.columns)
     rows = [" & ".join(escape(format_cell(value)) for value in row) for row in shown.itertuples(index=False)]
     lines = [
         "% needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for quotation marks",

@@ -13,11 +13,11 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from autola_analysis.analyses.intervals import RUNS_FOR_MODULES
 from autola_analysis.report.record import recorded_data
 from autola_analysis.report.section import Section
 from autola_analysis.report.templating import raw, render
 from autola_analysis.report.thumbnails import Thumbnails
+from autola_analysis.statistics.intervals import RUNS_FOR_MODULES
 
 DOTS_PER_INCH = 300  # of the figures in PNG
 REM_PER_INCH = 9.6

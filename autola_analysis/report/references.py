@@ -1,151 +1,38 @@
-"""The works that a paper with these analyses cites, as BibTeX."""
+"""The works that a paper with these analyses cites, as BibTeX.
+
+Works that a single analysis cites are in ``references.bib`` in its folder; those of all reports are beside this file.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 CITATION = re.compile(r"@([a-z]+\d{4})\b")
-
-BIBTEX = {
-    "adebayo2018": """@inproceedings{adebayo2018,
-  author = {Adebayo, Julius and Gilmer, Justin and Muelly, Michael and Goodfellow, Ian and Hardt, Moritz and Kim, Been},
-  title = {Sanity Checks for Saliency Maps},
-  booktitle = {Advances in Neural Information Processing Systems},
-  year = {2018},
-}""",
-    "chattopadhay2018": """@inproceedings{chattopadhay2018,
-  author = {Chattopadhay, Aditya and Sarkar, Anirban and Howlader, Prantik and Balasubramanian, Vineeth N.},
-  title = {{Grad-CAM++}: Generalized Gradient-Based Visual Explanations for Deep Convolutional Networks},
-  booktitle = {IEEE Winter Conference on Applications of Computer Vision},
-  year = {2018},
-}""",
-    "draelos2020": """@misc{draelos2020,
-  author = {Draelos, Rachel Lea and Carin, Lawrence},
-  title = {Use {HiResCAM} instead of {Grad-CAM} for faithful explanations of convolutional neural networks},
-  note = {arXiv:2011.08891},
-  year = {2020},
-}""",
-    "efron1993": """@book{efron1993,
-  author = {Efron, Bradley and Tibshirani, Robert J.},
-  title = {An Introduction to the Bootstrap},
-  publisher = {Chapman \\& Hall},
-  year = {1993},
-}""",
-    "gale2020": """@article{gale2020,
-  author = {Gale, Ella M. and Martin, Nicholas and Blything, Ryan and Nguyen, Anh and Bowers, Jeffrey S.},
-  title = {Are there any `object detectors' in the hidden layers of {CNNs} trained to identify objects or scenes?},
-  journal = {Vision Research},
-  volume = {176},
-  year = {2020},
-}""",
-    "hu2018": """@inproceedings{hu2018,
-  author = {Hu, Jie and Shen, Li and Sun, Gang},
-  title = {Squeeze-and-Excitation Networks},
-  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition},
-  year = {2018},
-}""",
-    "jiang2021": """@article{jiang2021,
-  author = {Jiang, Peng-Tao and Zhang, Chang-Bin and Hou, Qibin and Cheng, Ming-Ming and Wei, Yunchao},
-  title = {{LayerCAM}: Exploring Hierarchical Class Activation Maps for Localization},
-  journal = {IEEE Transactions on Image Processing},
-  volume = {30},
-  year = {2021},
-}""",
-    "leavitt2020": """@misc{leavitt2020,
-  author = {Leavitt, Matthew L. and Morcos, Ari},
-  title = {Selectivity considered harmful: evaluating the causal impact of class selectivity in {DNNs}},
-  note = {arXiv:2003.01262},
-  year = {2020},
-}""",
-    "linderman2019": """@article{linderman2019,
-  author = {Linderman, George C. and Rachh, Manas and Hoskins, Jeremy G. and Steinerberger, Stefan and Kluger, Yuval},
-  title = {Fast interpolation-based {t-SNE} for improved visualization of single-cell {RNA}-seq data},
-  journal = {Nature Methods},
-  volume = {16},
-  year = {2019},
-}""",
-    "ma2020": """@inproceedings{ma2020,
-  author = {Ma, Benteng and Zhang, Jing and Xia, Yong and Tao, Dacheng},
-  title = {Auto Learning Attention},
-  booktitle = {Advances in Neural Information Processing Systems},
-  year = {2020},
-}""",
-    "morcos2018": """@inproceedings{morcos2018,
-  author = {Morcos, Ari S. and Barrett, David G. T. and Rabinowitz, Neil C. and Botvinick, Matthew},
-  title = {On the importance of single directions for generalization},
-  booktitle = {International Conference on Learning Representations},
-  year = {2018},
-}""",
-    "petsiuk2018": """@inproceedings{petsiuk2018,
-  author = {Petsiuk, Vitali and Das, Abir and Saenko, Kate},
-  title = {{RISE}: Randomized Input Sampling for Explanation of Black-box Models},
-  booktitle = {British Machine Vision Conference},
-  year = {2018},
-}""",
-    "policar2024": """@article{policar2024,
-  author = {Poli{\\v{c}}ar, Pavlin G. and Stra{\\v{z}}ar, Martin and Zupan, Bla{\\v{z}}},
-  title = {{openTSNE}: A Modular {Python} Library for {t-SNE} Dimensionality Reduction and Embedding},
-  journal = {Journal of Statistical Software},
-  volume = {109},
-  number = {3},
-  year = {2024},
-}""",
-    "rousseeuw1987": """@article{rousseeuw1987,
-  author = {Rousseeuw, Peter J.},
-  title = {Silhouettes: A graphical aid to the interpretation and validation of cluster analysis},
-  journal = {Journal of Computational and Applied Mathematics},
-  volume = {20},
-  year = {1987},
-}""",
-    "selvaraju2017": """@inproceedings{selvaraju2017,
-  author = {Selvaraju, Ramprasaath R. and Cogswell, Michael and Das, Abhishek and Vedantam, Ramakrishna and Parikh, Devi
-    and Batra, Dhruv},
-  title = {{Grad-CAM}: Visual Explanations from Deep Networks via Gradient-Based Localization},
-  booktitle = {IEEE International Conference on Computer Vision},
-  year = {2017},
-}""",
-    "simonyan2014": """@inproceedings{simonyan2014,
-  author = {Simonyan, Karen and Vedaldi, Andrea and Zisserman, Andrew},
-  title = {Deep Inside Convolutional Networks: Visualising Image Classification Models and Saliency Maps},
-  booktitle = {ICLR Workshop},
-  year = {2014},
-}""",
-    "springenberg2015": """@inproceedings{springenberg2015,
-  author = {Springenberg, Jost Tobias and Dosovitskiy, Alexey and Brox, Thomas and Riedmiller, Martin},
-  title = {Striving for Simplicity: The All Convolutional Net},
-  booktitle = {ICLR Workshop},
-  year = {2015},
-}""",
-    "vandermaaten2008": """@article{vandermaaten2008,
-  author = {van der Maaten, Laurens and Hinton, Geoffrey},
-  title = {Visualizing Data using {t-SNE}},
-  journal = {Journal of Machine Learning Research},
-  volume = {9},
-  year = {2008},
-}""",
-    "vandermaaten2013": """@inproceedings{vandermaaten2013,
-  author = {van der Maaten, Laurens},
-  title = {Barnes-Hut-{SNE}},
-  booktitle = {International Conference on Learning Representations},
-  year = {2013},
-}""",
-    "venna2001": """@inproceedings{venna2001,
-  author = {Venna, Jarkko and Kaski, Samuel},
-  title = {Neighborhood Preservation in Nonlinear Projection Methods: An Experimental Study},
-  booktitle = {International Conference on Artificial Neural Networks},
-  year = {2001},
-}""",
-    "zhang2018": """@article{zhang2018,
-  author = {Zhang, Jianming and Bargal, Sarah Adel and Lin, Zhe and Brandt, Jonathan and Shen, Xiaohui and
-    Sclaroff, Stan},
-  title = {Top-Down Neural Attention by Excitation Backprop},
-  journal = {International Journal of Computer Vision},
-  volume = {126},
-  year = {2018},
-}""",
-}
+ENTRY = re.compile(r"^@\w+\{(\w+),.*?^\}", re.MULTILINE | re.DOTALL)
+FILE = "references.bib"
 
 
-def bibliography(text: str) -> str:
-    """Return the BibTeX entries of the works that a text cites as ``[@key]``; what is no key may be anybody's name."""
-    return "".join(f"{BIBTEX[key]}\n\n" for key in sorted(set(CITATION.findall(text)) & BIBTEX.keys()))
+def read_references(folder: Path) -> dict[str, str]:
+    """Return the entries of ``references.bib`` in a folder by their keys."""
+    text = (folder / FILE).read_text(encoding="utf-8")
+    return {entry.group(1): entry.group(0) for entry in ENTRY.finditer(text)}
+
+
+def references_beside(file: str) -> dict[str, str]:
+    """Return the entries of ``references.bib`` beside a module, by their keys."""
+    return read_references(Path(file).parent)
+
+
+def bibliography(text: str, references: Sequence[Mapping[str, str]]) -> str:
+    """Return the BibTeX entries of the works that a text cites as ``[@key]``; what is no key may be anybody's name.
+
+    Args:
+        text: With citations.
+        references: Entries by key, of the sections of a report.
+    """
+    known = references_beside(__file__)
+    for entries in references:
+        known |= entries
+    return "".join(f"{known[key]}\n\n" for key in sorted(set(CITATION.findall(text)) & known.keys()))

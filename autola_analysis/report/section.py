@@ -23,6 +23,7 @@ class Section:
         scripts: JavaScript that the body needs, in order.
         limits: Sentences on what the numbers cannot say, for the end of the page.
         methods: What a paper says of how the numbers came about, with citations as ``[@key]``.
+        references: BibTeX entries of the works that `methods` cites, by key.
     """
 
     name: str
@@ -34,3 +35,4 @@ class Section:
     scripts: Sequence[Markup] = ()
     limits: Sequence[str] = ()
     methods: str = ""
+    references: Mapping[str, str] = field(default_factory=dict)

@@ -9,10 +9,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 
-def render(template: str, **values: Any) -> Markup:
-    """Return a template of this package filled with values."""
+def render(template: str, package: str | None = None, **values: Any) -> Markup:
+    """Return a template filled with values.
+
+    Args:
+        template: Name of the file.
+        package: Package whose folder holds it; None takes the templates of a report.
+        values: What the template is filled with.
+    """
     environment = Environment(
-        loader=PackageLoader("autola_analysis.report"),
+        loader=_loader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -22,11 +28,18 @@ def render(template: str, **values: Any) -> Markup:
     return Markup(environment.get_template(template).render(**values))
 
 
-def raw(template: str) -> Markup:
-    """Return a file beside the templates as it is: style sheet, script."""
-    environment = Environment(loader=PackageLoader("autola_analysis.report"), autoescape=True)
-    assert environment.loader is not None
-    return Markup(environment.loader.get_source(environment, template)[0])
+def raw(file: str, package: str | None = None) -> Markup:
+    """Return a file beside the templates as it is: style sheet, script.
+
+    Args:
+        file: Its name.
+        package: Package whose folder holds it; None takes the templates of a report.
+    """
+    return Markup(_loader(package).get_source(Environment(autoescape=True), file)[0])
+
+
+def _loader(package: str | None) -> PackageLoader:
+    return PackageLoader("autola_analysis.report") if package is None else PackageLoader(package, ".")
 
 
 def format_cell(value: object) -> str:

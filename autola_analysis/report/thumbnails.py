@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autola_analysis.core.progress import progress_bar
+from autola_analysis.core.results import Arrays, has_arrays, read_arrays, write_arrays
 from autola_analysis.data.source import ImageSource
-from autola_analysis.report.arrays import has_arrays, read_arrays, write_arrays
 
 SIDE = 64  # pixels of the longer side, at most
 QUALITY = 85
@@ -68,7 +68,7 @@ def write_thumbnails(directory: Path, groups: Mapping[str, Iterable[Thumbnail]])
 
     Args:
         directory: The report under construction.
-        groups: Images of the section "units" and of the section "embedding"; their names may mean different images.
+        groups: Images that each analysis shows, by its name; the same name may mean different images of two analyses.
     """
     kept: dict[tuple[str, bytes], int] = {}
     places = {
@@ -80,18 +80,19 @@ def write_thumbnails(directory: Path, groups: Mapping[str, Iterable[Thumbnail]])
         "bytes": np.frombuffer(b"".join(jpeg for _, jpeg in kept), dtype=np.uint8),
         "lengths": np.array([len(jpeg) for _, jpeg in kept], dtype=np.int64),
     }
-    write_arrays(directory, "thumbnails", arrays, {"side": SIDE, "quality": QUALITY, "groups": places})
+    write_arrays(directory, "thumbnails", Arrays(arrays, {"side": SIDE, "quality": QUALITY, "groups": places}))
 
 
 def read_thumbnails(directory: Path) -> Thumbnails:
     """Read what `write_thumbnails` wrote; none where a report has no thumbnails."""
     if not has_arrays(directory, "thumbnails"):
         return Thumbnails()
-    arrays, about = read_arrays(directory, "thumbnails")
+    stored = read_arrays(directory, "thumbnails")
+    arrays = stored.values
     contents = arrays["bytes"].tobytes()
     ends = zip(arrays["lengths"].cumsum(), arrays["lengths"], strict=True)
     jpegs = tuple(contents[end - length : end] for end, length in ends)
-    return Thumbnails(jpegs, tuple(arrays["titles"].tolist()), about["groups"])
+    return Thumbnails(jpegs, tuple(arrays["titles"].tolist()), stored.about["groups"])
 
 
 def _jpeg(pixels: NDArray[np.uint8]) -> bytes:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
-from autola_analysis.study.file import (
-    DataTable,
-    EmbeddingTable,
-    GatesTable,
-    ModelTable,
-    SaliencyTable,
-    SelectivityTable,
-    StudyFile,
-)
+from autola_analysis.analyses.registry import registrations
+from autola_analysis.study.file import StudyFile, parse_study
 
 DEMO_VARIANTS = ("none", "SE", "CBAM", "HOGA")
 DEMO_SEEDS = (0, 1, 2)
@@ -29,15 +23,8 @@ def demo_checkpoints() -> dict[str, list[Path]]:
 
 
 def demo_study() -> StudyFile:
-    """Return the demo as a study: all analyses, the claims over all twelve runs, pictures of the first of each."""
-    return StudyFile(
-        title="Demo: four attentions in ResNet-20 on ClutteredDigits",
-        data={"digits": DataTable(source="cluttered-digits")},
-        models={name: ModelTable(paths=[str(path) for path in paths]) for name, paths in demo_checkpoints().items()},
-        analyses=[
-            SelectivityTable(kind="selectivity"),
-            EmbeddingTable(kind="embedding", limit=1000),
-            SaliencyTable(kind="saliency", limit=300, sanity=8),
-            GatesTable(kind="gates"),
-        ],
-    )
+    """Return the demo as a study, with those of its analyses that are installed."""
+    values = tomllib.loads(files("autola_analysis.study").joinpath("demo.toml").read_text(encoding="utf-8"))
+    values["models"] = {name: {"paths": [str(path) for path in paths]} for name, paths in demo_checkpoints().items()}
+    values["analyses"] = [table for table in values["analyses"] if table["kind"] in registrations()]
+    return parse_study(values, "the demo")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from autola_analysis.analyses.options import AnalysisOptions, sentence_of
+from autola_analysis.analyses.registry import registration_of, registrations
 from autola_analysis.core.errors import OptionError
 
 OneOrMore = Annotated[list[str], Field(min_length=1)]
+PLACE_KEYS = ("kind", "data", "models")
+"""Keys of an analysis that say which, and on what; all others are its options."""
 
 
 class _Table(BaseModel):
@@ -30,12 +33,14 @@ class DataTable(_Table):
         split: Part of the data; None takes validation or test.
         limit: Number of images, drawn by class.
         skip_bad_images: Whether images that cannot be decoded are left out.
+        hash_contents: Whether the run record holds a hash of the images' contents, not only of names, sizes and times.
     """
 
     source: str | None = None
     split: str | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
     skip_bad_images: bool = False
+    hash_contents: bool = False
 
 
 class ModelTable(_Table):
@@ -75,81 +80,35 @@ class ModelTable(_Table):
         return [self.path] if self.path is not None else list(self.paths or [])
 
 
-class _AnalysisTable(_Table):
-    """What every analysis has.
+class AnalysisRequest(_Table):
+    """An analysis of a study.
 
     Attributes:
+        kind: Name of the analysis.
+        options: Its options.
         data: Key of a data table; None takes the only one.
         models: Keys of model tables; None takes all.
     """
 
+    kind: str
+    options: AnalysisOptions
     data: str | None = None
     models: OneOrMore | None = None
 
+    @classmethod
+    def of(cls, kind: str, **options: Any) -> AnalysisRequest:
+        """Return an analysis of all models on the only data.
 
-class SelectivityTable(_AnalysisTable):
-    """Figure 1, see `SelectivityOptions`."""
+        Raises:
+            UnknownNameError: If there is no such analysis.
+            OptionError: If an option is not possible.
+        """
+        return cls(kind=kind, options=registration_of(kind).options_class()(**options))
 
-    kind: Literal["selectivity"]
-    layers: OneOrMore | None = None
-    permutations: Annotated[int, Field(ge=0)] = 5
-    folds: Annotated[int, Field(ge=0)] = 10
-    rectify: bool = False
-    top_images: Annotated[int, Field(ge=0, le=20)] = 6
-
-
-class EmbeddingTable(_AnalysisTable):
-    """Figure 2, see `EmbeddingOptions`; pictures are drawn of the first run of each model."""
-
-    kind: Literal["embedding"]
-    layer: str | None = None
-    pool: Literal["mean", "flatten"] = "mean"
-    limit: Annotated[int, Field(ge=10)] | None = 2000
-    method: Literal["barnes-hut", "fft", "pca"] = "barnes-hut"
-    perplexity: Annotated[float, Field(ge=1)] = 30.0
-    metric: Literal["euclidean", "cosine"] = "euclidean"
-    seeds: Annotated[int, Field(ge=1)] = 1
-    align: bool = False
-
-
-class SaliencyTable(_AnalysisTable):
-    """Figure 3, see `SaliencyOptions`.
-
-    Attributes:
-        images: Image files or folders instead of data.
-        methods: Names of methods; those of the pictures.
-        layers: Layers; None takes the last stage.
-        target: "label", "predicted" or a class.
-        limit: Images that the maps are measured on.
-        show: Images in the figure.
-        scale: What maps are divided by.
-        boxes: File or folder with the objects' boxes.
-        faithfulness: Whether to measure insertion and deletion.
-        sanity: Images for the sanity check.
-        guide_gates: Whether ReLUs inside gates are guided.
-    """
-
-    kind: Literal["saliency"]
-    images: OneOrMore | None = None
-    methods: OneOrMore = ["grad-cam", "guided-backprop"]
-    layers: OneOrMore | None = None
-    target: str | int | None = None
-    limit: Annotated[int, Field(ge=1)] | None = 500
-    show: Annotated[int, Field(ge=1)] = 6
-    scale: Literal["own", "shared"] = "own"
-    boxes: str | None = None
-    faithfulness: bool = False
-    sanity: Annotated[int, Field(ge=0)] = 0
-    guide_gates: bool = True
-
-
-class GatesTable(_AnalysisTable):
-    """What attention gates do."""
-
-    kind: Literal["gates"]
-
-
-AnalysisTable = Annotated[SelectivityTable | EmbeddingTable | SaliencyTable | GatesTable, Field(discriminator="kind")]
+    def values(self) -> dict[str, Any]:
+        """Return what a file would hold, JSON-ready."""
+        place = self.model_dump(mode="json", exclude={"options"}, exclude_none=True)
+        return place | self.options.model_dump(mode="json", exclude_none=True)
 
 
 class StudyFile(_Table):
@@ -165,29 +124,33 @@ class StudyFile(_Table):
         analyses: At most one of each kind.
     """
 
+    TABLES: ClassVar[Mapping[str, type[BaseModel]]] = {"data": DataTable, "models": ModelTable}
+
     title: str = "Study"
     seed: Annotated[int, Field(ge=0)] = 0
     width: str | float = "neurips"
     candidate: str | None = None
     data: Annotated[dict[str, DataTable], Field(min_length=1)]
     models: Annotated[dict[str, ModelTable], Field(min_length=1)]
-    analyses: Annotated[list[AnalysisTable], Field(min_length=1)]
+    analyses: Annotated[list[AnalysisRequest], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _keys_exist_and_kinds_differ(self) -> StudyFile:
-        kinds = [analysis.kind for analysis in self.analyses]
+        kinds = [request.kind for request in self.analyses]
         for kind in kinds:
             if kinds.count(kind) > 1:
                 raise ValueError(f"two analyses of kind {kind!r}; a study has one of each, so write two study files")
-        for analysis in self.analyses:
-            images_given = isinstance(analysis, SaliencyTable) and analysis.images is not None
-            if analysis.data is None and len(self.data) > 1 and not images_given:
-                raise ValueError(f"{analysis.kind} does not say which data; give data = one of {', '.join(self.data)}")
-            if analysis.data is not None:
-                _check_key(analysis.data, self.data, f"{analysis.kind}: data")
-            for model in analysis.models or []:
-                _check_key(model, self.models, f"{analysis.kind}: models")
+        for request in self.analyses:
+            if request.data is not None:
+                _check_key(request.data, self.data, f"{request.kind}: data")
+            for model in request.models or []:
+                _check_key(model, self.models, f"{request.kind}: models")
         return self
+
+    def values(self) -> dict[str, Any]:
+        """Return what a file would hold, JSON-ready."""
+        rest = self.model_dump(mode="json", exclude={"analyses"}, exclude_none=True)
+        return rest | {"analyses": [request.values() for request in self.analyses]}
 
 
 def _check_key(key: str, tables: Mapping[str, object], where: str) -> None:
@@ -221,46 +184,37 @@ def parse_study(values: Mapping[str, Any], where: str = "the study") -> StudyFil
     Raises:
         OptionError: With the key path of the first fault, what was found and what is allowed.
     """
+    analyses = values.get("analyses")
     try:
-        return StudyFile.model_validate(dict(values))
+        requests = (
+            [_request(number, table) for number, table in enumerate(analyses)]
+            if isinstance(analyses, Sequence) and all(isinstance(table, Mapping) for table in analyses)
+            else analyses
+        )
+        return StudyFile.model_validate({**values, **({} if analyses is None else {"analyses": requests})})
     except ValidationError as error:
-        raise OptionError(f"{where}: {_sentence(error)}") from error
+        raise OptionError(f"{where}: {sentence_of(error, StudyFile)}") from error
+    except _Fault as error:
+        raise OptionError(f"{where}: {error}") from error
 
 
-def _sentence(error: ValidationError) -> str:
-    """Say the first fault in one sentence; unknown keys first, since they are what makes others missing."""
-    faults = sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
-    fault = faults[0]
-    steps = [step for step in fault["loc"] if step not in KINDS]
-    place = ".".join(str(step) for step in steps) or "the file"
-    found = fault.get("input")
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key {place}; {_meant(fault['loc'])}"
-    if fault["type"] == "missing":
-        return f"{place} is missing."
-    if fault["type"].startswith("union_tag"):
-        kind = found.get("kind") if isinstance(found, dict) else None
-        return f"{place}.kind is one of {', '.join(KINDS)}; found {kind!r}."
-    reason = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if fault["type"] == "value_error":
-        return f"{place}: {reason}." if steps else f"{reason}."
-    return f"{place} {reason[0].lower()}{reason[1:]}; found {str(found)[:60]!r}."
+class _Fault(Exception):
+    """A sentence about an analysis of a study file."""
 
 
-TABLES: dict[str, type[_Table]] = {"data": DataTable, "models": ModelTable}
-KINDS: dict[str, type[_Table]] = {
-    "selectivity": SelectivityTable,
-    "embedding": EmbeddingTable,
-    "saliency": SaliencyTable,
-    "gates": GatesTable,
-}
-
-
-def _meant(location: tuple[str | int, ...]) -> str:
-    """Return the nearest known key of the table that an unknown key stands in, as the end of a sentence."""
-    table: type[_Table] = StudyFile
-    for step in location[:-1]:
-        table = KINDS.get(str(step), TABLES.get(str(step), table))
-    known = list(table.model_fields)
-    close = get_close_matches(str(location[-1]), known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
+def _request(number: int, table: Mapping[str, Any]) -> AnalysisRequest:
+    place = f"analyses.{number}"
+    kind = table.get("kind")
+    if not isinstance(kind, str) or kind not in registrations():
+        raise _Fault(f"{place}.kind is one of {', '.join(registrations())}; found {kind!r}.")
+    options = registration_of(kind).options_class()
+    values = {key: value for key, value in table.items() if key not in PLACE_KEYS}
+    rest = {key: value for key, value in table.items() if key in PLACE_KEYS}
+    try:
+        return AnalysisRequest.model_validate({**rest, "options": options(**values)})
+    except ValidationError as error:
+        raise _Fault(sentence_of(error, AnalysisRequest, f"{place}.")) from error
+    except OptionError as error:
+        fault = error.__cause__
+        text = sentence_of(fault, options, f"{place}.") if isinstance(fault, ValidationError) else f"{place}: {error}"
+        raise _Fault(text) from error

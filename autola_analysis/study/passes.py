@@ -2,146 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autola_analysis.analyses.embedding.extract import FeatureAnalysis, feature_result
-from autola_analysis.analyses.embedding.features import Features
-from autola_analysis.analyses.gates import GateResult
-from autola_analysis.analyses.gates.measure import GateAnalysis, gate_result
-from autola_analysis.analyses.observation import Analysis, Observation, Reading, StoredObserver, observe_all, passes_of
-from autola_analysis.analyses.selectivity import SelectivityOptions, SelectivityResult
-from autola_analysis.analyses.selectivity.measure import SelectivityAnalysis, selectivity_result
-from autola_analysis.analyses.top_images import TopImageAnalysis, TopImages, top_images_result
+import numpy as np
+from numpy.typing import NDArray
+
+from autola_analysis.analyses.analysis import Observed
+from autola_analysis.analyses.chosen import ChosenImages
+from autola_analysis.analyses.observation import Observation, Reading, StoredObserver, Watcher, observe_all, passes_of
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
-from autola_analysis.data.subset import Subset, limit
-from autola_analysis.inference.accuracy import Accuracy
+from autola_analysis.data.subset import Subset
 from autola_analysis.inference.run import PassRecord
 from autola_analysis.inference.stream import Stream
-from autola_analysis.study.file import EmbeddingTable, GatesTable, SelectivityTable
-from autola_analysis.study.plan import Plan, PlannedData, Table
-
-WATCHED = (SelectivityTable, GatesTable, EmbeddingTable)
+from autola_analysis.study.models import StudyModel
+from autola_analysis.study.networks import Network
+from autola_analysis.study.plan import Plan, PlannedAnalysis
 
 
 @dataclass
 class PassResults:
-    """What the passes of a study found.
+    """What the passes of a study gave.
 
     Attributes:
-        selectivity: A result per checkpoint.
-        top_images: A result per checkpoint of the same analysis.
-        gates: A result per checkpoint that has gates.
-        features: Features per checkpoint.
-        accuracies: Per data key and name and run of a checkpoint.
-        records: Of the passes that were run; those found in the cache have none.
+        observed: Per analysis with watchers, by name.
+        networks: Networks with their accuracy, per data set that was read.
+        records: Of the passes that were run; those that the cache held have none.
     """
 
-    selectivity: list[SelectivityResult] = field(default_factory=list)
-    top_images: list[TopImages] = field(default_factory=list)
-    gates: list[GateResult] = field(default_factory=list)
-    features: list[Features] = field(default_factory=list)
-    accuracies: dict[str, dict[tuple[str, str], Accuracy]] = field(default_factory=dict)
+    observed: dict[str, Observed] = field(default_factory=dict)
+    networks: list[Network] = field(default_factory=list)
     records: list[PassRecord] = field(default_factory=list)
 
 
-class Chosen:
-    """An analysis of some networks of a pass only.
+class _ForSome:
+    """A watcher for some networks of a pass, under a name that is unique in it.
 
     Args:
-        analysis: The analysis.
-        names: Names of the variants it is for.
+        watcher: The watcher.
+        planned: The analysis that it belongs to.
     """
 
-    def __init__(self, analysis: Analysis[Any], names: Collection[str]) -> None:
-        self.name = analysis.name
-        self._analysis = analysis
-        self._names = names
+    def __init__(self, watcher: Watcher[Any], planned: PlannedAnalysis) -> None:
+        self.name = watcher.name
+        self._watcher = watcher
+        self._variants = {id(model.variant) for model in planned.models}
 
     def applies_to(self, variant: Variant) -> bool:
-        """Return whether the network is one of the chosen, and there is anything to watch in it."""
-        return variant.name in self._names and self._analysis.applies_to(variant)
+        """Return whether the network is one of the analysis, and there is anything to watch in it."""
+        return id(variant) in self._variants and self._watcher.applies_to(variant)
 
     def inputs(self, variant: Variant) -> Mapping[str, Any]:
-        """Return the inputs of the analysis."""
-        return self._analysis.inputs(variant)
+        """Return the inputs of the watcher."""
+        return self._watcher.inputs(variant)
 
     def watch(
         self, variant: Variant, preprocessing: Preprocessing | None, stream: Stream, folder: Path | None
     ) -> StoredObserver:
         """Return what watches the network."""
-        return self._analysis.watch(variant, preprocessing, stream, folder)
+        return self._watcher.watch(variant, preprocessing, stream, folder)
 
 
 def run_passes(plan: Plan, reading: Reading) -> PassResults:
     """Run everything that hangs on forward passes."""
     results = PassResults()
     for data in plan.data.values():
-        tables = [table for table in plan.file.analyses if isinstance(table, WATCHED) and plan.data_of(table) is data]
-        if tables:
-            _run_pass(plan, data, tables, reading, results)
+        watching = [
+            (planned, watchers)
+            for planned in plan.analyses
+            if planned.data is data and (watchers := planned.analysis.watch(planned.options, planned.subject))
+        ]
+        if watching:
+            _run_pass(plan, data.source, watching, reading, results)
     return results
 
 
-def embedded_images(source: ImageSource, table: EmbeddingTable, seed: int) -> list[int]:
-    """Return the numbers of the images that an embedding shows: a sample by class."""
-    sample = source if table.limit is None else limit(source, table.limit, seed)
-    if sample is source:
-        return list(range(len(source)))
-    assert isinstance(sample, Subset)
-    return [int(index) for index in sample.indices]
+def images_of_pass(source: ImageSource, samples: Sequence[ImageSource]) -> NDArray[np.int64]:
+    """Return the numbers of the images of a source that some samples of it look at together."""
+    return np.unique(np.concatenate([_numbers(source, sample) for sample in samples]))
 
 
-def _run_pass(plan: Plan, data: PlannedData, tables: Sequence[Table], reading: Reading, results: PassResults) -> None:
-    names = {table.kind: [each.variant.name for each in plan.models_of(table)] for table in tables}
-    variants = [each.variant for each in plan.models if any(each.variant.name in chosen for chosen in names.values())]
-    analyses: dict[str, Chosen] = {}
-    for table in tables:
-        for analysis in _analyses(plan, data, table):
-            analyses[analysis.name] = Chosen(analysis, names[table.kind])
-    observed = dict(zip(analyses, observe_all(variants, data.source, list(analyses.values()), reading), strict=True))
-    everything = [each for of_analysis in observed.values() for each in of_analysis if each is not None]
-    results.accuracies[data.key] = {(each.variant.name, each.variant.run): each.accuracy for each in everything}
-    results.records += passes_of(everything)
-    for table in tables:
-        _collect(plan, data, table, observed, results)
-
-
-def _analyses(plan: Plan, data: PlannedData, table: Table) -> list[Analysis[Any]]:
-    if isinstance(table, SelectivityTable):
-        analyses: list[Analysis[Any]] = [SelectivityAnalysis(table.layers, selectivity_options(table, plan.file.seed))]
-        return [*analyses, TopImageAnalysis(table.layers, table.top_images)] if table.top_images else analyses
-    if isinstance(table, EmbeddingTable):
-        return [FeatureAnalysis(table.layer, table.pool, embedded_images(data.source, table, plan.file.seed))]
-    return [GateAnalysis()]
-
-
-def selectivity_options(table: SelectivityTable, seed: int) -> SelectivityOptions:
-    """Return the options of a selectivity table."""
-    return SelectivityOptions(table.permutations, table.folds, seed, table.rectify)
-
-
-def _collect(
+def _run_pass(
     plan: Plan,
-    data: PlannedData,
-    table: Table,
-    observed: Mapping[str, Sequence[Observation[Any] | None]],
+    source: ImageSource,
+    watching: Sequence[tuple[PlannedAnalysis, Sequence[Watcher[Any]]]],
+    reading: Reading,
     results: PassResults,
 ) -> None:
-    def found(name: str) -> list[Observation[Any]]:
-        return [each for each in observed.get(name, []) if each is not None]
+    read = images_of_pass(source, [planned.source for planned, _ in watching])
+    images = source if len(read) == len(source) else Subset(source, read)
+    watchers: list[Watcher[Any]] = []
+    for planned, own in watching:
+        numbers = np.searchsorted(read, _numbers(source, planned.source))
+        for watcher in own:
+            chosen = watcher if len(numbers) == len(images) else ChosenImages(watcher, numbers)
+            watchers.append(_ForSome(chosen, planned))
+    models = [model for model in plan.models if any(model in planned.models for planned, _ in watching)]
+    observations = observe_all([model.variant for model in models], images, watchers, reading)
+    everything = [each for of_watcher in observations for each in of_watcher if each is not None]
+    by_name = {
+        watcher.name: [each for each in of_watcher if each is not None]
+        for watcher, of_watcher in zip(watchers, observations, strict=True)
+    }
+    for planned, own in watching:
+        results.observed[planned.name] = Observed({watcher.name: by_name[watcher.name] for watcher in own})
+    results.networks += _networks(models, images, everything)
+    results.records += passes_of(everything)
 
-    if isinstance(table, SelectivityTable):
-        options = selectivity_options(table, plan.file.seed)
-        results.selectivity = [selectivity_result(each, options) for each in found(SelectivityAnalysis.name)]
-        results.top_images = [top_images_result(each) for each in found(TopImageAnalysis.name)]
-    elif isinstance(table, EmbeddingTable):
-        images = embedded_images(data.source, table, plan.file.seed)
-        name = FeatureAnalysis(table.layer, table.pool).name
-        results.features = [feature_result(each, data.source, table.pool, images=images) for each in found(name)]
-    else:
-        results.gates = [gate_result(each) for each in found(GateAnalysis.name)]
+
+def _networks(
+    models: Sequence[StudyModel], images: ImageSource, observations: Sequence[Observation[Any]]
+) -> list[Network]:
+    first = {id(each.variant): each for each in reversed(observations)}
+    return [
+        Network.of(model, images, seen.accuracy, seen.correct)
+        for model in models
+        if (seen := first.get(id(model.variant))) is not None
+    ]
+
+
+def _numbers(source: ImageSource, sample: ImageSource) -> NDArray[np.int64]:
+    if sample is source:
+        return np.arange(len(source))
+    assert isinstance(sample, Subset)
+    assert sample.source is source
+    return sample.indices

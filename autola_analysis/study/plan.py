@@ -3,70 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from autola_analysis.analyses.saliency.explain import resolve_methods
-from autola_analysis.analyses.variants import Variant
+from autola_analysis.analyses.analysis import Analysis, Subject
+from autola_analysis.analyses.options import AnalysisOptions
+from autola_analysis.analyses.registry import analysis_of, registrations
 from autola_analysis.core.errors import LayerError, OptionError, UnknownNameError
 from autola_analysis.data.source import ImageSource
-from autola_analysis.figures.style import figure_width
-from autola_analysis.inference.layers import resolve_layers
-from autola_analysis.study.file import (
-    DataTable,
-    EmbeddingTable,
-    GatesTable,
-    ModelTable,
-    SaliencyTable,
-    SelectivityTable,
-    StudyFile,
-)
-from autola_analysis.study.models import NamedCheckpoint, StudyModel, load_named
-from autola_analysis.study.sources import DataOptions, source_for, title_of
+from autola_analysis.data.subset import limit
+from autola_analysis.report.style import figure_width
+from autola_analysis.study.file import AnalysisRequest, StudyFile
+from autola_analysis.study.models import StudyModel, load_models
+from autola_analysis.study.sources import StudyData, open_data
 
-Table = SelectivityTable | EmbeddingTable | SaliencyTable | GatesTable
-TableT = TypeVar("TableT", bound=Table)
+OWN_IMAGES = "image files"
+"""What captions call images that an analysis was given by name."""
 
 
 @dataclass(frozen=True)
-class PlannedModel:
-    """A checkpoint of a study.
+class PlannedAnalysis:
+    """An analysis of a study, ready to run.
 
     Attributes:
-        key: Of its table in the study file.
-        group: Models of a group are compared with each other.
-        model: The loaded checkpoint.
+        analysis: What to do.
+        options: Its options, with the study's seed and absolute paths.
+        models: Networks, in the order they are shown.
+        data: Its data; None where the options name images of their own.
+        source: Images that it looks at: its data, or a sample of them, or its own.
     """
 
-    key: str
-    group: str
-    model: StudyModel
-
-    @property
-    def variant(self) -> Variant:
-        """What the analyses take."""
-        return self.model.variant
-
-
-@dataclass(frozen=True)
-class PlannedData:
-    """The images of one data table.
-
-    Attributes:
-        key: Of its table in the study file.
-        source: The images.
-        left_out: Paths of images that cannot be decoded.
-    """
-
-    key: str
+    analysis: Analysis[Any, Any]
+    options: AnalysisOptions
+    models: Sequence[StudyModel]
+    data: StudyData | None
     source: ImageSource
-    left_out: tuple[str, ...]
 
     @property
-    def title(self) -> str:
-        """How captions call the images."""
-        return title_of(self.source)
+    def name(self) -> str:
+        """Name of the analysis."""
+        return self.analysis.name
+
+    @property
+    def images(self) -> str:
+        """What captions call its images."""
+        return OWN_IMAGES if self.data is None else self.data.title
+
+    @property
+    def subject(self) -> Subject:
+        """Networks and images, as the analysis takes them."""
+        return Subject([model.variant for model in self.models], self.source)
 
 
 @dataclass(frozen=True)
@@ -74,36 +61,24 @@ class Plan:
     """What a study will run.
 
     Attributes:
-        file: The study file.
-        base: Directory that its relative paths are relative to.
+        file: The study file, without the analyses that are left out.
         models: In the order they are shown.
+        analyses: In the order of the page.
         data: By key; only those that an analysis reads.
     """
 
     file: StudyFile
-    base: Path
-    models: Sequence[PlannedModel]
-    data: dict[str, PlannedData]
-
-    def table(self, kind: type[TableT]) -> TableT | None:
-        """Return the analysis of a kind; None where the study has none."""
-        return next((table for table in self.file.analyses if isinstance(table, kind)), None)
-
-    def models_of(self, table: Table) -> list[PlannedModel]:
-        """Return the models of an analysis, in order."""
-        return [model for model in self.models if table.models is None or model.key in table.models]
-
-    def data_of(self, table: Table) -> PlannedData:
-        """Return the images of an analysis."""
-        return self.data[table.data or next(iter(self.file.data))]
+    models: Sequence[StudyModel]
+    analyses: Sequence[PlannedAnalysis]
+    data: dict[str, StudyData] = field(default_factory=dict)
 
     @property
-    def groups(self) -> dict[str, list[PlannedModel]]:
+    def groups(self) -> dict[str, list[StudyModel]]:
         """The models by group, in order."""
-        found: dict[str, list[PlannedModel]] = {}
+        groups: dict[str, list[StudyModel]] = {}
         for model in self.models:
-            found.setdefault(model.group, []).append(model)
-        return found
+            groups.setdefault(model.group, []).append(model)
+        return groups
 
 
 def make_plan(file: StudyFile, base: Path, only: Sequence[str] | None = None, quiet: bool = False) -> Plan:
@@ -120,86 +95,76 @@ def make_plan(file: StudyFile, base: Path, only: Sequence[str] | None = None, qu
     """
     file = _restricted(file, only)
     figure_width(file.width)
-    used = {key for table in file.analyses for key in table.models or file.models}
-    tables = {key: table for key, table in file.models.items() if key in used}
-    models = _load(tables, base)
-    names = list(dict.fromkeys(each.variant.name for each in models))
+    used = {key for request in file.analyses for key in request.models or file.models}
+    models = load_models({key: table for key, table in file.models.items() if key in used}, base)
+    names = list(dict.fromkeys(model.variant.name for model in models))
     if file.candidate is not None and file.candidate not in names:
         raise UnknownNameError(f"the candidate {file.candidate!r} is none of the models; there are {', '.join(names)}.")
-    plan = Plan(file, base, models, {})
-    for table in file.analyses:
-        if isinstance(table, SaliencyTable):
-            resolve_methods(table.methods)
-        _check_layers(plan, table)
-        if isinstance(table, SaliencyTable) and table.images is not None:
-            continue
-        key = table.data or next(iter(file.data))
-        if key not in plan.data:
-            plan.data[key] = _open(key, file.data[key], [each.model for each in plan.models_of(table)], plan, quiet)
-    return plan
+    plan = Plan(file, models, [], {})
+    planned = [_planned(request, plan, base, quiet) for request in file.analyses]
+    _refuse_missing_needs(planned)
+    order = _in_order(planned)
+    return Plan(file, models, sorted(planned, key=lambda each: order.index(each.name)), plan.data)
 
 
 def _restricted(file: StudyFile, only: Sequence[str] | None) -> StudyFile:
     if only is None:
         return file
-    kinds = [table.kind for table in file.analyses]
+    kinds = [request.kind for request in file.analyses]
     for kind in only:
         if kind not in kinds:
             raise OptionError(f"--only names {kind!r}, which the study does not have; it has {', '.join(kinds)}.")
-    return file.model_copy(update={"analyses": [table for table in file.analyses if table.kind in only]})
+    return file.model_copy(update={"analyses": [request for request in file.analyses if request.kind in only]})
 
 
-def _load(tables: dict[str, ModelTable], base: Path) -> list[PlannedModel]:
-    checkpoints, keys = [], []
-    for key, table in tables.items():
-        for path in table.files:
-            checkpoints.append(
-                NamedCheckpoint(
-                    name=table.name or key,
-                    path=base / Path(path).expanduser(),
-                    arch=table.arch,
-                    genotype=None if table.genotype is None else str(base / Path(table.genotype).expanduser()),
-                    attention=table.attention,
-                    normalize=table.normalize,
-                    trust=table.trust,
-                )
-            )
-            keys.append(key)
-    names: dict[str, str] = {}
-    for key, table in tables.items():
-        other = names.setdefault(table.name or key, key)
-        if other != key:
-            raise OptionError(
-                f"models.{other} and models.{key} are both called {table.name or key!r}; name them apart, or give "
-                "the runs of one model as paths = [...]."
-            )
-    loaded = load_named(checkpoints)
-    return [
-        PlannedModel(key, tables[key].group or _backbone(model), model) for key, model in zip(keys, loaded, strict=True)
-    ]
+def _planned(request: AnalysisRequest, plan: Plan, base: Path, quiet: bool) -> PlannedAnalysis:
+    analysis = analysis_of(request.kind)
+    models = [model for model in plan.models if request.models is None or model.key in request.models]
+    options = request.options.relative_to(base)
+    if "seed" not in options.model_fields_set:
+        options = options.model_copy(update={"seed": plan.file.seed})
+    source, data = analysis.own_images(options), None
+    if source is not None and request.data is not None:
+        raise OptionError(f"{request.kind} names images of its own and data; give one of them.")
+    if source is None:
+        data = _data_of(request, plan, models, base, quiet)
+        source = data.source
+    sample = source if options.limit == "all" else limit(source, options.limit, options.seed)
+    planned = PlannedAnalysis(analysis, options, models, data, sample)
+    try:
+        analysis.check(options, planned.subject)
+    except (LayerError, UnknownNameError, OptionError) as error:
+        raise type(error)(f"{request.kind}: {error}") from error
+    return planned
 
 
-def _backbone(model: StudyModel) -> str:
-    return model.loaded.spec.backbone if model.loaded.spec else ""
+def _data_of(request: AnalysisRequest, plan: Plan, models: Sequence[StudyModel], base: Path, quiet: bool) -> StudyData:
+    tables = plan.file.data
+    if request.data is None and len(tables) > 1:
+        raise OptionError(f"{request.kind} does not say which data; give data = one of {', '.join(tables)}.")
+    key = request.data or next(iter(tables))
+    if key not in plan.data:
+        plan.data[key] = open_data(key, tables[key], models, base, plan.file.seed, quiet)
+    return plan.data[key]
 
 
-def _check_layers(plan: Plan, table: Table) -> None:
-    layers = getattr(table, "layers", None) or ([table.layer] if isinstance(table, EmbeddingTable) else None)
-    layers = None if layers == [None] else layers
-    if isinstance(table, GatesTable):
-        return
-    for each in plan.models_of(table):
-        try:
-            resolve_layers(each.variant.model, layers)
-        except (LayerError, UnknownNameError) as error:
-            raise type(error)(f"{table.kind}: {each.variant.title}: {error}") from error
+def _refuse_missing_needs(planned: Sequence[PlannedAnalysis]) -> None:
+    kinds = {each.name for each in planned}
+    for each in planned:
+        missing = sorted(each.analysis.needs - kinds)
+        if missing:
+            raise OptionError(f"{each.name} reads the numbers of {', '.join(missing)}, which the study does not have.")
 
 
-def _open(key: str, table: DataTable, models: Sequence[StudyModel], plan: Plan, quiet: bool) -> PlannedData:
-    kind, colon, root = (table.source or "").partition(":")
-    source = f"{kind}:{plan.base / Path(root).expanduser()}" if colon and root else table.source
-    options = DataOptions(
-        source, table.split, table.limit, plan.file.seed, skip_bad_images=table.skip_bad_images, quiet=quiet
-    )
-    opened, left_out = source_for(models, options)
-    return PlannedData(key, opened, left_out)
+def _in_order(planned: Sequence[PlannedAnalysis]) -> list[str]:
+    """Return the names in the order of the page, an analysis behind those that it needs."""
+    known = [name for name in registrations() if any(each.name == name for each in planned)]
+    needs = {each.name: each.analysis.needs for each in planned}
+    ordered: list[str] = []
+    while len(ordered) < len(known):
+        left = [name for name in known if name not in ordered]
+        ready = next((name for name in left if needs[name] <= set(ordered)), None)
+        if ready is None:
+            raise OptionError(f"{', '.join(left)} need each other's numbers, so that none can be the first.")
+        ordered.append(ready)
+    return ordered

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from autola_analysis.analyses.observation import Reading
+from autola_analysis.core.distributed import current
+from autola_analysis.core.results import write_stored
+from autola_analysis.core.tables import write_table
+from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.run import check_settings
-from autola_analysis.report.accuracy import MeasuredModel, write_accuracy
-from autola_analysis.report.anonymous import anonymous_images
-from autola_analysis.report.claims import write_comparison
-from autola_analysis.report.compose import Layout, complete_report
-from autola_analysis.report.directory import check_free
-from autola_analysis.report.embedding import write_embeddings
-from autola_analysis.report.gates import write_gates
-from autola_analysis.report.mentioned import mentioned_images
-from autola_analysis.report.saliency import write_saliency
-from autola_analysis.report.sanity import write_sanity
-from autola_analysis.report.selectivity import write_selectivity
-from autola_analysis.report.thumbnails import Thumbnail, source_thumbnails, write_thumbnails
-from autola_analysis.report.units import write_units
-from autola_analysis.study.facts import facts_of, measured_models, warnings_of
-from autola_analysis.study.file import (
-    EmbeddingTable,
-    GatesTable,
-    SaliencyTable,
-    SelectivityTable,
-    StudyFile,
-    parse_study,
-    read_study,
-)
-from autola_analysis.study.plan import Plan, Table, make_plan
-from autola_analysis.study.results import StudyResults, measure_study
-from autola_analysis.study.saliency import accuracies_of
-from autola_analysis.study.shared import report_of_first
+from autola_analysis.report.anonymous import anonymous_record, short_names
+from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.latex import write_latex
+from autola_analysis.report.record import new_record, write_record
+from autola_analysis.report.thumbnails import source_thumbnails, write_thumbnails
+from autola_analysis.statistics.claims import CLAIMS_TABLE
+from autola_analysis.statistics.compare import COMPARISON_TABLE
+from autola_analysis.study.draw import Layout, draw_report
+from autola_analysis.study.file import StudyFile, parse_study, read_study
+from autola_analysis.study.measure import StudyResults, measure_study
+from autola_analysis.study.networks import ACCURACY_TABLE, accuracy_frame, recorded_data, recorded_models
+from autola_analysis.study.plan import OWN_IMAGES, Plan, make_plan
+from autola_analysis.study.sources import StudyData
 
 
 @dataclass(frozen=True)
@@ -45,14 +36,17 @@ class StudyReport:
     Attributes:
         plan: What was run.
         results: What was measured.
-        warnings: Sentences that the page, the record and the terminal all show.
         out: The report directory.
     """
 
     plan: Plan
     results: StudyResults
-    warnings: Sequence[str]
     out: Path
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Sentences that the page, the record and the terminal all show."""
+        return self.results.warnings
 
 
 def run_study(
@@ -68,7 +62,7 @@ def run_study(
     """Run all analyses of a study and write one report.
 
     Each data set is read once for all networks that share the geometry of their images, and each network sees each
-    image once for selectivity, embedding, gates and accuracy together.
+    image once for everything that hangs on the pass.
 
     Args:
         study: Path of a study file, or its content.
@@ -87,16 +81,16 @@ def run_study(
     check_free(out, overwrite)
     check_settings(reading.settings)
     file, base = opened(study, base)
-    quiet = bool(reading.settings and reading.settings.quiet)
-    plan = make_plan(file, base, only, quiet)
-    with report_of_first(out, overwrite) as directory:
+    plan = make_plan(file, base, only, reading.settings.quiet)
+    with _report_of_first(out, overwrite) as directory:
         results = measure_study(plan, reading)
-        if anonymous and results.saliency is not None:
-            results = replace(results, saliency=anonymous_images(results.saliency))
-        warnings = _all_warnings(plan, results)
-        layout = _write(directory, plan, results, quiet)
-        complete_report(directory, layout, _facts(plan, results), warnings, anonymous)
-    return StudyReport(plan, results, warnings, out)
+        written = _anonymous(plan, results) if anonymous else results
+        _write(directory, plan, written, anonymous, reading.settings.quiet)
+        record = {**new_record(_facts(plan, results), results.warnings), "layout": asdict(_layout(plan))}
+        record = anonymous_record(record) if anonymous else record
+        draw_report(directory, Layout(**record["layout"]), record)
+        write_record(directory, record)
+    return StudyReport(plan, results, out)
 
 
 def opened(study: str | Path | StudyFile | Mapping[str, Any], base: str | Path | None) -> tuple[StudyFile, Path]:
@@ -107,109 +101,69 @@ def opened(study: str | Path | StudyFile | Mapping[str, Any], base: str | Path |
     return file, Path(base) if base is not None else Path()
 
 
-def _write(directory: Path, plan: Plan, results: StudyResults, quiet: bool) -> Layout:
-    """Write tables and arrays, and return what to draw of them."""
-    sections: dict[str, dict[str, Any]] = {}
-    passes = results.passes
-    if passes.selectivity:
-        write_selectivity(directory, passes.selectivity)
-        sections["selectivity"] = _images_of(plan, SelectivityTable)
-    if results.embeddings:
-        order = [(each.variant.name, each.variant.run) for each in plan.models]
-        everything = [*results.embeddings, *results.rated]
-        write_embeddings(directory, sorted(everything, key=lambda each: order.index((each.model, each.run))))
-        embedding = plan.table(EmbeddingTable)
-        sections["embedding"] = {**_images_of(plan, EmbeddingTable), "align": bool(embedding and embedding.align)}
-    if results.saliency is not None:
-        write_saliency(directory, results.saliency)
-        sections["saliency"] = {**_images_of(plan, SaliencyTable), "scale": _scale(plan)}
-    if results.sanity is not None:
-        write_sanity(directory, results.sanity)
-        sections["sanity"] = _images_of(plan, SaliencyTable)
-    if passes.gates:
-        write_gates(directory, passes.gates)
-        sections["gates"] = _images_of(plan, GatesTable)
-    table = plan.table(SelectivityTable)
-    if table and passes.top_images:
-        write_units(directory, passes.top_images, plan.data_of(table).source.ids)
-        sections["units"] = {}
-    if len(results.comparison):
-        write_comparison(directory, results.comparison, results.claims)
-        sections["comparison"] = {}
-    if groups := _thumbnails(plan, results, quiet):
-        write_thumbnails(directory, groups)
-    write_accuracy(directory, _measured(plan, results))
-    data = "; ".join(dict.fromkeys(each.title for each in plan.data.values())) or "image files"
-    return Layout(plan.file.title, data, plan.file.width, sections)
+@contextmanager
+def _report_of_first(out: Path, overwrite: bool) -> Iterator[Path]:
+    """Yield the report directory in the first process only; the others write nothing and end before it is written."""
+    if current().first:
+        with report_directory(out, overwrite) as directory:
+            yield directory
+    else:
+        yield out
 
 
-def _thumbnails(plan: Plan, results: StudyResults, quiet: bool) -> dict[str, Iterator[Thumbnail]]:
-    """Return the images that the page shows small."""
+def _write(directory: Path, plan: Plan, results: StudyResults, anonymous: bool, quiet: bool) -> None:
+    """Write tables, arrays and small images."""
+    tables = [ACCURACY_TABLE, CLAIMS_TABLE]
+    write_table(directory, ACCURACY_TABLE, accuracy_frame(results.networks))
+    if len(results.comparison.table):
+        write_table(directory, COMPARISON_TABLE, results.comparison.table)
+        write_table(directory, CLAIMS_TABLE, results.comparison.claims)
     groups = {}
-    if table := plan.table(SelectivityTable):
-        source = plan.data_of(table).source
-        shown = mentioned_images(source.ids, (), results.passes.selectivity, results.passes.top_images)
-        groups["units"] = source_thumbnails(source, shown, quiet)
-    if embedding := plan.table(EmbeddingTable):
-        source = plan.data_of(embedding).source
-        shown = mentioned_images(source.ids, results.embeddings)
-        groups["embedding"] = source_thumbnails(source, shown, quiet)
-    return groups
+    for planned in plan.analyses:
+        result = results.of[planned.name]
+        write_stored(directory, planned.analysis.format, planned.analysis.store(result))
+        tables += planned.analysis.format.tables
+        if mentioned := set(planned.analysis.mentioned(result)):
+            ids = planned.source.ids
+            names = short_names(ids) if anonymous else {name: name for name in ids}
+            numbers = [number for number, name in enumerate(ids) if names[name] in mentioned]
+            images = source_thumbnails(planned.source, numbers, quiet)
+            groups[planned.name] = [replace(image, id=names[image.id]) for image in images]
+    if groups:
+        write_thumbnails(directory, groups)
+    write_latex(directory, tables)
 
 
-def _images_of(plan: Plan, kind: type[Table]) -> dict[str, str]:
-    """Return what the captions of an analysis call its images."""
-    table = plan.table(kind)
-    if table is None or (isinstance(table, SaliencyTable) and table.images is not None):
-        return {"data": "image files"}
-    return {"data": plan.data_of(table).title}
+def _anonymous(plan: Plan, results: StudyResults) -> StudyResults:
+    """Return the results with images called by the names of their files."""
+    renamed = {
+        planned.name: planned.analysis.renamed(results.of[planned.name], short_names(planned.source.ids))
+        for planned in plan.analyses
+    }
+    return replace(results, of=renamed)
 
 
-def _scale(plan: Plan) -> str:
-    table = plan.table(SaliencyTable)
-    return table.scale if table else "own"
-
-
-def _measured(plan: Plan, results: StudyResults) -> list[MeasuredModel]:
-    """Return accuracy and cost of every network, of the passes, or of the images explained where there were none."""
-    measured: list[MeasuredModel] = []
-    for key, accuracies in results.passes.accuracies.items():
-        models = [each.model for each in plan.models if (each.variant.name, each.variant.run) in accuracies]
-        found = [accuracies[model.variant.name, model.variant.run] for model in models]
-        measured += measured_models(models, plan.data[key].source, found)
-    if not measured and results.saliency is not None and results.explained is not None:
-        table = plan.table(SaliencyTable)
-        assert table is not None
-        models = [each.model for each in plan.models_of(table)]
-        measured = measured_models(models, results.explained, accuracies_of(models, results.saliency))
-    return measured
-
-
-def _all_warnings(plan: Plan, results: StudyResults) -> list[str]:
-    left_out = [path for data in plan.data.values() for path in data.left_out]
-    return warnings_of([each.model for each in plan.models], left_out, results.warnings)
+def _layout(plan: Plan) -> Layout:
+    data = "; ".join(dict.fromkeys(planned.images for planned in plan.analyses))
+    analyses = {
+        planned.name: {"data": planned.images, "options": planned.options.model_dump(mode="json")}
+        for planned in plan.analyses
+    }
+    return Layout(plan.file.title, data, plan.file.width, analyses)
 
 
 def _facts(plan: Plan, results: StudyResults) -> dict[str, Any]:
     """Return what ``run.json`` says of a study."""
-    models = [each.model for each in plan.models]
-    sources = {key: (data.source, data.left_out) for key, data in plan.data.items()}
-    if not sources and results.explained is not None:
-        sources["images"] = (results.explained, ())
-    described = {key: facts_of(models, source, left_out) for key, (source, left_out) in sources.items()}
-    passes = results.passes
+    data = dict(plan.data)
+    for planned in plan.analyses:
+        if planned.data is None:
+            data.setdefault(OWN_IMAGES, StudyData(OWN_IMAGES, planned.source))
+    sources: list[ImageSource] = [each.source for each in data.values()]
     return {
-        "analysis": "study",
-        "study": plan.file.model_dump(mode="json", exclude_none=True),
-        "models": next(iter(described.values()))["models"],
-        "data": {key: facts["data"] for key, facts in described.items()},
-        "settings": {
-            "selectivity": [{"model": each.model, "run": each.run, **each.settings} for each in passes.selectivity],
-            "gates": [{"model": each.model, "run": each.run, **each.settings} for each in passes.gates],
-            "features": [{"model": each.model, "run": each.run, **each.settings} for each in passes.features],
-            "embeddings": [{"model": each.model, "run": each.run, **each.params} for each in results.embeddings],
-            "saliency": dict(results.saliency.settings) if results.saliency else {},
-        },
+        "study": plan.file.values(),
+        "models": recorded_models(plan.models, sources),
+        "data": {key: recorded_data(each) for key, each in data.items()},
+        "settings": {planned.name: planned.analysis.settings(results.of[planned.name]) for planned in plan.analyses},
         "seeds": {"study": plan.file.seed},
-        "passes": [asdict(record) for record in passes.records],
+        "passes": [asdict(record) for record in results.passes],
     }

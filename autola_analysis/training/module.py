@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,9 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autola_analysis.core.errors import TrainingError
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.training.images import cutout
 from autola_analysis.training.recipes import Recipe
+
+
+class DivergedError(TrainingError):
+    """A loss or weights that are NaN or infinite; the message says when."""
 
 
 class ClassifierTraining(pl.LightningModule):
@@ -39,14 +45,36 @@ class ClassifierTraining(pl.LightningModule):
         return self.preprocessing.normalize(images).contiguous(memory_format=torch.channels_last)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """Return the loss of one batch."""
+        """Return the loss of one batch.
+
+        Raises:
+            DivergedError: If it is NaN or infinite.
+        """
         images, labels = batch
         inputs = self._standardised(images)
         if self.recipe.cutout:
             inputs = cutout(inputs, self.recipe.cutout)
         loss = F.cross_entropy(self.model(inputs), labels)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"the loss is {value} in epoch {self.current_epoch + 1}, step {batch_index + 1} of "
+                f"{self.steps_per_epoch}"
+            )
         self.log("loss", loss, prog_bar=True)
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Look at the weights before they become the state to go on from: the last step may have broken them.
+
+        Raises:
+            DivergedError: If one is NaN or infinite.
+        """
+        if not all(torch.isfinite(tensor).all() for tensor in self.model.state_dict().values()):
+            raise DivergedError(
+                f"the weights are not finite after epoch {self.current_epoch + 1}, step {self.steps_per_epoch} of "
+                f"{self.steps_per_epoch}"
+            )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         """Log the accuracy of one batch of the test split."""

@@ -13,6 +13,8 @@ from autola_analysis.core.registry import Registry, nearest
 from autola_analysis.data.preprocessing import NORMALIZATIONS
 
 SCHEDULES = ("cosine", "step")
+MEASURE = "measure"
+"""In place of a name of statistics: measure those of the training split."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Recipe:
         random_resized_crop: Side in pixels of a crop of random area and aspect; 0 for none.
         flip: Whether images are mirrored at random.
         cutout: Side in pixels of a square set to the mean colour; 0 for none.
-        normalize: Name of the statistics to standardise with; "" takes the source's own.
+        normalize: Name of the statistics to standardise with; "" takes the source's own, "measure" those of the
+            training split.
 
     Raises:
         OptionError: If a value is out of its range.
@@ -79,7 +82,7 @@ class Recipe:
         ):
             if getattr(self, name) < 0:
                 raise OptionError(f"{name} cannot be negative; found {getattr(self, name)}.")
-        if self.normalize:
+        if self.normalize not in ("", MEASURE):
             NORMALIZATIONS.get(self.normalize)
 
     def learning_rate_factor(self, epoch: float) -> float:
@@ -113,13 +116,14 @@ class Recipe:
 def _parsed(key: str, text: str, kind: type) -> Any:
     if kind is str:
         return text
+    value: Any
     try:
         value = json.loads(text.lower())
     except json.JSONDecodeError:
         value = None
     if kind is float and type(value) is int:
         value = float(value)
-    if type(value) is not kind:
+    if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
         raise OptionError(f"{key} takes a value of type {kind.__name__}; found {text!r}.")
     return value
 

@@ -15,17 +15,14 @@ import pytest
 import torch
 
 from autola_analysis.analyses import observation as module
-from autola_analysis.analyses.embedding.extract import FeatureAnalysis, feature_result
-from autola_analysis.analyses.gates.measure import GateAnalysis, gate_result
-from autola_analysis.analyses.observation import Reading, observe, observe_all, passes_of
+from autola_analysis.analyses.chosen import ChosenImages
+from autola_analysis.analyses.gates.measure import GateWatcher, gate_result
+from autola_analysis.analyses.observation import Reading, Watcher, observe, observe_all, passes_of
 from autola_analysis.analyses.pass_cache import network_hash
-from autola_analysis.analyses.selectivity.measure import (
-    SelectivityAnalysis,
-    SelectivityOptions,
-    measure_selectivity,
-    selectivity_result,
-)
+from autola_analysis.analyses.selectivity.measure import SelectivityWatcher, measure_selectivity, selectivity_result
 from autola_analysis.analyses.selectivity.observer import SelectivityObserver
+from autola_analysis.analyses.selectivity.options import SelectivityOptions
+from autola_analysis.analyses.selectivity.top_images import TopImageWatcher, top_images_result
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.data import ClutteredDigits, Preprocessing
@@ -48,12 +45,11 @@ class Counting(ClutteredDigits):
         return super().image(index)
 
 
-def analyses() -> list:
-    return [
-        SelectivityAnalysis(None, SelectivityOptions()),
-        GateAnalysis(),
-        FeatureAnalysis("layer3", images=[3, 1, 30]),
-    ]
+FEW = np.array([1, 3, 30])
+
+
+def watchers() -> list[Watcher[Any]]:
+    return [SelectivityWatcher(SelectivityOptions()), GateWatcher(), ChosenImages(TopImageWatcher(["layer3"], 5), FEW)]
 
 
 def variants() -> list[Variant]:
@@ -68,27 +64,27 @@ def test_all_analyses_share_one_forward_and_one_decoding() -> None:
         variant.model.register_forward_pre_hook(
             lambda module, inputs, name=variant.name: forwards.__setitem__(name, forwards[name] + len(inputs[0]))
         )
-    selectivity, gates, features = observe_all(networks, data, analyses(), Reading(QUIET, batch_size=40))
-    probing = data.decoded - 40
-    assert probing <= 3  # to learn the size of the images
-    # The copies count too: what they do beyond 40 images is probing, the same for any number of images.
-    assert all(40 <= count <= 80 for count in forwards.values())
+    selectivity, gates, few = observe_all(networks, data, watchers(), Reading(QUIET, batch_size=40))
+    assert data.decoded == 40
+    # The copies count too. Beyond the images they see a probe, the same for any number of images: four images plain
+    # and four folded, and twice a single one.
+    assert forwards == {"none": 40 + 10, "se": 40 + 10}
     assert len(passes_of(selectivity)) == 1
     assert gates[0] is None
     assert gates[1] is not None
-    assert features[0] is not None
-    found = feature_result(features[0], data, "mean", images=[3, 1, 30])
-    assert found.ids == tuple(data.ids[index] for index in (1, 3, 30))
-    assert found.labels.tolist() == data.labels[[1, 3, 30]].tolist()
+    assert few[0] is not None
+    found = top_images_result(few[0], [data.ids[index] for index in FEW])
+    assert set(found.ids.values()) == {data.ids[index] for index in FEW}
+    assert found.images["layer3"].shape == (32, 3)
 
 
 def test_together_and_from_the_cache_the_results_are_those_of_each_analysis_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     networks, reading = variants(), Reading(QUIET, cache=tmp_path)
-    first = observe_all(networks, DIGITS, analyses(), reading)
+    first = observe_all(networks, DIGITS, watchers(), reading)
     monkeypatch.setattr(module, "run", lambda *arguments: pytest.fail("a network ran again"))
-    again = observe_all(networks, DIGITS, analyses(), reading)
+    again = observe_all(networks, DIGITS, watchers(), reading)
     monkeypatch.undo()
     for one, other in zip(first[0], again[0], strict=True):
         assert one is not None
@@ -98,7 +94,7 @@ def test_together_and_from_the_cache_the_results_are_those_of_each_analysis_alon
         assert one_result.units.equals(other_result.units)
         assert one_result.summary.equals(other_result.summary)
         assert one_result.settings == other_result.settings
-        alone = measure_selectivity(one.variant, DIGITS, settings=QUIET)
+        alone = measure_selectivity(one.variant, DIGITS, reading=Reading(QUIET))
         np.testing.assert_allclose(one_result.units["selectivity"], alone.units["selectivity"], atol=1e-5)
     assert first[1][1] is not None
     assert again[1][1] is not None
@@ -108,7 +104,7 @@ def test_together_and_from_the_cache_the_results_are_those_of_each_analysis_alon
 def test_an_analysis_with_other_options_is_run_again(tmp_path: Path) -> None:
     network, reading = variants()[:1], Reading(QUIET, cache=tmp_path)
     for options in (SelectivityOptions(), SelectivityOptions(seed=1), SelectivityOptions(folds=5)):
-        (found,) = observe_all(network, DIGITS, [SelectivityAnalysis(None, options)], reading)
+        (found,) = observe_all(network, DIGITS, [SelectivityWatcher(options)], reading)
         assert len(passes_of(found)) == 1
 
 
@@ -127,7 +123,7 @@ def selectivity_of(networks: list[Variant], cache: Path | None, batch_size: int 
     """Return units and class means of every network, and the number of passes that took."""
     options = SelectivityOptions()
     reading = Reading(QUIET, batch_size, cache=cache)
-    found = observe(networks, DIGITS, SelectivityAnalysis(None, options), reading)
+    found = observe(networks, DIGITS, SelectivityWatcher(options), reading)
     results = [selectivity_result(each, options) for each in found]
     return [(result.units, result.class_means) for result in results], len(passes_of(found))
 
@@ -161,13 +157,13 @@ def test_of_a_pass_with_other_inputs_it_is_said_which(tmp_path: Path, said: Call
     selectivity_of(network, tmp_path, 8)
     assert said() == []
     reading = Reading(QUIET, 10, cache=tmp_path)
-    for data, analysis, expected in (
-        (ClutteredDigits("test", 30), SelectivityAnalysis(None, SelectivityOptions()), "images"),
-        (DIGITS, SelectivityAnalysis(None, SelectivityOptions(seed=3)), "options of selectivity"),
+    for data, watcher, expected in (
+        (ClutteredDigits("test", 30), SelectivityWatcher(SelectivityOptions()), "images"),
+        (DIGITS, SelectivityWatcher(SelectivityOptions(seed=3)), "options of selectivity"),
     ):
-        observe(network, data, analysis, reading)
+        observe(network, data, watcher, reading)
         assert said() == [f"the cache holds a pass of none with other {expected}; it is run again."]
-    observe(network, DIGITS, FeatureAnalysis("layer3"), reading)
+    observe(network, DIGITS, TopImageWatcher(["layer3"]), reading)
     assert said() == []  # another question, no pass with other inputs
     selectivity_of([Variant(network[0].model, "renamed")], tmp_path, 8)
     assert said() == []

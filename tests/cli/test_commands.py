@@ -11,10 +11,31 @@ import pandas as pd
 import pytest
 
 from autola_analysis.cli import main as entry
-from autola_analysis.study.models import LoadingOptions
+from autola_analysis.cli.main import command_table
+from autola_analysis.cli.options import ArchitectureFlags
 from tests.data.conftest import write_image
 
-COMMANDS = ["demo", "selectivity", "saliency", "embed", "gates", "redraw", "inspect", "layers", "list", "train"]
+COMMANDS = list(command_table())
+HEAVY = ("torch", "matplotlib", "pandas", "numpy", "sklearn")
+OFFERED = """
+from __future__ import annotations
+
+from autola_analysis.analyses.options import AnalysisOptions, option
+from autola_analysis.analyses.registration import Registration
+
+REGISTRATION = Registration(
+    name="brightness",
+    help="How bright the images are.",
+    example="--ckpt SE=r50_se.pth --threshold 3",
+    options="offered_brightness:BrightnessOptions",
+    analysis="offered_brightness_analysis:Brightness",
+    command="bright",
+)
+
+
+class BrightnessOptions(AnalysisOptions):
+    threshold: int = option(7, "From which grey level on a pixel is bright.", ge=0, le=255)
+"""
 
 
 @pytest.fixture
@@ -46,14 +67,46 @@ def test_help_lists_every_command(run: Callable[..., tuple[int, str, str]]) -> N
     assert all(f"  {command} " in out for command in COMMANDS)
 
 
-def test_help_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize("command", ["--help", *COMMANDS])
+def test_help_imports_nothing_heavy(command: str) -> None:
     script = (
-        "import sys; from autola_analysis.cli.main import app\n"
-        "try: app(['selectivity', '--help'], standalone_mode=False)\n"
-        "finally: print([m for m in ('torch', 'matplotlib', 'pandas', 'numpy', 'sklearn') if m in sys.modules])"
+        "import sys; from autola_analysis.cli.main import make_app\n"
+        "command = sys.argv[1]\n"
+        "arguments = [command] if command == '--help' else [command, '--help']\n"
+        "try: make_app(command)(arguments, standalone_mode=False)\n"
+        f"finally: print([m for m in {HEAVY} if m in sys.modules])"
     )
-    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    process = subprocess.run([sys.executable, "-c", script, command], capture_output=True, text=True, check=True)
     assert process.stdout.strip().endswith("[]")
+
+
+@pytest.fixture
+def offered(tmp_path: Path) -> Path:
+    """An installed package that offers an analysis through an entry point; returns the folder it is installed in."""
+    (tmp_path / "offered_brightness.py").write_text(OFFERED)
+    about = tmp_path / "offered_brightness-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: offered-brightness\nVersion: 1.0\n")
+    entry = "brightness = offered_brightness:REGISTRATION"
+    (about / "entry_points.txt").write_text(f"[autola_analysis.analyses]\n{entry}\n")
+    return tmp_path
+
+
+def test_an_analysis_that_only_an_entry_point_offers_has_a_command_with_help(offered: Path) -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from autola_analysis.cli.main import make_app\n"
+        "make_app()(['--help'], standalone_mode=False)\n"
+        "make_app('bright')(['bright', '--help'], standalone_mode=False)\n"
+        f"print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    process = subprocess.run([sys.executable, "-c", script, str(offered)], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    words = " ".join(process.stdout.split())
+    assert "bright How bright the images are." in words
+    assert "Example: autola-analyze bright --ckpt SE=r50_se.pth --threshold 3" in words
+    assert "--threshold N From which grey level on a pixel is bright. Default: 7." in words
+    assert words.endswith("[]")
 
 
 def test_selectivity_writes_a_report_and_prints_its_summary(
@@ -71,12 +124,15 @@ def test_selectivity_writes_a_report_and_prints_its_summary(
     assert "95% interval" in out
     assert f"Report: {tmp_path / 'out' / 'index.html'}" in out
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    for settings in record["settings"]:
+    assert [settings["model"] for settings in record["settings"]["selectivity"]] == ["SE", "HOGA"]
+    for settings in record["settings"]["selectivity"]:
         assert settings["layers"] == ["layer2", "layer3"]
         assert (settings["permutations"], settings["folds"], settings["seed"]) == (2, 3, 4)
         assert (settings["precision"], settings["batch_size"]) == ("bfloat16", 8)
     summary = pd.read_csv(tmp_path / "out" / "tables" / "selectivity_summary.csv")
     assert summary["model"].tolist() == ["SE", "SE", "HOGA", "HOGA"]
+    comparison = pd.read_csv(tmp_path / "out" / "tables" / "comparison.csv")
+    assert set(zip(comparison["model"], comparison["against"], strict=True)) == {("HOGA", "SE")}
 
 
 def test_embed_passes_every_flag_on_and_prints_its_summary(
@@ -94,11 +150,11 @@ def test_embed_passes_every_flag_on_and_prints_its_summary(
     assert status == 0, err
     assert "95% interval" in out
     assert f"Report: {tmp_path / 'out' / 'index.html'}" in out
-    record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert [(each["layer"], each["seed"]) for each in record["embeddings"]] == [
+    embeddings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]["embedding"]["embeddings"]
+    assert [(each["layer"], each["seed"]) for each in embeddings] == [
         ("layer2", 4), ("layer2", 5), ("layer3", 4), ("layer3", 5),
     ]  # fmt: skip
-    for each in record["embeddings"]:
+    for each in embeddings:
         assert (each["method"], each["metric"], each["pool"]) == ("pca", "cosine", "flatten")
     assert len(list((tmp_path / "cache" / "passes").iterdir())) == 1
     assert len(list((tmp_path / "cache" / "neighbours").iterdir())) == 2
@@ -119,6 +175,12 @@ def test_quiet_prints_nothing(
         (["selectivity"], "no checkpoint was given"),
         (["selectivity", "--ckpt", "missing.pth"], "missing.pth"),
         (["selectivity", "--ckpt", "a=b.pth", "--normalize", "c=none"], "no --ckpt is named 'c'"),
+        (["selectivity", "--ckpt", "a.pth", "--limit", "0"], "limit is a number from 1 on, or all; found 0"),
+        (["selectivity", "--ckpt", "a.pth", "--limit", "few"], "limit should be a valid integer, or all; found 'few'"),
+        (["selectivity", "--ckpt", "a.pth", "--top-images", "21"], "top_images is a number up to 20; found 21"),
+        (["compare", "--ckpt", "a=a.pth"], "a comparison needs at least two variants; there is a: give --ckpt again"),
+        (["compare", "--ckpt", "a=a.pth", "--ckpt", "b=b.pth", "--limit", "0"], "--limit takes a number of images"),
+        (["study"], "name a study file"),
         (["embed"], "no checkpoint was given"),
         (["embed", "--ckpt", "a.pth", "--method", "umap"], "method is one of barnes-hut, fft, pca; found 'umap'"),
         (["embed", "--ckpt", "a.pth", "--perplexity", "0"], "perplexity is a number from 1 on; found 0"),
@@ -170,7 +232,7 @@ def test_an_interrupt_is_status_130_and_leaves_nothing(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("autola_analysis.study.selectivity.measure_selectivities", interrupted)
+    monkeypatch.setattr("autola_analysis.study.passes.observe_all", interrupted)
     file = checkpoint("se")
     status, _, err = run("selectivity", "--ckpt", file, "--limit", 20, "--out", tmp_path / "out")
     assert status == 130
@@ -232,7 +294,8 @@ def test_list_names_what_other_commands_take(
 
 
 def test_reading_options_default_to_nothing() -> None:
-    assert LoadingOptions() == LoadingOptions(arch={}, genotype={}, attention={}, normalize={}, trust=False)
+    assert ArchitectureFlags().values() == {"arch": [], "genotype": [], "attention": [], "normalize": []}
+    assert not ArchitectureFlags().trust_checkpoint
 
 
 def test_sigterm_ends_a_run_as_ctrl_c_does() -> None:

@@ -28,7 +28,7 @@ def launch(count: int, arguments: Sequence[object], **variables: str) -> list[su
         for rank in range(count)
     ]
     try:
-        said = [process.communicate(timeout=120) for process in started]
+        said = [process.communicate(timeout=300) for process in started]
     finally:
         for process in started:
             process.kill()

@@ -45,8 +45,8 @@ def test_a_compiled_pass_shows_what_a_plain_one_shows() -> None:
     record = pass_over(model, COMPILE, compiled, other)
     before["random"] = torch.get_rng_state().tolist()
     assert state_of(model) == before
-    assert record.compiled == {"net": True}
-    assert record.warnings == ()
+    assert record.networks[0].compiled is True
+    assert record.networks[0].warnings == ()
     assert compiled.indices == plain.indices
     torch.testing.assert_close(torch.cat(compiled.logits), torch.cat(plain.logits))
     for found, expected, two in zip(compiled.kept, plain.kept, other.kept, strict=True):
@@ -69,8 +69,10 @@ def test_a_compiled_network_that_puts_out_something_else_is_not_used(monkeypatch
     pass_over(model, QUIET, plain)
     record = pass_over(model, COMPILE, found)
     assert len(shapes) == 1
-    assert record.compiled == {"net": False}
-    assert record.warnings == ("net: compiled, it puts out something else than it should; it ran without compiling.",)
+    assert record.networks[0].compiled is False
+    assert record.networks[0].warnings == (
+        "compiled, it puts out something else than it should; it ran without compiling.",
+    )
     assert torch.equal(torch.cat(found.logits), torch.cat(plain.logits))
 
 
@@ -79,7 +81,7 @@ def test_taps_that_a_compiled_network_does_not_reach_are_noticed(monkeypatch: py
         return lambda x: model.fc(model.layer2.forward(model.layer1.forward(x)).mean((2, 3)))
 
     monkeypatch.setattr(torch, "compile", compile_)
-    assert pass_over(Tiny(), COMPILE, Recorder("layer1")).compiled == {"net": False}
+    assert pass_over(Tiny(), COMPILE, Recorder("layer1")).networks[0].compiled is False
 
 
 def test_what_cannot_be_compiled_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ from torch import nn
 
 from autola_analysis.attention import list_attentions
 from autola_analysis.backbones import create_model
-from autola_analysis.inference.folding import fast_copy, foldable_pairs, same_up_to_rounding
+from autola_analysis.inference.folding import fast_copy, foldable_pairs
+from autola_analysis.inference.outputs import same_up_to_rounding
 from autola_analysis.inference.tap import tap
 from tests.inference.networks import ClampsBeforeTheNorm, ReadsTheWeights, ReusedReLU, SkipsTheNorm, Tiny
 from tests.inference.state import state_of
@@ -117,3 +118,14 @@ def test_tapped_layers_are_compared_and_not_only_the_logits() -> None:
     model.aside = nn.Identity()
     assert fast_copy(model, [], IMAGES).folded == 2
     assert fast_copy(model, ["aside"], IMAGES).folded == 0
+
+
+def test_the_convolution_of_a_tapped_place_is_not_folded_and_places_are_compared() -> None:
+    model = Tiny().eval()
+    assert foldable_pairs(model, ["layer1.0#1"], IMAGES) == [("layer2.0", "layer2.1")]
+    reused = ReusedReLU().eval()
+    fast = fast_copy(reused, ["relu#1", "relu#2"], IMAGES)
+    assert fast.folded == 2
+    with torch.no_grad(), tap(fast.model, ["relu#2"]) as found:
+        fast.model(IMAGES)
+        torch.testing.assert_close(found["relu#2"], reused.layer2(reused.layer1(IMAGES)), rtol=1e-4, atol=1e-5)

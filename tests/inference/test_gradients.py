@@ -1,6 +1,7 @@
 """Gradients at layers and images: equal to autograd's, with the graph no longer than needed."""
 
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import torch
@@ -8,14 +9,16 @@ from torch import Tensor, nn
 
 from autola_analysis.core.errors import LayerError, UnknownNameError
 from autola_analysis.inference.gradients import gradients
+from autola_analysis.inference.outputs import tensors_of
+from autola_analysis.inference.tasks import Classification
 from tests.inference.networks import Fails, InPlaceAfterwards, ReusedReLU, Tiny, expectation
 from tests.inference.state import state_of
+from tests.inference.test_tap import OnDict
 
 IMAGES = torch.randn(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 
 
-def best(logits: Tensor) -> Tensor:
-    return logits.argmax(1)
+best = Classification().score()
 
 
 def test_activations_and_gradients_of_several_layers_are_those_of_autograd() -> None:
@@ -31,7 +34,7 @@ def test_activations_and_gradients_of_several_layers_are_those_of_autograd() -> 
     torch.testing.assert_close(found.layers["layer1"], expected[0])
     torch.testing.assert_close(found.layers["layer2"], expected[1])
     torch.testing.assert_close(found.scores, logits.amax(1).detach())
-    assert not any(t.requires_grad for t in (found.logits, found.image, *found.layers.values()))
+    assert not any(t.requires_grad for t in (found.output, found.image, *found.layers.values()))
 
 
 def test_the_trunk_before_the_earliest_layer_runs_without_a_graph() -> None:
@@ -135,7 +138,7 @@ def test_what_runs_before_the_graph_runs_channels_last_on_a_cpu() -> None:
 
 def test_an_autocasting_caller_gets_float32() -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        assert gradients(Tiny(), IMAGES, best, ["layer1"]).logits.dtype == torch.float32
+        assert gradients(Tiny(), IMAGES, best, ["layer1"]).output.dtype == torch.float32
 
 
 class Discards(Tiny):
@@ -180,3 +183,72 @@ def test_what_cannot_be_differentiated_is_one_sentence(model: nn.Module, layers:
 def test_an_unknown_layer_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="no layer 'layer9'; the nearest: layer"):
         gradients(Tiny(), IMAGES, best, ["layer9"])
+
+
+@pytest.mark.parametrize(("network", "places"), [(ReusedReLU, ["relu#2", "relu#1"]), (OnDict, ["encoder[high][1][0]"])])
+def test_gradients_at_a_run_of_a_layer_or_an_entry_of_an_output_are_those_of_autograd(
+    network: type[Tiny], places: list[str]
+) -> None:
+    torch.manual_seed(0)
+    model = network().eval()
+    parts = model.encoder if isinstance(model, OnDict) else model
+    first = parts.layer1(IMAGES)
+    second = parts.layer2(first)
+    logits = model.fc(second.mean((2, 3)))
+    expected = torch.autograd.grad(logits.amax(1).sum(), [second, first])
+    before = state_of(model)
+    found = gradients(model, IMAGES, best, places)
+    assert state_of(model) == before
+    torch.testing.assert_close(found.output, logits.detach())
+    for place, activation, gradient in zip(places, (second, first), expected, strict=False):
+        assert gradient.abs().max() > 0
+        torch.testing.assert_close(found.activations[place], activation.detach())
+        torch.testing.assert_close(found.layers[place], gradient)
+
+
+def test_an_entry_that_nothing_reads_has_no_gradient() -> None:
+    with pytest.raises(LayerError, match=r"score does not depend on layer 'encoder\[low\]'"):
+        gradients(OnDict(), IMAGES, best, ["encoder[low]"])
+
+
+@pytest.mark.parametrize("place", ["relu#3", "unused"])
+def test_a_place_that_a_forward_does_not_reach_is_one_sentence(place: str) -> None:
+    model = ReusedReLU()
+    model.unused = nn.ReLU()
+    before = state_of(model)
+    with pytest.raises(LayerError, match=f"there is no '{place}': layer '.*' (runs 2 times|does not run) in a forward"):
+        gradients(model, IMAGES, best, [place])
+    assert state_of(model) == before
+
+
+def test_a_score_may_be_read_from_any_output() -> None:
+    class Heads(Tiny):
+        def forward(self, x: Tensor) -> dict[str, Any]:
+            logits = super().forward(x)
+            return {"logits": logits, "extra": (logits[:, :1],)}
+
+    model = Heads().eval()
+    images = IMAGES.clone().requires_grad_()
+    output = model(images)
+    scores = output["logits"][:, 3] - output["extra"][0][:, 0]
+    scores.sum().backward()
+    found = gradients(
+        model, IMAGES, lambda output: output["logits"][:, 3] - output["extra"][0][:, 0], ["layer1"], image=True
+    )
+    torch.testing.assert_close(found.image, images.grad)
+    torch.testing.assert_close(found.scores, scores.detach())
+    assert not any(tensor.requires_grad for tensor in tensors_of(found.output))
+    assert torch.equal(found.output["extra"][0][:, 0], found.output["logits"][:, 0])
+
+
+@pytest.mark.parametrize(
+    ("score", "found"),
+    [
+        (lambda logits: logits, r"shape \(3, 10\)"),
+        (lambda logits: logits.sum(), r"shape \(\)"),
+        (lambda _: 1.0, "float"),
+    ],
+)
+def test_a_score_that_is_not_one_number_per_image_is_refused(score: Any, found: str) -> None:
+    with pytest.raises(LayerError, match=rf"one number per image, shape \(3,\); found {found}"):
+        gradients(Tiny(), IMAGES, score, ["layer1"])

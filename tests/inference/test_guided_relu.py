@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from autola_analysis.core.errors import LayerError
 from autola_analysis.inference.gradients import gradients
+from autola_analysis.inference.tasks import Classification
 from tests.inference.networks import Tiny
 from tests.inference.rectifiers import FORMS, HandWrittenReLU, Rectified
 
 IMAGES = torch.randn(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 
 
-def best(logits: Tensor) -> Tensor:
-    return logits.argmax(1)
+best = Classification().score()
 
 
 def gradient_with(relu: Callable[[Tensor], Tensor], model: Rectified, targets: Tensor) -> Tensor:
@@ -35,12 +35,12 @@ def test_every_form_of_relu_is_guided_and_the_logits_are_those_of_a_plain_run(fo
     with torch.no_grad():
         plain = model(IMAGES.clone())
     found = gradients(model, IMAGES, best, image=True, guided=True)
-    assert torch.equal(found.logits, plain)
+    assert torch.equal(found.output, plain)
     assert found.relus >= 3
     assert found.ordinary == ()
-    expected = gradient_with(HandWrittenReLU.apply, model, found.targets)
+    expected = gradient_with(HandWrittenReLU.apply, model, found.output.argmax(1))
     torch.testing.assert_close(found.guided, expected, rtol=1e-5, atol=1e-9)
-    plain_expected = gradient_with(lambda x: F.relu(x.clone()), model, found.targets)
+    plain_expected = gradient_with(lambda x: F.relu(x.clone()), model, found.output.argmax(1))
     torch.testing.assert_close(found.image, plain_expected, rtol=1e-5, atol=1e-9)
     assert (expected - plain_expected).norm() > 0.1 * expected.norm()
 
@@ -52,7 +52,7 @@ def test_at_an_input_of_zero_the_plain_gradient_is_torchs_and_the_guided_one_is_
             return FORMS[form](x).flatten(1)
 
     images = torch.tensor([-1.0, 0.0, 2.0]).view(1, 1, 1, 3)
-    found = [gradients(Identity(), images, lambda _, c=c: torch.tensor([c]), image=True, guided=True) for c in range(3)]
+    found = [gradients(Identity(), images, lambda logits, c=c: logits[:, c], image=True, guided=True) for c in range(3)]
     assert sum(each.image for each in found).flatten().tolist() == [0, form == "x.clamp(min=0)", 1]
     assert sum(each.guided for each in found).flatten().tolist() == [0, 0, 1]
 
@@ -82,7 +82,7 @@ def test_other_activations_stay_ordinary_and_are_named(activation: Callable[[Ten
     inner = activation(images)
     reference = copy.deepcopy(model)
     reference.relu = HandWrittenReLU.apply
-    Rectified.forward(reference, inner).gather(1, found.targets[:, None]).sum().backward()
+    Rectified.forward(reference, inner).gather(1, found.output.argmax(1)[:, None]).sum().backward()
     torch.testing.assert_close(found.guided, images.grad, rtol=1e-5, atol=1e-9)
     with pytest.raises(LayerError, match=rf"this network ran none; met instead: {name[:5]}"):
         gradients(Rectified(activation), IMAGES, best, guided=True)
@@ -123,7 +123,7 @@ def test_relus_inside_named_modules_stay_ordinary() -> None:
     reference = copy.deepcopy(model)
     reference.relu = HandWrittenReLU.apply
     images = IMAGES.clone().requires_grad_()
-    reference(images).gather(1, ordinary.targets[:, None]).sum().backward()
+    reference(images).gather(1, ordinary.output.argmax(1)[:, None]).sum().backward()
     torch.testing.assert_close(ordinary.guided, images.grad, rtol=1e-5, atol=1e-9)
     assert not torch.allclose(everything.guided, ordinary.guided)
 

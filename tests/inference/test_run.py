@@ -11,9 +11,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.data.source import ImageSource
-from autola_analysis.inference.accuracy import Accuracy, AccuracyObserver, labels_fit_head, near_chance
+from autola_analysis.inference.outputs import same_outputs
 from autola_analysis.inference.run import Job, Settings, run
 from autola_analysis.inference.stream import Batch, open_stream
+from autola_analysis.inference.tasks.accuracy import Accuracy, AccuracyObserver, labels_fit_head, near_chance
 from tests.inference.networks import Fails, Tiny, expectation
 from tests.inference.state import state_of
 
@@ -45,10 +46,10 @@ class Recorder:
     def reduce(self, layer: str, activation: Tensor) -> Tensor:
         return activation.mean((2, 3))
 
-    def update(self, batch: Batch, kept: Mapping[str, Any], logits: Tensor) -> None:
+    def update(self, batch: Batch, kept: Mapping[str, Any], output: Tensor) -> None:
         self.indices += batch.indices.tolist()
-        self.labels += batch.labels.tolist()
-        self.logits.append(logits)
+        self.labels += batch.targets.tolist()
+        self.logits.append(output)
         self.kept.append(dict(kept))
 
 
@@ -189,7 +190,8 @@ def test_names_decide_whether_labels_fit_the_head_else_numbers() -> None:
 
 def outputs_of(network: torch.nn.Module, images: Tensor | None = None) -> tuple[str, ...]:
     data = TensorDataset(torch.randn(12, 3, 8, 8) if images is None else images, torch.arange(12) % 2)
-    return run([Job(network, [Recorder()], name="net")], open_stream(data, None, batch_size=6), QUIET).warnings
+    record = run([Job(network, [Recorder()], name="net")], open_stream(data, None, batch_size=6), QUIET)
+    return record.networks[0].warnings
 
 
 def test_a_network_whose_logits_depend_on_the_batch_is_noticed() -> None:
@@ -197,7 +199,7 @@ def test_a_network_whose_logits_depend_on_the_batch_is_noticed() -> None:
     dependent = Tiny()
     dependent.layer1[1] = torch.nn.BatchNorm2d(6, track_running_stats=False)
     (warning,) = outputs_of(dependent)
-    assert warning.startswith("net: what it puts out for an image depends on the other images of the batch")
+    assert warning.startswith("what it puts out for an image depends on the other images of the batch")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_nothing_is_folded_below_float32() -> None:
     stream = open_stream(ClutteredDigits("test", 4), None)
     low = run([Job(Tiny(), [Recorder()], Preprocessing(), "n")], stream, Settings("cpu", "bfloat16", quiet=True))
     full = run([Job(Tiny(), [Recorder()], Preprocessing(), "n")], stream, QUIET)
-    assert (low.folded["n"], full.folded["n"]) == (0, 2)
+    assert (low.networks[0].folded, full.networks[0].folded) == (0, 2)
 
 
 def test_near_chance_is_within_three_standard_errors_of_guessing() -> None:
@@ -264,7 +266,7 @@ def test_a_batch_that_leaves_no_memory_runs_in_parts(error: type[Exception], cap
     stream = open_stream(source, Preprocessing(), batch_size=10)
     jobs = [Job(hungry, [found], Preprocessing(), "hungry"), Job(fed, [expected], Preprocessing(), "fed")]
     record = run(jobs, stream, QUIET)
-    assert record.part_sizes == {"hungry": 3}
+    assert [network.part_size for network in record.networks if network.name == "hungry"] == [3]
     assert [entry.getMessage() for entry in caplog.records] == [
         "hungry has not enough memory for 10 images at once; batches run in parts of 5.",
         "hungry has not enough memory for 5 images at once; batches run in parts of 3.",
@@ -298,3 +300,88 @@ def test_memory_that_does_not_suffice_for_parts_is_one_sentence() -> None:
     dependent.layer1[1] = torch.nn.BatchNorm2d(6, track_running_stats=False)
     with pytest.raises(DataError, match="net has not enough memory for 12 images at once; give a smaller --batch-size"):
         run([Job(dependent, [Recorder()], name="net")], stream, QUIET)
+
+
+class ZeroesItsInput(Tiny):
+    """Works in place on its input before anything else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.mul_(0))
+
+
+class ShiftsAView(Tiny):
+    """Changes one channel of its input through a view."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x[:, 1].add_(3)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("network", [ZeroesItsInput, ShiftsAView])
+def test_a_network_that_works_in_place_on_its_input_changes_no_other_networks_images(
+    network: type[Tiny], fold: bool
+) -> None:
+    images = torch.randn(7, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    images = images.contiguous(memory_format=torch.channels_last)  # so that no change of format makes a copy
+    stored = [(images[:4].clone(), torch.zeros(4, dtype=int)), (images[4:].clone(), torch.zeros(3, dtype=int))]
+    changing, before, after = network().eval(), Tiny().eval(), Tiny().eval()
+    recorders = [Recorder(), Recorder("layer1"), Recorder("layer1")]
+    jobs = [
+        Job(model, [recorder], name=str(place))
+        for place, (model, recorder) in enumerate(zip((before, changing, after), recorders, strict=True))
+    ]
+    loader = DataLoader(stored, batch_size=None)  # hands out the very tensors that it stores
+    run(jobs, open_stream(loader, None), Settings(device="cpu", fold=fold, quiet=True))
+    assert torch.equal(torch.cat([batch for batch, _ in stored]), images)
+    with torch.no_grad():
+        for model, recorder in zip((before, changing, after), recorders, strict=True):
+            torch.testing.assert_close(torch.cat(recorder.logits), model(images.clone()), rtol=1e-4, atol=1e-5)
+
+
+class Masks(Tiny):
+    """Puts out a dict and, beside it, masks whose number differs from image to image."""
+
+    def forward(self, x: Tensor) -> dict[str, Any]:
+        maps = self.layer2(self.layer1(x))
+        return {"maps": maps, "scores": [self.fc(each.mean((1, 2))) for each in maps]}
+
+
+class Masking:
+    """A task of outputs that are no tensor."""
+
+    name = "masking"
+
+    def check(self, output: Any, images: int) -> None:
+        if not isinstance(output, dict) or len(output["scores"]) != images:
+            raise DataError("a network must put out maps and scores.")
+
+    def finite(self, output: Any) -> Tensor:
+        return torch.stack([torch.isfinite(score).all() for score in output["scores"]])
+
+    def same(self, expected: Any, found: Any) -> bool:
+        return same_outputs(expected, found)
+
+    def depends_on_batch(self, alone: Any, together: Any) -> bool:
+        return not torch.allclose(alone["scores"][0], together["scores"][0], atol=1e-4)
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_a_task_decides_what_an_output_is(compile: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda model, dynamic: model)
+    model = Masks().eval()
+    images = torch.randn(5, 3, 8, 8)
+    images[3] = float("nan")
+    settings = Settings(device="cpu", quiet=True, compile=compile)
+    recorder = Recorder("layer1")
+    job = Job(model, [recorder], name="net", task=Masking())
+    record = run([job], open_stream(TensorDataset(images[:3], torch.arange(3)), None, batch_size=2), settings)
+    (network,) = record.networks
+    assert (network.folded, network.channels_last, network.warnings) == (2, True, ())
+    assert record.networks[0].compiled is compile
+    with torch.no_grad():
+        torch.testing.assert_close(recorder.logits[1]["maps"], model(images[2:3])["maps"], rtol=1e-4, atol=1e-5)
+    with pytest.raises(DataError, match="net puts out values that are not finite, first for image 3"):
+        run([job], open_stream(TensorDataset(images, torch.arange(5)), None, batch_size=2), settings)
+    with pytest.raises(DataError, match="must put out maps and scores"):
+        run([Job(Tiny(), [], task=Masking())], open_stream(TensorDataset(images, torch.arange(5)), None), settings)

@@ -10,33 +10,45 @@ import os
 import pickle
 import signal
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
-from autola_analysis.analyses.embedding.extract import FeatureAnalysis, extract_all
-from autola_analysis.analyses.gates.measure import GateAnalysis, gate_result
-from autola_analysis.analyses.observation import Reading, observe_all, passes_of
-from autola_analysis.analyses.saliency.measure import SaliencyOptions, measure_saliency
-from autola_analysis.analyses.selectivity.measure import SelectivityAnalysis, SelectivityOptions, selectivity_result
-from autola_analysis.analyses.top_images import TopImageAnalysis, top_images_result
+from autola_analysis.analyses.chosen import ChosenImages
+from autola_analysis.analyses.embedding.extract import extract_features
+from autola_analysis.analyses.embedding.watcher import FeatureWatcher
+from autola_analysis.analyses.evaluate.measure import PredictionWatcher
+from autola_analysis.analyses.gates.measure import GateWatcher, gate_result
+from autola_analysis.analyses.observation import Observation, Reading, Watcher, observe_all, passes_of
+from autola_analysis.analyses.per_image import PerImageWatcher
+from autola_analysis.analyses.saliency.measure import measure_saliency
+from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.analyses.selectivity.measure import SelectivityWatcher, selectivity_result
+from autola_analysis.analyses.selectivity.options import SelectivityOptions
+from autola_analysis.analyses.selectivity.top_images import TopImageWatcher, top_images_result
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.cli.main import _run
+from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import BadImageError
-from autola_analysis.core.processes import current
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.data.bad_images import drop_unreadable
-from autola_analysis.inference import processes as module
+from autola_analysis.inference import distributed as module
 from autola_analysis.inference.run import Settings
 
 BATCH = 4
 QUIET = Settings(device="cpu", quiet=True)
 COUNTS = (20, 8)
 """Images: five batches, so that the last round is not full for any number of processes, and two for three of them."""
+CHOSEN = (4, 5, 7)
+"""Numbers of images that stand in the second batch, so that of several processes only the second sees any of them."""
+OPTIONS = SelectivityOptions(permutations=2, folds=3)
 
 
 class Broken(ClutteredDigits):
@@ -70,50 +82,75 @@ def networks() -> list[Variant]:
     ]
 
 
-def measured(source: ClutteredDigits, cache: Path) -> dict[str, Any]:
-    """Return everything that analyses find out."""
-    pair = networks()
-    reading = Reading(QUIET, batch_size=BATCH)
-    options = SelectivityOptions(2, 3)
-    analyses = [SelectivityAnalysis(None, options), GateAnalysis(), FeatureAnalysis("layer3"), TopImageAnalysis()]
-    selectivity, gates, features, top = observe_all(pair, source, analyses, reading)
-    results = [selectivity_result(each, options) for each in selectivity if each is not None]
-    assert gates[0] is not None
-    cached, _ = extract_all(pair, source, ["layer2", "layer3"], "mean", Reading(QUIET, BATCH, cache=cache))
-    again, passes = extract_all(pair, source, ["layer2", "layer3"], "mean", Reading(QUIET, BATCH, cache=cache))
-    shown = SaliencyOptions(("grad-cam", "gradient"), target="predicted", shown=[1, 7])
-    saliency = measure_saliency(pair, source, shown, reading)
-    kept = [measure_saliency(pair, source, shown, Reading(QUIET, BATCH, cache=cache)) for _ in range(2)]
-    images = torch.randn(len(source), 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    loader = DataLoader(TensorDataset(images, torch.from_numpy(source.labels)), batch_size=BATCH)
-    (loaded,), _ = extract_all(pair[:1], loader, ["layer1"], "mean", reading)
+def watchers() -> list[Watcher[Any]]:
+    """Return everything that analyses hang on a pass."""
+    return [
+        SelectivityWatcher(OPTIONS),
+        GateWatcher(),
+        FeatureWatcher("layer3"),
+        TopImageWatcher(),
+        PredictionWatcher(),
+        PerImageWatcher("largest", ["layer1"], lambda activation: activation.flatten(1).amax(1)),
+    ]
+
+
+def observed(source: ClutteredDigits, chosen: Sequence[int] | None = None) -> dict[str, Any]:
+    """Return everything that a pass shows, or what it shows of some of its images."""
+    numbers = np.array(chosen)
+    hung = watchers() if chosen is None else [ChosenImages(watcher, numbers) for watcher in watchers()]
+    found = observe_all(networks(), source, hung, Reading(QUIET, batch_size=BATCH))
+    selectivity, gates, features, top, predictions, largest = (_present(each) for each in found)
+    results = [selectivity_result(each, OPTIONS) for each in selectivity]
     return {
         "units": [result.units for result in results],
         "means": [result.class_means for result in results],
         "accuracies": [result.accuracy for result in results],
         "images": [record.images for record in passes_of(selectivity)],
         "gates": gate_result(gates[0]),
-        "top images": [top_images_result(each) for each in top if each is not None],
+        "features": [each.observer.found() for each in features],
+        "top images": [top_images_result(each, None) for each in top],
+        "predictions": [each.observer.predictions().arrays() for each in predictions],
+        "largest": [each.observer.values() for each in largest],
+    }
+
+
+def _present(observations: Sequence[Observation[Any] | None]) -> list[Observation[Any]]:
+    return [each for each in observations if each is not None]
+
+
+def measured(source: ClutteredDigits, cache: Path) -> dict[str, Any]:
+    """Return everything that analyses find out."""
+    pair = networks()
+    reading = Reading(QUIET, batch_size=BATCH)
+    cached = replace(reading, cache=cache)
+    features = [extract_features(pair, source, layer=["layer2", "layer3"], reading=cached) for _ in range(2)]
+    again = observe_all(pair, source, [FeatureWatcher("layer2"), FeatureWatcher("layer3")], cached)
+    shown = SaliencyOptions(methods=["grad-cam", "gradient"], target="predicted", shown=[1, 7])
+    images = torch.randn(len(source), 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    loader = DataLoader(TensorDataset(images, torch.from_numpy(source.labels)), batch_size=BATCH)
+    (loaded,) = extract_features(pair[:1], loader, layer=["layer1"], reading=reading)
+    return {
+        **observed(source),
+        "of some images": observed(source, CHOSEN),
         "left out": drop_unreadable(Broken(600))[1],
-        "features": [each.observer.found() for each in features if each is not None],
         "loaded": (loaded.values, loaded.labels),
-        "cached": [each.values[:] for each in cached],
-        "again": [each.values[:] for each in again],
-        "passes again": len(passes),
-        "saliency": saliency,
-        "saliency kept": kept,
+        "cached": [each.values[:] for each in features[0]],
+        "again": [each.values[:] for each in features[1]],
+        "passes again": len(passes_of([each for of_layer in again for each in of_layer])),
+        "saliency": measure_saliency(pair, source, shown, reading),
+        "saliency kept": [measure_saliency(pair, source, shown, cached) for _ in range(2)],
     }
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
-    module.BEAT, module.SILENCE = 0.2, 3.0
+    module.HEARTBEAT, module.HEARTBEAT_TIMEOUT = 0.2, 3.0
     with module.joined():
         rank = current().rank
         if len(sys.argv) == 2:
             reading = Reading(QUIET, batch_size=BATCH, cache=folder / "cache")
-            extract_all(networks(), Deadly("test", 20), reading=reading)
+            extract_features(networks(), Deadly("test", 20), reading=reading)
         for images in COUNTS:
             found = measured(ClutteredDigits("test", images), folder / "cache")
             (folder / f"{images} of {rank}.pickle").write_bytes(pickle.dumps(found))

@@ -3,17 +3,18 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
 
-from autola_analysis.report.accuracy import MeasuredModel
-from autola_analysis.report.compose import Layout, complete_report
+from autola_analysis.core.results import write_stored
 from autola_analysis.report.directory import report_directory
-from tests.report.conftest import SECTIONS, Results, write_all
+from autola_analysis.report.record import read_record, write_record
+from autola_analysis.study.draw import Layout, draw_report
+from autola_analysis.study.run import StudyReport
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -37,23 +38,37 @@ class Opened:
     errors: list[str] = field(default_factory=list)
 
 
-def renamed(results: Results) -> Results:
+def renamed(results: dict[str, Any]) -> dict[str, Any]:
     """Give classes, images and a network names that would do harm if they were not text."""
     classes = (EVIL, WORSE, *(f"class {number}" for number in range(2, 10)))
-    embeddings = [replace(each, classes=classes, ids=(EVIL, WORSE, *each.ids[2:])) for each in results.embeddings]
 
-    def units(table: pd.DataFrame) -> pd.DataFrame:
-        return table.replace({"preferred_class": {str(number): name for number, name in enumerate(classes)}})
+    def named(table: pd.DataFrame, column: str) -> pd.DataFrame:
+        return table.replace({column: {str(number): name for number, name in enumerate(classes)}})
 
-    selectivity = [replace(each, classes=classes, units=units(each.units)) for each in results.selectivity]
-    pictures = [replace(each, image=WORSE, label=EVIL) for each in results.saliency.pictures]
-    return replace(
-        results,
-        embeddings=embeddings,
-        selectivity=selectivity,
-        saliency=replace(results.saliency, pictures=pictures),
-        gates=[replace(each, classes=classes) for each in results.gates],
-    )
+    embedding, evaluation, gates = results["embedding"], results["evaluate"], results["gates"]
+    ids = list(embedding.embeddings[0].ids)
+    for label, name in enumerate((EVIL, WORSE)):  # an image is called as its class is
+        ids[embedding.embeddings[0].labels.tolist().index(label)] = name
+    pictures = [replace(each, image=WORSE, label=EVIL) for each in results["saliency"].pictures]
+    return {
+        **results,
+        "evaluate": replace(
+            evaluation,
+            networks=[
+                replace(each, classes=classes, outputs=classes, per_class=named(each.per_class, "class"))
+                for each in evaluation.networks
+            ],
+        ),
+        "embedding": replace(
+            embedding, embeddings=[replace(each, classes=classes, ids=tuple(ids)) for each in embedding.embeddings]
+        ),
+        "selectivity": [
+            replace(each, classes=classes, units=named(each.units, "preferred_class"))
+            for each in results["selectivity"]
+        ],
+        "saliency": replace(results["saliency"], pictures=pictures),
+        "gates": replace(gates, networks=[replace(each, classes=classes) for each in gates.networks]),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +89,20 @@ def browser() -> Iterator["Browser"]:
 
 
 @pytest.fixture(scope="module")
-def report(results: Results, measured: list[MeasuredModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(written: StudyReport, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("page") / "out"
+    record = read_record(written.out)
+    shown = {name: {**asked, "data": WORSE} for name, asked in record["layout"]["analyses"].items()}
+    layout = Layout(f"About {EVIL}", WORSE, "neurips", shown)
+    record |= {"warnings": [f"{WORSE} is odd"], "layout": asdict(layout)}
+    results = renamed(written.results.of)
     with report_directory(out) as directory:
-        write_all(directory, renamed(results), measured)
-        facts = {"analysis": "study", "models": [], "data": {}}
-        complete_report(directory, Layout(f"About {EVIL}", WORSE, "neurips", SECTIONS), facts, [f"{WORSE} is odd"])
+        for folder in ("tables", "arrays"):
+            shutil.copytree(written.out / folder, directory / folder)
+        for planned in written.plan.analyses:
+            write_stored(directory, planned.analysis.format, planned.analysis.store(results[planned.name]))
+        draw_report(directory, layout, record)
+        write_record(directory, record)
     return out
 
 
@@ -161,7 +184,7 @@ def test_a_point_that_is_tapped_lights_up_in_all_panels_and_shows_its_image(open
     page.wait_for_function(f"{SELECTED}.length > 0")
     assert 4 in page.evaluate(SELECTED)
     panels = page.locator(".panel").count()
-    assert panels == 3
+    assert panels == 2  # of the first run of each variant
     sources = page.evaluate(
         "Bokeh.documents[0].roots().map((each) => each.renderers[0].data_source.selected.indices.includes(4))"
     )
@@ -189,10 +212,10 @@ def test_a_box_selects_what_lies_in_it(open_page: Callable[..., Opened]) -> None
 def test_on_a_touch_screen_a_drag_scrolls_the_page_until_a_tool_is_chosen(open_page: Callable[..., Opened]) -> None:
     boxes = """Bokeh.documents[0].roots().map(
         (each) => each.toolbar.tools.find((tool) => tool.type === "BoxSelectTool").active)"""
-    assert open_page().page.evaluate(boxes) == [True] * 3
+    assert open_page().page.evaluate(boxes) == [True] * 2
     page = open_page(PHONE, has_touch=True, is_mobile=True).page
     page.wait_for_timeout(300)
-    assert page.evaluate(boxes) == [False] * 3
+    assert page.evaluate(boxes) == [False] * 2
 
 
 def test_the_pointer_shows_the_image_and_its_names_as_text(open_page: Callable[..., Opened]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from autola_analysis.report.page import write_page
+from autola_analysis.report.page import _limits_of_runs, write_page
 from autola_analysis.report.section import Section
 from autola_analysis.report.templating import format_cell
 
@@ -68,3 +68,10 @@ def test_numbers_are_shown_with_four_digits_and_separated_thousands(tmp_path: Pa
     assert "0.1235" in page(tmp_path, "SE").text
     assert format_cell(1234) == "1,234"
     assert format_cell(float("nan")) == format_cell(pd.NA) == ""
+
+
+def test_variants_with_few_runs_are_named_among_the_limits() -> None:
+    runs = [("SE", str(run)) for run in range(3)] + [("HOGA", "1")]
+    _, said = _limits_of_runs(pd.DataFrame(runs, columns=["model", "run"]))
+    assert "are here of HOGA;" in said
+    assert len(_limits_of_runs(pd.DataFrame(runs[:3], columns=["model", "run"]))) == 1

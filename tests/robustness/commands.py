@@ -14,12 +14,13 @@ from contextlib import suppress
 from multiprocessing import get_context, set_start_method
 from pathlib import Path
 
+from autola_analysis.analyses.registry import registrations
+
 PRELOADED = [
     "autola_analysis.cli.main",
     "autola_analysis.study.demo",
-    "autola_analysis.study.embedding",
-    "autola_analysis.study.gates",
-    "autola_analysis.study.saliency",
+    "autola_analysis.study.run",
+    *(each.analysis.partition(":")[0] for each in registrations().values()),
     "autola_analysis.training.trainer",
     "tests.robustness.commands",
 ]

@@ -26,6 +26,8 @@ limit = 6
 show = 1
 [[analyses]]
 kind = "gates"
+[[analyses]]
+kind = "evaluate"
 """
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from autola_analysis.analyses.registry import registrations
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints import save_model
 from autola_analysis.data import Preprocessing
@@ -26,10 +27,8 @@ REPORT = [
     "out",
 ]
 COMMANDS = {
-    "selectivity": ["selectivity", *REPORT],
-    "saliency": ["saliency", *REPORT],
+    **{each.command_name: [each.command_name, *REPORT] for each in registrations().values()},
     "embed": ["embed", *REPORT, "--cache", "cache", "--method", "pca"],
-    "gates": ["gates", *REPORT],
     "train": [
         "train",
         "cluttered-digits",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from autola_analysis.analyses.selectivity import measure_selectivity
+from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints import save_model
@@ -37,7 +38,8 @@ def run_over(network: Variant, root: Path, skip: bool) -> None:
     source = open_source(f"folder:{root}")
     if skip:
         source, _ = drop_unreadable(source)
-    measure_selectivity(network, source, ["layer3"], settings=Settings(device="cpu", quiet=True))
+    reading = Reading(Settings(device="cpu", quiet=True))
+    measure_selectivity(network, source, layers=["layer3"], reading=reading)
 
 
 def size_of(root: Path) -> int:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from autola_analysis.analyses.registry import registrations
+from autola_analysis.cli.main import command_table
+
 from .commands import Command, completed, is_whole, is_writing, members
 from .conftest import EVERYTHING
 from .studies import write_study
@@ -48,15 +51,13 @@ def reads_the_file(command: Command) -> bool:
 
 
 COMMANDS: dict[str, tuple[list[str], Sign]] = {
-    "selectivity": (["selectivity", *REPORT], is_writing),
+    **{each.command_name: ([each.command_name, *REPORT], is_writing) for each in registrations().values()},
     "selectivity, 2 workers": (["selectivity", *REPORT, "--workers", "2"], decodes_in_processes),
     "saliency": (["saliency", *REPORT, "--limit", "1000"], is_writing),
-    "embed": (["embed", *REPORT], is_writing),
     "embed, 2 processes": (
         ["embed", *REPORT, "--limit", "300", "--seeds", "2", "--processes", "2"],
         optimises,
     ),
-    "gates": (["gates", *REPORT], is_writing),
     "study": (["study", "study.toml", *MACHINE, "--out", "out"], is_writing),
     "compare": (["compare", "--ckpt", "m.safetensors", "--ckpt", "n.safetensors", *REPORT[2:]], is_writing),
     "redraw": (["redraw", "old"], redraws),
@@ -66,11 +67,17 @@ COMMANDS: dict[str, tuple[list[str], Sign]] = {
     "inspect": (["inspect", "huge.pth"], reads_the_file),
     "layers": (["layers", "--ckpt", "huge.pth"], reads_the_file),
 }
+QUICK = {"list"}
+"""Commands that are over before they can be interrupted."""
 SAMPLE = ["selectivity, 2 workers", "embed, 2 processes", "train", "inspect"]
 SHORT = {"redraw": 0.2, "study": 0.3}
 """Seconds in which a command is sure to be under way still."""
 STAY = {"net.safetensors.training", "cache", "features", "neighbours"}
 """What an interrupted run keeps on purpose: the last epoch, whole entries of a cache."""
+
+
+def test_every_command_is_interrupted() -> None:
+    assert {arguments[0] for arguments, _ in COMMANDS.values()} == set(command_table()) - QUICK
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autola_analysis.analyses.registry import registrations
+
 from .commands import Command, completed, is_whole
 from .conftest import EVERYTHING
 from .studies import write_study
@@ -35,7 +37,7 @@ class Killed:
 
 
 COMMANDS = {
-    "selectivity": Killed(["selectivity", *REPORT]),
+    **{each.command_name: Killed([each.command_name, *REPORT]) for each in registrations().values()},
     "embed": Killed(["embed", *REPORT, "--method", "pca"]),
     "study": Killed(["study", "study.toml", *MACHINE]),
 }

@@ -2,23 +2,19 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from autola_analysis.analyses.embedding import optimise as one_run
-from autola_analysis.analyses.embedding.quality import QUALITY_COLUMNS
-from autola_analysis.analyses.embedding.tsne import EmbeddingOptions
-from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.embedding.result import QUALITY
 from autola_analysis.core.errors import DataError, OptionError, ReportError, UnknownNameError
 from autola_analysis.core.files import sha256_of
-from autola_analysis.inference.run import Settings
-from autola_analysis.study.embedding import EmbeddingRequest, embedding_report
-from autola_analysis.study.sources import DataOptions
-
-QUIET = Reading(Settings(device="cpu", quiet=True))
-FEW = DataOptions(limit=40)
+from autola_analysis.study.run import StudyReport
+from tests.pictures import assert_drawn
+from tests.study.asked import QUIET, asked
 
 
 @pytest.fixture(autouse=True)
@@ -27,20 +23,20 @@ def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(one_run, "ITERATIONS", 25)
 
 
-def request(checkpoint: Callable[..., Path], out: Path, **changes: object) -> EmbeddingRequest:
+def embedded(checkpoint: Callable[..., Path], out: Path, **changes: Any) -> StudyReport:
     files = [checkpoint("none", 0), checkpoint("hoga", 0), checkpoint("hoga", 1)]
     checkpoints = [f"none={files[0]}", f"HOGA={files[1]}", f"HOGA={files[2]}"]
-    arguments = {"data": FEW, "reading": QUIET, "processes": 1, "options": EmbeddingOptions(device="cpu"), **changes}
-    return EmbeddingRequest(checkpoints, out, **arguments)
+    return asked("embedding", checkpoints, out, **{"limit": 40, "processes": 1, **changes})
 
 
 def test_the_report_holds_what_other_programs_read(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     report = tmp_path / "report"
-    embeddings = embedding_report(request(checkpoint, report, seeds=2, first_seed=3, align=True)).embeddings
+    embeddings = embedded(checkpoint, report, seeds=2, seed=3, align=True).results.of["embedding"].embeddings
     quality = pd.read_csv(report / "tables" / "embedding_quality.csv")
-    assert quality.columns.tolist() == QUALITY_COLUMNS
+    assert quality.columns.tolist() == QUALITY.names
     assert quality[["model", "run"]].drop_duplicates().to_numpy().tolist() == [["none", 1], ["HOGA", 1], ["HOGA", 2]]
-    assert len(quality) == 3 * (2 + 2 * 5)
+    # Of the first run of a variant the features and two planes are rated, of the others the features.
+    assert len(quality) == 2 * (2 + 2 * 5) + 2
     assert set(quality["seed"].dropna()) == {3, 4}
     assert set(quality["layer"]) == {"layer3"}
     spread = pd.read_csv(report / "tables" / "embedding_seeds.csv")
@@ -51,29 +47,31 @@ def test_the_report_holds_what_other_programs_read(checkpoint: Callable[..., Pat
         ["HOGA", 1, 40],
         ["HOGA", 2, 40],
     ]
-    for name in ("embedding", "knn_accuracy"):
-        for ending in ("png", "pdf", "caption.txt"):
-            assert (report / "figures" / f"{name}.{ending}").stat().st_size > 50
+    assert_drawn(report / "figures" / "embedding")
+    assert_drawn(report / "figures" / "knn_accuracy", 3.25)
     with np.load(report / "arrays" / "embeddings.npz") as arrays:
-        np.testing.assert_array_equal(arrays["HOGA/2/layer3/4"], embeddings[-1].coords)
+        drawn = [each for each in embeddings if each.drawn]
+        assert [(each.model, each.run, each.seed) for each in drawn] == [
+            (model, "1", seed) for model in ("none", "HOGA") for seed in (3, 4)
+        ]
+        np.testing.assert_array_equal(arrays["HOGA/1/layer3/4"], drawn[-1].coords)
         assert len(arrays["ids"]) == len(arrays["labels"]) == 40
     record = json.loads((report / "run.json").read_text())
-    assert record["analysis"] == "embedding"
-    assert record["seeds"]["embedding"] == [3, 4]
-    assert record["embeddings"][0]["perplexity"] == 13
+    assert [each["kind"] for each in record["study"]["analyses"]] == ["embedding"]
+    found = record["settings"]["embedding"]["embeddings"]
+    assert [each["seed"] for each in found] == [3, 4, 3, 4, 3]
+    assert found[0]["perplexity"] == 13
     assert len(record["passes"]) == 1
     assert record["outputs"]["arrays/embeddings.npz"] == sha256_of(report / "arrays" / "embeddings.npz")
-    assert sum("perplexity 30 needs" in warning for warning in record["warnings"]) == 3
+    assert sum("perplexity 30 needs" in warning for warning in record["warnings"]) == 2
     page = (report / "index.html").read_text()
-    assert page.count('<div class="panel">') == 3
-    assert page.count("<figure>") == 1
+    assert page.count('<div class="panel">') == 2
+    assert page.count("<figure>") == 2  # of the claims and of the accuracies over layers
     assert "no evidence about networks" in page
 
 
 def test_the_caption_says_what_is_drawn_without_anybodys_path(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    embedding_report(
-        request(checkpoint, tmp_path / "r", align=True, options=EmbeddingOptions(perplexity=7, device="cpu"))
-    )
+    embedded(checkpoint, tmp_path / "r", align=True, perplexity=7)
     caption = (tmp_path / "r" / "figures" / "embedding.caption.txt").read_text()
     for part in (
         "Barnes-Hut t-SNE", "spatial means of layer3", "40 images of 10 classes", "cluttered-digits, test split",
@@ -85,12 +83,10 @@ def test_the_caption_says_what_is_drawn_without_anybodys_path(checkpoint: Callab
 
 
 def test_a_second_run_opens_what_the_first_left_in_the_cache(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    first = embedding_report(
-        request(checkpoint, tmp_path / "a", reading=replace(QUIET, cache=tmp_path / "cache"))
-    ).embeddings
-    second = embedding_report(
-        request(checkpoint, tmp_path / "b", reading=replace(QUIET, cache=tmp_path / "cache"))
-    ).embeddings
+    reading = replace(QUIET, cache=tmp_path / "cache")
+    first, second = (
+        embedded(checkpoint, tmp_path / out, reading=reading).results.of["embedding"].embeddings for out in "ab"
+    )
     assert json.loads((tmp_path / "b" / "run.json").read_text())["passes"] == []
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one.coords, other.coords)
@@ -102,11 +98,11 @@ def test_a_second_run_opens_what_the_first_left_in_the_cache(checkpoint: Callabl
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"layers": ["layer4"]}, UnknownNameError, "no layer 'layer4'; the nearest: layer3"),
+        ({"layer": ["layer4"]}, UnknownNameError, "no layer 'layer4'; the nearest: layer3"),
         ({"pool": "max"}, OptionError, "pool is one of mean, flatten"),
-        ({"seeds": 0}, OptionError, "--seeds needs at least 1"),
-        ({"processes": 0}, OptionError, "processes is 1 or more"),
-        ({"data": DataOptions(limit=9)}, DataError, "at least 10 images; layer3 of none has 9"),
+        ({"seeds": 0}, OptionError, "seeds is a number from 1 on; found 0"),
+        ({"processes": 0}, OptionError, "processes is a number from 1 on; found 0"),
+        ({"limit": 9}, DataError, "at least 10 images; layer3 of none has 9"),
         ({"width": "wide"}, OptionError, "width is"),
     ],
 )
@@ -114,7 +110,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     checkpoint: Callable[..., Path], tmp_path: Path, changes: dict[str, object], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message) as raised:
-        embedding_report(request(checkpoint, tmp_path / "out", **changes))
+        embedded(checkpoint, tmp_path / "out", **changes)
     assert "\n" not in str(raised.value)
     assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors"}
 
@@ -123,4 +119,4 @@ def test_a_report_that_is_there_is_refused_before_any_work(tmp_path: Path) -> No
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run.json").write_text("{}")
     with pytest.raises(ReportError, match="holds a report already"):
-        embedding_report(EmbeddingRequest(["missing.pth"], tmp_path / "out", reading=QUIET))
+        asked("embedding", ["missing.pth"], tmp_path / "out")

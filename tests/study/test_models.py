@@ -1,10 +1,16 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from autola_analysis.core.errors import OptionError
-from autola_analysis.study.models import LoadingOptions, load_models, per_variant, split_named_path
+from autola_analysis.study.command import model_tables, per_variant, split_named_path
+from autola_analysis.study.models import StudyModel, load_models
+
+
+def loaded(checkpoints: Sequence[str], **how: Sequence[str]) -> list[StudyModel]:
+    """Load the checkpoints of a command line."""
+    return load_models(model_tables(checkpoints, how), Path())
 
 
 def test_an_existing_file_is_a_path_and_otherwise_the_first_equals_sign_splits(tmp_path: Path) -> None:
@@ -18,16 +24,16 @@ def test_an_existing_file_is_a_path_and_otherwise_the_first_equals_sign_splits(t
 
 def test_one_name_with_several_files_makes_training_runs(checkpoint: Callable[..., Path]) -> None:
     files = [checkpoint("se", 0), checkpoint("se", 1), checkpoint("none", 0)]
-    models = load_models([f"SE={files[0]}", f"SE={files[1]}", f"plain={files[2]}"], LoadingOptions())
+    models = loaded([f"SE={files[0]}", f"SE={files[1]}", f"plain={files[2]}"])
     assert [(m.variant.name, m.variant.run) for m in models] == [("SE", "1"), ("SE", "2"), ("plain", "1")]
 
 
 def test_the_same_file_twice_is_refused(checkpoint: Callable[..., Path]) -> None:
     file = checkpoint("se")
     with pytest.raises(OptionError, match="are the same checkpoint; give each file once"):
-        load_models([f"A={file}", f"B={file}"], LoadingOptions())
+        loaded([f"A={file}", f"B={file}"])
     with pytest.raises(OptionError, match="no checkpoint was given"):
-        load_models([], LoadingOptions())
+        loaded([])
 
 
 def test_files_that_would_share_a_name_and_runs_of_different_networks_are_refused(
@@ -38,16 +44,16 @@ def test_files_that_would_share_a_name_and_runs_of_different_networks_are_refuse
         checkpoint(attention).rename(tmp_path / folder / "last.safetensors")
     files = [str(tmp_path / folder / "last.safetensors") for folder in ("a", "b")]
     with pytest.raises(OptionError, match="would both be called 'last'; give NAME=PATH"):
-        load_models(files, LoadingOptions())
+        loaded(files)
     with pytest.raises(OptionError, match="different networks and cannot be runs of one variant 'X'"):
-        load_models([f"X={file}" for file in files], LoadingOptions())
-    assert len(load_models([f"A={files[0]}", f"B={files[1]}"], LoadingOptions())) == 2
+        loaded([f"X={file}" for file in files])
+    assert len(loaded([f"A={files[0]}", f"B={files[1]}"])) == 2
 
 
 @pytest.mark.parametrize("name", ["None", "nan", "a\nb", "x" * 61])
 def test_names_that_tables_or_figures_would_lose_are_refused(name: str) -> None:
     with pytest.raises(OptionError, match="cannot name a variant"):
-        load_models([f"{name}=a.pth"], LoadingOptions())
+        loaded([f"{name}=a.pth"])
 
 
 def test_options_are_for_all_variants_or_for_one() -> None:
@@ -63,7 +69,6 @@ def test_options_are_for_all_variants_or_for_one() -> None:
 
 def test_normalization_reaches_the_variant_it_was_given_for(checkpoint: Callable[..., Path]) -> None:
     files = [checkpoint("se"), checkpoint("none")]
-    reading = LoadingOptions(normalize={"A": "imagenet"})
-    first, second = load_models([f"A={files[0]}", f"B={files[1]}"], reading)
+    first, second = loaded([f"A={files[0]}", f"B={files[1]}"], normalize=["A=imagenet"])
     assert first.variant.preprocessing.mean == (0.485, 0.456, 0.406)
     assert second.variant.preprocessing.mean == (0.0, 0.0, 0.0)

@@ -8,16 +8,14 @@ import pandas as pd
 import pytest
 
 from autola_analysis.analyses.observation import Reading
-from autola_analysis.analyses.saliency.measure import SaliencyOptions
+from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.analyses.saliency.result import IMAGES, METRICS_TABLE, SANITY
 from autola_analysis.cli import main as entry
-from autola_analysis.core.errors import AutolaError, BadImageError, DataError, OptionError
+from autola_analysis.core.errors import AutolaError, BadImageError, DataError, OptionError, UnknownNameError
 from autola_analysis.data import ClutteredDigits
-from autola_analysis.inference.run import Settings
-from autola_analysis.study.saliency import Explaining, SaliencyRequest, saliency_report
-from autola_analysis.study.sources import DataOptions
-
-QUIET = Reading(Settings(device="cpu", quiet=True))
-FEW = Explaining(show=2, sanity=2)
+from autola_analysis.study.file import StudyFile
+from tests.pictures import assert_drawn
+from tests.study.asked import asked
 
 
 @pytest.fixture
@@ -25,23 +23,23 @@ def report(checkpoint: Callable[..., Path], tmp_path: Path) -> Path:
     files = [checkpoint("none", 0), checkpoint("hoga", 0), checkpoint("hoga", 1)]
     checkpoints = [f"none={files[0]}", f"HOGA={files[1]}", f"HOGA={files[2]}"]
     out = tmp_path / "report"
-    saliency_report(SaliencyRequest(checkpoints, out, explaining=FEW, data=DataOptions(limit=10), reading=QUIET))
+    asked("saliency", checkpoints, out, limit=10, show=2, sanity=2)
     return out
 
 
 def test_the_report_holds_what_programs_and_readers_need(report: Path) -> None:
     images = pd.read_csv(report / "tables" / "saliency_images.csv")
-    assert images.columns.tolist() == [
+    assert images.columns.tolist() == [*IMAGES.names, "energy", "pointing", "iou"]
+    assert IMAGES.names == [
         "model", "run", "image", "label", "predicted", "target", "score", "method", "layer", "status",
-        "energy", "pointing", "iou",
     ]  # fmt: skip
     assert len(images) == 3 * 2 * 10 + 2 * 10
     metrics = pd.read_csv(report / "tables" / "saliency_metrics.csv")
-    assert metrics.columns.tolist() == [
+    assert metrics.columns.tolist() == METRICS_TABLE.names == [
         "model", "method", "layer", "metric", "subset", "images", "mean", "ci_low", "ci_high",
     ]  # fmt: skip
     sanity = pd.read_csv(report / "tables" / "sanity.csv")
-    assert {"model", "method", "randomised_to", "rank_correlation"} <= set(sanity.columns)
+    assert sanity.columns.tolist() == SANITY.names
     assert len(sanity) == 3 * 2 * 6
     accuracy = pd.read_csv(report / "tables" / "accuracy.csv")
     right = images[images["model"] == "none"].drop_duplicates("image")
@@ -50,11 +48,10 @@ def test_the_report_holds_what_programs_and_readers_need(report: Path) -> None:
         assert arrays["0/HOGA/2/grad-cam/layer3"].shape == (32, 32)
         assert arrays["1/none/1/guided-backprop/"].shape == (3, 32, 32)
     for name in ("saliency", "sanity"):
-        for suffix in ("png", "pdf", "caption.txt"):
-            assert (report / "figures" / f"{name}.{suffix}").stat().st_size > 50
+        assert_drawn(report / "figures" / name)
     record = json.loads((report / "run.json").read_text())
-    assert record["settings"]["target"] == "label"
-    assert record["settings"]["networks"]["HOGA"]["guided_relus"] == 109
+    assert record["settings"]["saliency"]["target"] == "label"
+    assert record["settings"]["saliency"]["networks"]["HOGA"]["guided_relus"] == 109
     assert any("no better than chance" in warning for warning in record["warnings"])
 
     caption = (report / "figures" / "saliency.caption.txt").read_text()
@@ -69,7 +66,7 @@ def test_the_report_holds_what_programs_and_readers_need(report: Path) -> None:
     page = (report / "index.html").read_text()
     assert "Guided backpropagation is known to fail the sanity check" in page
     assert page.count('<article class="card">') == 2
-    assert page.count("<figure>") == 1
+    assert page.count("<figure>") == 2  # of the claims and of the sanity check
 
 
 def test_image_files_are_explained_without_labels_and_with_boxes(
@@ -84,32 +81,42 @@ def test_image_files_are_explained_without_labels_and_with_boxes(
         "annotations": [{"image_id": 1, "bbox": [4, 4, 20, 20]}],
     }
     (tmp_path / "boxes.json").write_text(json.dumps(coco))
-    result = saliency_report(
-        SaliencyRequest(
-            [str(checkpoint("se"))],
-            tmp_path / "out",
-            images=[folder],
-            explaining=Explaining(SaliencyOptions(("layer-cam",), ["layer1"]), tmp_path / "boxes.json"),
-            reading=QUIET,
-        )
+    report = asked(
+        "saliency",
+        [checkpoint("se")],
+        tmp_path / "out",
+        images=[folder],
+        methods=["layer-cam"],
+        layers=["layer1"],
+        boxes=tmp_path / "boxes.json",
     )
+    result = report.results.of["saliency"]
     assert len(result.pictures) == 3
     assert [picture.label for picture in result.pictures] == ["", "", ""]
     assert set(result.metrics["images"]) == {1}
     assert result.settings["target"] == "predicted"
     assert pd.read_csv(tmp_path / "out" / "tables" / "accuracy.csv")["top1"].isna().all()
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert {name: each["images"] for name, each in record["data"].items()} == {"image files": 3}
     assert (
         "class that the first network predicts" in (tmp_path / "out" / "figures" / "saliency.caption.txt").read_text()
     )
 
 
 def test_an_anonymous_report_holds_no_path_of_anybodys_machine(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    folder = tmp_path / "secret"
-    folder.mkdir()
+    folder = tmp_path / "secret" / "photographs"
+    folder.mkdir(parents=True)
+    (tmp_path / "secret" / "boxes.json").write_text('{"images": [], "annotations": []}')
     for index in range(2):
         ClutteredDigits("test", 2).image(index).save(folder / f"{index}.png")
-    request = SaliencyRequest([str(checkpoint("se"))], tmp_path / "out", images=[folder], reading=QUIET, anonymous=True)
-    saliency_report(request)
+    asked(
+        "saliency",
+        [checkpoint("se")],
+        tmp_path / "out",
+        images=[folder],
+        boxes=tmp_path / "secret" / "boxes.json",
+        anonymous=True,
+    )
     written = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
     with np.load(tmp_path / "out" / "arrays" / "saliency_maps.npz") as arrays:
         written += str(arrays["about"]).encode() + str(arrays["images"]).encode()
@@ -123,26 +130,36 @@ def test_an_anonymous_report_holds_no_path_of_anybodys_machine(checkpoint: Calla
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"images": [Path("no.png")]}, DataError, "there is no image no.png"),
-        (
-            {"images": [Path("x.png")], "data": DataOptions("cluttered-digits")},
-            OptionError,
-            "--images or --data, not both",
-        ),
-        ({"scale": "both"}, OptionError, "--scale is own or shared; found 'both'"),
+        ({"images": ["no.png"]}, DataError, r"there is no image no\.png"),
+        ({"scale": "both"}, OptionError, "scale is one of own, shared; found 'both'"),
         ({"width": "huge"}, OptionError, "width is"),
-        ({"explaining": Explaining(show=0)}, OptionError, "--show needs at least 1"),
-        ({"explaining": Explaining(SaliencyOptions(("grad",)))}, AutolaError, "unknown saliency method 'grad'"),
-        ({"explaining": Explaining(SaliencyOptions(target=10))}, OptionError, "class 10 is out of range"),
-        ({"explaining": Explaining(boxes=Path("no.json"))}, DataError, "cannot read no.json"),
+        ({"show": 0}, OptionError, "show is a number from 1 on; found 0"),
+        ({"methods": ["grad"]}, UnknownNameError, "saliency: unknown saliency method 'grad'"),
+        ({"target": 10}, OptionError, "saliency: target class 10 is out of range"),
+        ({"boxes": "no.json"}, DataError, r"cannot read no\.json"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(
-    checkpoint: Callable[..., Path], tmp_path: Path, changes: dict[str, Any], error: type[AutolaError], message: str
+    checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    error: type[AutolaError],
+    message: str,
 ) -> None:
-    request: dict[str, Any] = {"data": DataOptions(limit=4), "reading": QUIET, **changes}
-    with pytest.raises(error, match=message):
-        saliency_report(SaliencyRequest([str(checkpoint("se"))], tmp_path / "out", **request))
+    monkeypatch.setattr(ClutteredDigits, "image", lambda *_: pytest.fail("an image was decoded"))
+    with pytest.raises(error, match=message) as raised:
+        asked("saliency", [checkpoint("se")], tmp_path / "out", **{"limit": 4, **changes})
+    assert "\n" not in str(raised.value)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors"}
+
+
+def test_images_and_a_data_source_together_are_refused(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    file = str(checkpoint("se"))
+    ClutteredDigits("test", 1).image(0).save(tmp_path / "x.png")
+    arguments = ["saliency", "--ckpt", file, "--images", str(tmp_path / "x.png"), "--data", "cluttered-digits"]
+    with pytest.raises(OptionError, match="saliency names images of its own and data; give one of them"):
+        entry._run([*arguments, "--quiet", "--out", str(tmp_path / "out")], True)
     assert not (tmp_path / "out").exists()
 
 
@@ -151,20 +168,15 @@ def test_an_image_that_cannot_be_decoded_stops_the_run_with_its_name(
 ) -> None:
     (tmp_path / "broken.png").write_bytes(b"not an image")
     with pytest.raises(BadImageError, match=r"broken.png cannot be read"):
-        saliency_report(
-            SaliencyRequest([str(checkpoint("se"))], tmp_path / "out", images=[tmp_path / "broken.png"], reading=QUIET)
-        )
+        asked("saliency", [checkpoint("se")], tmp_path / "out", images=[tmp_path / "broken.png"])
+    assert not (tmp_path / "out").exists()
 
 
-def test_every_flag_of_the_command_reaches_the_request(
+def test_every_flag_of_the_command_reaches_the_study(
     monkeypatch: pytest.MonkeyPatch, checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
-    seen: list[SaliencyRequest] = []
-
-    def record(request: SaliencyRequest) -> None:
-        seen.append(request)
-
-    monkeypatch.setattr("autola_analysis.study.saliency.saliency_report", record)
+    seen: list[tuple[StudyFile, Path, Reading, dict[str, Any]]] = []
+    monkeypatch.setattr("autola_analysis.study.run.run_study", lambda *given, **how: seen.append((*given, how)))
     file = str(checkpoint("se"))
     assert entry._run(["saliency", "--ckpt", file, "--quiet"], False) == 0
     arguments = (
@@ -174,14 +186,22 @@ def test_every_flag_of_the_command_reaches_the_request(
         f"--out {tmp_path}"
     )
     assert entry._run(arguments.split(), False) == 0
-    plain, full = seen
-    assert (plain.images, plain.scale) == ((), "own")
-    assert plain.explaining == Explaining(SaliencyOptions(["grad-cam", "guided-backprop"]), None, 6, 0, 0)
-    options = SaliencyOptions(
-        ["gradient", "layer-cam"], ["layer1", "layer2"], 3, guide_gates=False, faithfulness=True, seed=2
+    (plain, *_, plain_how), (full, out, reading, how) = seen
+    assert plain.analyses[0].options == SaliencyOptions()
+    assert full.analyses[0].options == SaliencyOptions(
+        images=["a.png", "b"],
+        methods=["gradient", "layer-cam"],
+        layers=["layer1", "layer2"],
+        target=3,
+        show=4,
+        scale="shared",
+        boxes="b.json",
+        faithfulness=True,
+        sanity=5,
+        guide_gates=False,
+        limit=9,
     )
-    assert full.explaining == Explaining(options, Path("b.json"), 4, 5, 2)
-    assert list(full.images) == [Path("a.png"), Path("b")]
-    assert (full.scale, full.width, full.overwrite) == ("shared", "cvpr", True)
-    assert (plain.anonymous, full.anonymous) == (False, True)
-    assert (full.reading.batch_size, full.reading.workers, full.data.limit, full.data.seed) == (3, 1, 9, 2)
+    assert (full.seed, full.width, out, list(full.models)) == (2, "cvpr", tmp_path, ["A"])
+    assert how == {"overwrite": True, "anonymous": True}
+    assert plain_how == {"overwrite": False, "anonymous": False}
+    assert (reading.batch_size, reading.workers, reading.settings.device) == (3, 1, "cpu")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from autola_analysis.core.errors import OptionError
-from autola_analysis.study.file import SelectivityTable, parse_study, read_study
+from autola_analysis.study.file import AnalysisRequest, parse_study, read_study
 
 GOOD: dict[str, Any] = {
     "data": {"digits": {"source": "cluttered-digits"}},
@@ -27,8 +27,8 @@ def test_a_file_is_read_with_its_defaults(tmp_path: Path) -> None:
     study = read_study(path)
     assert study.title == "T"
     assert study.models["a"].files == ["x", "y"]
-    assert study.analyses[0] == SelectivityTable(kind="selectivity", layers=["layer3"])
-    assert study.analyses[1].model_dump()["perplexity"] == 5.0
+    assert study.analyses[0] == AnalysisRequest.of("selectivity", layers=["layer3"])
+    assert study.analyses[1].options.model_dump()["perplexity"] == 5.0
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,14 @@ def test_a_file_is_read_with_its_defaults(tmp_path: Path) -> None:
         (lambda s: s["analyses"][0].update(layer="x"), r"unknown key analyses\.0\.layer; did you mean layers\?"),
         (
             lambda s: s["analyses"][0].update(kind="selectivty"),
-            r"analyses\.0\.kind is one of selectivity, .* found 'sel",
+            r"analyses\.0\.kind is one of evaluate, selectivity, .* found 'sel",
         ),
-        (lambda s: s["analyses"][0].pop("kind"), r"analyses\.0\.kind is one of selectivity, .* found None"),
+        (lambda s: s["analyses"][0].pop("kind"), r"analyses\.0\.kind is one of evaluate, selectivity, .* found None"),
         (lambda s: s["analyses"][0].update(folds="x"), r"analyses\.0\.folds should be a valid integer; found 'x'"),
-        (lambda s: s["analyses"][0].update(folds=-1), r"analyses\.0\.folds should be greater than or equal to 0"),
+        (lambda s: s["analyses"][0].update(folds=-1), r"analyses\.0\.folds is a number from 0 on; found -1\."),
         (lambda s: s["analyses"].append({"kind": "selectivity"}), "two analyses of kind 'selectivity'"),
         (lambda s: s["analyses"][0].update(models=["b"]), "models names 'b', and there is no such table; there are a"),
         (lambda s: s["analyses"][0].update(data="b"), "data names 'b', and there is no such table; there are digits"),
-        (lambda s: s["data"].update(more={}), "does not say which data; give data = one of digits, more"),
         (lambda s: s["models"]["a"].update(paths=["b"]), "models.a: give either path, or paths"),
         (lambda s: s["models"]["a"].pop("path"), "models.a: give either path, or paths"),
         (lambda s: s.pop("models"), "models is missing"),

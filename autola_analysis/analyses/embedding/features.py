@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autola_analysis.core.errors import CacheError, DataError
-from autola_analysis.core.files import replacing
-from autola_analysis.inference.accuracy import Accuracy
+from autola_analysis.core.errors import DataError
+from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
+from autola_analysis.inference.tasks.accuracy import Accuracy
 
-MANIFEST = "features.json"
-"""Written last: a directory without it holds no complete features."""
+NO_LABEL = -1
+"""Label of images whose classes are not known."""
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Features:
+class Features(SavedResult):
     """Features of the images of a run in one layer of one network.
 
     Attributes:
         values: ``(N, D)``, float32; an array, or a file mapped into memory.
-        labels: ``(N,)``.
+        labels: ``(N,)``; all are -1 where the classes of the images are not known.
         ids: Name of every image, length N.
         classes: Class names; a label is an index into them.
         model: Name of the variant.
@@ -45,6 +43,8 @@ class Features:
     Raises:
         DataError: If the shapes do not fit.
     """
+
+    FORMAT = Format("features", arrays=("features",), large=("values",))
 
     values: FloatArray
     labels: IntArray
@@ -70,61 +70,49 @@ class Features:
             object.__setattr__(self, "classes", tuple(map(str, range(count))))
         if len(self.ids) != len(self.values):
             raise DataError(f"there are {len(self.values)} features and {len(self.ids)} ids.")
-        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
+        if self.labelled and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
             raise DataError(f"labels must be 0 to {len(self.classes) - 1}; found {int(self.labels.max())}.")
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
+    def labelled(self) -> bool:
+        """Whether the classes of the images are known."""
+        return bool((self.labels != NO_LABEL).any())
+
+    @property
     def title(self) -> str:
         """Layer and network, for messages."""
-        run = "" if self.run == "1" else f" (run {self.run})"
-        return f"{self.layer} of {self.model}{run}"
+        return f"{self.layer} of {self.network}"
 
-    def save(self, directory: str | Path) -> None:
-        """Write ``values.npy``, ``labels.npy``, ``images.json`` and, last, ``features.json`` into a directory.
+    @property
+    def network(self) -> str:
+        """Variant and run, for messages."""
+        return self.model if self.run == "1" else f"{self.model} (run {self.run})"
 
-        Raises:
-            CacheError: If the disk is full or cannot be written.
-        """
-        directory = Path(directory)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            (directory / MANIFEST).unlink(missing_ok=True)
-            with replacing(directory / "values.npy") as path, path.open("wb") as file:
-                np.save(file, np.ascontiguousarray(self.values, dtype=np.float32))
-            _write_rest(directory, self)
-        except OSError as error:
-            raise CacheError(f"cannot write features into {directory}: {error.strerror}.") from error
+    def stored(self) -> Stored:
+        """Return the features as arrays."""
+        names = {"labels": self.labels, "ids": np.array(self.ids, str), "classes": np.array(self.classes, str)}
+        about = {name: getattr(self, name) for name in ("model", "run", "layer", "pool", "backbone", "attention")}
+        about["accuracy"] = asdict(self.accuracy) if self.accuracy else None
+        about |= {"settings": dict(self.settings), "warnings": list(self.warnings)}
+        return Stored(arrays={"features": Arrays(names, about)}, large={"values": np.asarray(self.values, np.float32)})
 
     @classmethod
-    def load(cls, directory: str | Path) -> Features:
-        """Open what `save` wrote; the values stay in their file and are mapped into memory.
-
-        Raises:
-            DataError: If the directory holds no complete features.
-        """
-        directory = Path(directory)
-        manifest = _read_manifest(directory)
-        if manifest is None:
-            raise DataError(f"{directory} holds no complete features: {MANIFEST} is missing or does not fit the files.")
-        images = json.loads((directory / "images.json").read_text(encoding="utf-8"))
-        accuracy = manifest["accuracy"]
+    def restored(cls, stored: Stored) -> Self:
+        """Return the features of their arrays; the values stay in their file and are mapped into memory."""
+        arrays = stored.arrays["features"]
+        about = dict(arrays.about)
+        accuracy = about.pop("accuracy")
         return cls(
-            values=np.load(directory / "values.npy", mmap_mode="r"),
-            labels=np.load(directory / "labels.npy"),
-            ids=tuple(images["ids"]),
-            classes=tuple(images["classes"]),
-            model=manifest["model"],
-            run=manifest["run"],
-            layer=manifest["layer"],
-            pool=manifest["pool"],
-            backbone=manifest["backbone"],
-            attention=manifest.get("attention"),
+            values=stored.large["values"],
+            labels=arrays.values["labels"],
+            ids=tuple(arrays.values["ids"].tolist()),
+            classes=tuple(arrays.values["classes"].tolist()),
             accuracy=Accuracy(**accuracy) if accuracy else None,
-            settings=manifest["settings"],
-            warnings=tuple(manifest["warnings"]),
+            warnings=tuple(about.pop("warnings")),
+            **about,
         )
 
     def _repr_html_(self) -> str:
@@ -156,36 +144,3 @@ def check_finite(features: Features) -> None:
             f"{bad:,} of {features.values.size:,} feature values in {features.title} are not finite; "
             "look at the checkpoint and the preprocessing, or run with --precision float32."
         )
-
-
-def _write_rest(directory: Path, features: Features) -> None:
-    """Write everything but the values, which lie in the directory already, and the manifest last."""
-    with replacing(directory / "labels.npy") as path, path.open("wb") as file:
-        np.save(file, features.labels)
-    with replacing(directory / "images.json") as path:
-        path.write_text(json.dumps({"ids": features.ids, "classes": features.classes}), encoding="utf-8")
-    manifest = {
-        "format": 1,
-        "model": features.model,
-        "run": features.run,
-        "layer": features.layer,
-        "pool": features.pool,
-        "backbone": features.backbone,
-        "attention": features.attention,
-        "accuracy": asdict(features.accuracy) if features.accuracy else None,
-        "settings": dict(features.settings),
-        "warnings": list(features.warnings),
-        "bytes": {name: (directory / name).stat().st_size for name in ("values.npy", "labels.npy", "images.json")},
-    }
-    with replacing(directory / MANIFEST) as path:
-        path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-
-
-def _read_manifest(directory: Path) -> dict[str, Any] | None:
-    """Return the manifest of a directory of features; None where there is none or a file has another length."""
-    try:
-        manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        lengths = {name: (directory / name).stat().st_size for name in manifest["bytes"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return manifest if lengths == manifest["bytes"] else None

@@ -12,20 +12,21 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autola_analysis.analyses.embedding.options import Metric
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import CacheError, OptionError
 from autola_analysis.core.files import forget_unused, replacing, touch
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.source import hash_of
 
-METRICS = ("euclidean", "cosine")
+METRICS: tuple[str, ...] = get_args(Metric)
 ROWS = 1024  # points whose neighbours are looked for at once
 COLUMNS = 8192  # points they are compared with at once
 SPARE = 8  # further candidates, so that rounding cannot push a neighbour out
@@ -47,7 +48,7 @@ class Neighbours:
 
     indices: IntArray
     distances: FloatArray
-    metric: str = "euclidean"
+    metric: Metric = "euclidean"
 
     @property
     def k(self) -> int:
@@ -64,7 +65,7 @@ class Neighbours:
 def nearest_neighbours(
     values: NDArray[Any],
     k: int,
-    metric: str = "euclidean",
+    metric: Metric = "euclidean",
     device: str = "auto",
     cache: str | Path | None = None,
     quiet: bool = True,
@@ -107,7 +108,7 @@ def content_hash(values: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def _cached(folder: Path, stem: str, k: int, metric: str) -> Neighbours | None:
+def _cached(folder: Path, stem: str, k: int, metric: Metric) -> Neighbours | None:
     """Return neighbours that are stored, of these or of more."""
     counts = sorted(int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{stem}-*.npz"))
     for stored in counts:
@@ -132,7 +133,7 @@ def _stored(folder: Path, stem: str, neighbours: Neighbours) -> Neighbours:
 
 
 @torch.inference_mode()
-def _search(values: NDArray[Any], k: int, metric: str, device: torch.device, quiet: bool) -> Neighbours:
+def _search(values: NDArray[Any], k: int, metric: Metric, device: torch.device, quiet: bool) -> Neighbours:
     points = Points(values, metric, device)
     found: list[tuple[Tensor, Tensor]] = []
     with progress_bar(len(values), "neighbours", unit="point", quiet=quiet) as bar:
@@ -188,7 +189,7 @@ class Points:
         device: Where to compute; one without float64 is replaced by the CPU.
     """
 
-    def __init__(self, values: NDArray[Any], metric: str, device: torch.device) -> None:
+    def __init__(self, values: NDArray[Any], metric: Metric, device: torch.device) -> None:
         self._values = values
         self._cosine = metric == "cosine"
         self._device = torch.device("cpu") if device.type == "mps" else device

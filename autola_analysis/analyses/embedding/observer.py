@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from torch import Tensor
 
 from autola_analysis.analyses.embedding.feature_files import FileSink, MemorySink, Sink
 from autola_analysis.analyses.embedding.features import FloatArray, IntArray
-from autola_analysis.core.errors import DataError, LayerError, OptionError
-from autola_analysis.core.processes import Processes
+from autola_analysis.analyses.embedding.options import Pool
+from autola_analysis.core.distributed import Processes
+from autola_analysis.core.errors import DataError, LayerError
+from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch
 
-POOLS = ("mean", "flatten")
 VALUES, LABELS = "values.npy", "labels.npy"
 
 
@@ -28,24 +29,20 @@ class FeatureObserver:
         layer: Name of the layer.
         pool: "mean" over space, or "flatten".
         folder: Where the rows are written during the pass; None keeps them in memory.
-        images: Numbers of the images whose features are kept, ascending; None keeps all.
         title: What the features are called in messages ("layer3 of SE").
     """
 
     def __init__(
         self,
         layer: str,
-        pool: str = "mean",
+        pool: Pool = "mean",
         folder: Path | None = None,
-        images: Sequence[int] | None = None,
         title: str = "features",
     ) -> None:
-        check_pool(pool)
         self.layers = (layer,)
         self._pool = pool
         self._title = title
         self._sink: Sink = MemorySink() if folder is None else FileSink(folder / VALUES)
-        self._images = None if images is None else torch.as_tensor(list(images), dtype=torch.int64)
         self._labels: list[Tensor] = []
         self._starts: list[int] = []
         self._not_finite = 0
@@ -67,24 +64,20 @@ class FeatureObserver:
         # What follows the layer may overwrite it in place.
         return activation.flatten(1).to(torch.float32, copy=True)
 
-    def update(self, batch: Batch, kept: Mapping[str, Any], logits: Tensor) -> None:
+    def update(self, batch: Batch, kept: Mapping[str, Any], output: Output) -> None:
         """Keep the rows of one batch."""
-        rows, labels = kept[self.layers[0]].cpu(), batch.labels
-        if self._images is not None:
-            chosen = torch.isin(batch.indices, self._images)
-            rows, labels = rows[chosen], labels[chosen]
-        values: NDArray[np.float32] = rows.numpy()
+        values: NDArray[np.float32] = kept[self.layers[0]].cpu().numpy()
         self._not_finite += int(np.count_nonzero(~np.isfinite(values)))
         self._sink.append(values)
-        self._labels.append(labels)
+        self._labels.append(batch.targets)
         self._starts.append(int(batch.indices[0]))
 
     def gather(self, processes: Processes, device: torch.device) -> None:
         """Bring the rows of all processes to the first one in the order of the images; the others keep none."""
-        self._not_finite = sum(processes.exchange(self._not_finite))
+        self._not_finite = sum(processes.all_gather_object(self._not_finite))
         mine = zip(self._starts, zip(self._sink.drain(), self._labels, strict=True), strict=True)
         self._starts, self._labels = [], []
-        for _, (values, labels) in processes.in_order(mine):
+        for _, (values, labels) in processes.gather_in_order(mine):
             self._sink.append(values)
             self._labels.append(labels)
 
@@ -113,13 +106,3 @@ class FeatureObserver:
     def restore(self, folder: Path) -> None:
         """Open what `save` completed; the values stay in their file and are mapped into memory."""
         self._found = np.load(folder / VALUES, mmap_mode="r"), np.load(folder / LABELS)
-
-
-def check_pool(pool: str) -> None:
-    """Refuse a name that is no way of pooling.
-
-    Raises:
-        OptionError: Naming those there are.
-    """
-    if pool not in POOLS:
-        raise OptionError(f"pool is one of {', '.join(POOLS)}; found {pool!r}.")

@@ -14,10 +14,25 @@ import torch
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.embedding.neighbours import Neighbours, Points
-from autola_analysis.analyses.intervals import bootstrap_interval
+from autola_analysis.analyses.embedding.options import Metric as Distance
+from autola_analysis.core.columns import INTERVAL, MODEL, Column, number, text
 from autola_analysis.core.device import resolve_device
+from autola_analysis.core.tables import Table
+from autola_analysis.statistics.intervals import bootstrap_interval
 
-QUALITY_COLUMNS = ["model", "run", "layer", "space", "metric", "seed", "value", "ci_low", "ci_high"]
+QUALITY = Table(
+    "embedding_quality",
+    (
+        *MODEL,
+        text("layer", "name of the layer"),
+        text("space", "features or plane"),
+        text("metric", "what is measured"),
+        Column("seed", "whole", "seed of the embedding; missing for the feature space, which has none"),
+        number("value", "mean over images; the KL divergence is a number of the whole embedding"),
+        *INTERVAL,
+    ),
+    latex=True,
+)
 K = 10
 SAMPLE = 20_000
 """Images whose distances to all others are measured; from larger sets so many are drawn."""
@@ -55,7 +70,12 @@ def neighbour_count(images: int) -> int:
 def feature_metrics(
     values: NDArray[Any], labels: IntArray, neighbours: Neighbours, device: str = "auto", seed: int = 0
 ) -> list[Metric]:
-    """Return the accuracy of the k nearest neighbours and the silhouette in the feature space."""
+    """Return the accuracy of the k nearest neighbours and the silhouette in the feature space; nothing without labels.
+
+    See `plane_metrics` for the arguments.
+    """
+    if not _labelled(labels):
+        return []
     k = neighbour_count(len(labels))
     correct = knn_correct(neighbours.indices[:, :k], labels)
     rows = _rows(len(labels), seed)
@@ -76,13 +96,13 @@ def plane_metrics(
     device: str = "auto",
     seed: int = 0,
 ) -> list[Metric]:
-    """Return class separation in the plane, and how much of the neighbourhoods the plane keeps.
+    """Return class separation in the plane, where there are labels, and how much of the neighbourhoods the plane keeps.
 
     Args:
         coords: Positions, ``(N, 2)``.
         kl_divergence: Of the positions; NaN for methods without one.
         values: Features, ``(N, D)``.
-        labels: ``(N,)``.
+        labels: ``(N,)``; -1 where the classes are not known.
         neighbours: In the feature space.
         plane_neighbours: In the plane.
         device: Where to compute.
@@ -92,10 +112,15 @@ def plane_metrics(
     rows = _rows(len(labels), seed)
     near, near_in_plane = neighbours.indices[:, :k], plane_neighbours.indices[:, :k]
     trusted = trustworthiness_samples(values, near_in_plane, rows, neighbours.metric, device)
-    silhouettes = silhouette_samples(coords, labels, rows, "euclidean", device)
+    separation = []
+    if _labelled(labels):
+        silhouettes = silhouette_samples(coords, labels, rows, "euclidean", device)
+        separation = [
+            _mean("plane", "knn_accuracy", knn_correct(near_in_plane, labels).astype(float), seed),
+            _mean("plane", "silhouette", _spread(silhouettes, rows, len(labels)), seed),
+        ]
     return [
-        _mean("plane", "knn_accuracy", knn_correct(near_in_plane, labels).astype(float), seed),
-        _mean("plane", "silhouette", _spread(silhouettes, rows, len(labels)), seed),
+        *separation,
         _mean("plane", "trustworthiness", _spread(trusted, rows, len(labels)), seed),
         _mean("plane", "knn_recall", recall_samples(near, near_in_plane), seed),
         Metric("plane", "kl_divergence", kl_divergence),
@@ -103,7 +128,7 @@ def plane_metrics(
 
 
 def quality_table(model: str, run: str, layer: str, metrics: list[Metric], seed: int) -> pd.DataFrame:
-    """Return metrics as rows with the columns `QUALITY_COLUMNS`; the seed belongs to the plane alone."""
+    """Return metrics as rows with the columns of `QUALITY`; the seed belongs to the plane alone."""
     rows = [
         {
             "model": model,
@@ -118,7 +143,7 @@ def quality_table(model: str, run: str, layer: str, metrics: list[Metric], seed:
         }
         for metric in metrics
     ]
-    return pd.DataFrame(rows, columns=QUALITY_COLUMNS).astype({"seed": "Int64"})
+    return pd.DataFrame(rows, columns=QUALITY.names).astype({"seed": "Int64"})
 
 
 def knn_correct(near: IntArray, labels: IntArray) -> NDArray[np.bool_]:
@@ -143,7 +168,7 @@ def silhouette_samples(
     values: NDArray[Any],
     labels: IntArray,
     rows: IntArray | None = None,
-    metric: str = "euclidean",
+    metric: Distance = "euclidean",
     device: str = "auto",
 ) -> FloatArray:
     """Return the silhouette of some images (default: all): (b - a) / max(a, b).
@@ -180,7 +205,7 @@ def trustworthiness_samples(
     values: NDArray[Any],
     near_in_plane: IntArray,
     rows: IntArray | None = None,
-    metric: str = "euclidean",
+    metric: Distance = "euclidean",
     device: str = "auto",
 ) -> FloatArray:
     """Return each image's share in the trustworthiness, whose mean over all images is the metric.
@@ -220,6 +245,10 @@ def recall_samples(near: IntArray, near_in_plane: IntArray) -> FloatArray:
     both = np.sort(np.concatenate([near, near_in_plane], axis=1), axis=1)
     shared: FloatArray = (both[:, 1:] == both[:, :-1]).sum(axis=1) / near.shape[1]
     return shared
+
+
+def _labelled(labels: IntArray) -> bool:
+    return bool((labels >= 0).any())
 
 
 def _mean(space: str, name: str, samples: FloatArray, seed: int) -> Metric:

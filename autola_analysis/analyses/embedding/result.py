@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.embedding.quality import QUALITY_COLUMNS
-from autola_analysis.core.errors import DataError
-from autola_analysis.inference.accuracy import Accuracy
+from autola_analysis.analyses.embedding.features import NO_LABEL
+from autola_analysis.analyses.embedding.quality import QUALITY
+from autola_analysis.core.columns import MODEL, count, number, text
+from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
+from autola_analysis.core.tables import Table, rows_of
+from autola_analysis.inference.tasks.accuracy import Accuracy
 
-MANIFEST = "embedding.json"
+SEEDS = Table(
+    "embedding_seeds",
+    (
+        *MODEL,
+        text("layer", "name of the layer"),
+        text("metric", "of the plane"),
+        count("seeds", "number of embeddings of the same features"),
+        number("lowest", "of these embeddings"),
+        number("highest", "of these embeddings"),
+    ),
+    optional=True,
+)
+FORMAT = Format("embedding", (QUALITY, SEEDS), ("embeddings", "embedding_samples"))
+FACTS = ("model", "run", "layer", "backbone", "attention")
 
 
 @dataclass(frozen=True, eq=False)
-class Embedding:
+class Embedding(NetworkResult):
     """Images in the plane.
 
     Attributes:
         coords: Positions, ``(N, 2)``, float64.
-        labels: ``(N,)``.
+        labels: ``(N,)``; all are -1 where the classes of the images are not known.
         kl_divergence: Of the positions from the affinities; NaN for methods without one. Not comparable between
             networks.
         params: What decided the positions: method, perplexity, seed, ...
-        quality: A row per space and metric, columns `QUALITY_COLUMNS`.
+        quality: A row per space and metric, columns of `QUALITY`.
         ids: Name of every image.
         classes: Class names.
         model: Name of the variant.
@@ -42,6 +57,8 @@ class Embedding:
             neighbours get an image right, its silhouette, ...; NaN for images that were not drawn.
         warnings: Sentences that belong beside the picture.
     """
+
+    FORMAT = FORMAT
 
     coords: NDArray[np.float64]
     labels: NDArray[np.int64]
@@ -65,6 +82,16 @@ class Embedding:
         return int(self.params["seed"])
 
     @property
+    def key(self) -> str:
+        """Names it among other embeddings: network, run, layer and seed."""
+        return _key(self.model, self.run, self.layer, self.seed)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the classes of the images are known."""
+        return bool((self.labels != NO_LABEL).any())
+
+    @property
     def drawn(self) -> bool:
         """Whether the positions are to be drawn; False where only the quality of the features was asked for."""
         return bool(self.params.get("drawn", True))
@@ -72,88 +99,86 @@ class Embedding:
     def without_plane(self) -> Embedding:
         """Return only what it says of the features: its positions are not to be drawn or rated."""
         quality = self.quality[self.quality["space"] == "features"]
-        return replace(self, quality=quality, params={**self.params, "drawn": False})
-
-    def save(self, directory: str | Path) -> None:
-        """Write ``embedding.npz``, ``quality.csv`` and, last, ``embedding.json`` into a directory."""
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / MANIFEST).unlink(missing_ok=True)
-        samples: dict[str, Any] = {f"{space}/{metric}": values for (space, metric), values in self.samples.items()}
-        np.savez(directory / "embedding.npz", coords=self.coords, labels=self.labels, **samples)
-        self.quality.to_csv(directory / "quality.csv", index=False)
-        rest = {
-            "kl_divergence": self.kl_divergence,
-            "params": dict(self.params),
-            "ids": self.ids,
-            "classes": self.classes,
-            "model": self.model,
-            "run": self.run,
-            "layer": self.layer,
-            "backbone": self.backbone,
-            "attention": self.attention,
-            "accuracy": asdict(self.accuracy) if self.accuracy else None,
-            "warnings": self.warnings,
-        }
-        (directory / MANIFEST).write_text(json.dumps(rest, indent=1) + "\n", encoding="utf-8")
+        samples = {key: values for key, values in self.samples.items() if key[0] == "features"}
+        return replace(self, quality=quality, samples=samples, params={**self.params, "drawn": False})
 
     @classmethod
-    def load(cls, directory: str | Path) -> Embedding:
-        """Read what `save` wrote.
+    def together(cls, embeddings: Sequence[Self]) -> Stored:
+        """Return embeddings of the same images as tables and arrays.
 
-        Raises:
-            DataError: If the directory holds no complete embedding.
+        What the metrics are means of is kept too, so that variants can be compared anew.
         """
-        directory = Path(directory)
-        manifest = directory / MANIFEST
-        if not manifest.exists():
-            raise DataError(f"{directory} holds no saved embedding: there is no {MANIFEST} in it.")
-        rest = json.loads(manifest.read_text(encoding="utf-8"))
-        with np.load(directory / "embedding.npz") as arrays:
-            coords, labels = arrays["coords"], arrays["labels"]
-            samples = {_space_and_metric(name): arrays[name] for name in arrays.files if "/" in name}
-        return cls(
-            coords=coords,
-            labels=labels,
-            kl_divergence=rest["kl_divergence"],
-            params=rest["params"],
-            quality=read_quality(directory / "quality.csv"),
-            ids=tuple(rest["ids"]),
-            classes=tuple(rest["classes"]),
-            model=rest["model"],
-            run=rest["run"],
-            layer=rest["layer"],
-            backbone=rest["backbone"],
-            attention=rest.get("attention"),
-            accuracy=Accuracy(**rest["accuracy"]) if rest["accuracy"] else None,
-            samples=samples,
-            warnings=tuple(rest["warnings"]),
+        quality = quality_of(embeddings)
+        spread = seed_spread(quality)
+        first = embeddings[0]
+        positions = {
+            "labels": first.labels,
+            "ids": np.array(first.ids, str),
+            "classes": np.array(first.classes, str),
+            **{each.key: each.coords for each in embeddings},
+        }
+        about = [
+            {
+                **{name: getattr(each, name) for name in FACTS},
+                "params": dict(each.params),
+                "kl_divergence": None if math.isnan(each.kl_divergence) else each.kl_divergence,
+                "accuracy": asdict(each.accuracy) if each.accuracy else None,
+                "warnings": list(each.warnings),
+            }
+            for each in embeddings
+        ]
+        samples = {
+            f"{each.key}/{space}/{metric}": values
+            for each in embeddings
+            for (space, metric), values in each.samples.items()
+        }
+        return Stored(
+            {QUALITY.name: quality, **({SEEDS.name: spread} if len(spread) else {})},
+            {"embeddings": Arrays(positions, about), "embedding_samples": Arrays(samples)},
         )
+
+    @classmethod
+    def apart(cls, stored: Stored) -> list[Self]:
+        """Return the embeddings that `together` gave these tables and arrays."""
+        arrays, samples = stored.arrays["embeddings"], stored.arrays["embedding_samples"].values
+        embeddings = []
+        for each in arrays.about:
+            names, seed = {name: each[name] for name in ("model", "run", "layer")}, each["params"]["seed"]
+            rows = rows_of(stored.tables[QUALITY.name], **names)
+            own = (rows["space"] == "features") | rows["seed"].eq(seed).fillna(False)
+            rows = rows[own.astype(bool)].reset_index(drop=True)
+            key = _key(**names, seed=seed)
+            measured = {pair: f"{key}/{'/'.join(pair)}" for pair in zip(rows["space"], rows["metric"], strict=True)}
+            embeddings.append(
+                cls(
+                    coords=arrays.values[key],
+                    labels=arrays.values["labels"],
+                    kl_divergence=math.nan if each["kl_divergence"] is None else each["kl_divergence"],
+                    params=each["params"],
+                    quality=rows,
+                    ids=tuple(arrays.values["ids"].tolist()),
+                    classes=tuple(arrays.values["classes"].tolist()),
+                    accuracy=Accuracy(**each["accuracy"]) if each["accuracy"] else None,
+                    samples={pair: samples[name] for pair, name in measured.items() if name in samples},
+                    warnings=tuple(each["warnings"]),
+                    **{name: each[name] for name in FACTS},
+                )
+            )
+        return embeddings
 
     def _repr_html_(self) -> str:
         html: str = self.quality.to_html(index=False, float_format="{:.4f}".format, na_rep="")
         return html
 
 
-def _space_and_metric(name: str) -> tuple[str, str]:
-    space, _, metric = name.partition("/")
-    return space, metric
-
-
-def read_quality(path: Path) -> pd.DataFrame:
-    """Read a table of quality as it was written."""
-    text = {"model": str, "run": str, "layer": str}
-    names = ["model", "run", "layer"]
-    table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={
-        column: "" for column in QUALITY_COLUMNS if column not in names
-    })  # fmt: skip
-    return table.astype({"seed": "Int64", "value": float, "ci_low": float, "ci_high": float})
+def _key(model: str, run: str, layer: str, seed: int) -> str:
+    return f"{model}/{run}/{layer}/{seed}"
 
 
 def quality_of(embeddings: Sequence[Embedding]) -> pd.DataFrame:
     """Return the quality of several embeddings as one table; the feature space is the same for all seeds."""
     rows = pd.concat([embedding.quality for embedding in embeddings], ignore_index=True)
-    return rows.drop_duplicates(QUALITY_COLUMNS[:6], ignore_index=True)
+    return rows.drop_duplicates(["model", "run", "layer", "space", "metric", "seed"], ignore_index=True)
 
 
 def seed_spread(quality: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,8 @@ from torch import nn
 
 from autola_analysis.core.errors import LayerError
 
+NO_GATES = "no Sigmoid module, and no attention module that names its gates in a gates() method"
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -36,10 +38,7 @@ def find_gates(model: nn.Module) -> list[Gate]:
     """
     gates = _gates(model)
     if not gates:
-        raise LayerError(
-            "the network has no gates: no Sigmoid module, and no attention module that names its gates "
-            "in a gates() method."
-        )
+        raise LayerError(f"the network has no gates: {NO_GATES}.")
     return gates
 
 

@@ -4,63 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-from torch import nn
-
+from autola_analysis.analyses.alone import Model, given, measure_alone
 from autola_analysis.analyses.gates.find import find_gates, has_gates
 from autola_analysis.analyses.gates.observer import SATURATED_HIGH, SATURATED_LOW, GateObserver
+from autola_analysis.analyses.gates.options import GateOptions
 from autola_analysis.analyses.gates.result import GateResult, class_means_of, gate_rows
-from autola_analysis.analyses.observation import Observation, Reading, class_names, observe, passes_of
-from autola_analysis.analyses.variants import Variant, as_variant
-from autola_analysis.checkpoints import LoadedModel
+from autola_analysis.analyses.observation import Observation, Reading, class_names
+from autola_analysis.analyses.variants import Variant
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.inference.run import PassRecord, Settings
 from autola_analysis.inference.stream import ImageData, Stream
 
 
+@overload
 def measure_gates(
-    model: LoadedModel | nn.Module | Variant,
+    models: Model, data: ImageData, options: GateOptions | None = ..., reading: Reading | None = ..., **values: Any
+) -> GateResult: ...
+@overload
+def measure_gates(
+    models: Sequence[Model],
     data: ImageData,
-    settings: Settings | None = None,
-    batch_size: int | None = None,
-    workers: int = 0,
-) -> GateResult:
-    """Measure every gate of a network's attention modules in one pass over the data.
+    options: GateOptions | None = ...,
+    reading: Reading | None = ...,
+    **values: Any,
+) -> Sequence[GateResult]: ...
+def measure_gates(
+    models: Model | Sequence[Model],
+    data: ImageData,
+    options: GateOptions | None = None,
+    reading: Reading | None = None,
+    **values: Any,
+) -> GateResult | Sequence[GateResult]:
+    """Measure every gate of the attention modules of networks in one pass over the data.
 
     Args:
-        model: A loaded checkpoint or any network with gates, see `find_gates`; it is as before afterwards.
+        models: A loaded checkpoint or any network with gates, see `find_gates`, or several of them, of which those
+            without gates are passed over; they are as before afterwards.
         data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``.
-        settings: Device, precision, progress bar.
-        batch_size: Images per batch; None chooses by the size of the images.
-        workers: Processes that decode images.
+        options: Which images.
+        reading: Device, precision, batch size, progress bar, cache.
+        values: Fields of `GateOptions`, instead of `options`.
 
     Raises:
-        LayerError: If the network has no gates, or one has an unexpected shape.
+        LayerError: If no network has gates, or one has an unexpected shape.
 
     References:
         Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018, on the role of excitation.
     """
-    (result,), _ = measure_gates_of([as_variant(model)], data, Reading(settings, batch_size, workers))
-    return result
+    from autola_analysis.analyses.gates.analysis import Gates
+
+    result = measure_alone(Gates(), models, data, given(GateOptions, options, values), reading)
+    return result.networks if isinstance(models, Sequence) else result.networks[0]
 
 
-def measure_gates_of(
-    variants: Sequence[Variant], data: ImageData, reading: Reading | None = None
-) -> tuple[list[GateResult], list[PassRecord]]:
-    """Measure several networks; those that share the geometry of their images share one reading of the data.
-
-    Returns:
-        A result per variant, in order, and a record per pass.
-    """
-    for variant in variants:
-        find_gates(variant.model)  # refused here, before the pass
-    observations = observe(variants, data, GateAnalysis(), reading or Reading())
-    return [gate_result(observation) for observation in observations], passes_of(observations)
-
-
-class GateAnalysis:
-    """Gates as an analysis of a pass; networks without gates are passed over."""
+class GateWatcher:
+    """Hangs the sums of gate values on a pass; networks without gates are passed over."""
 
     name = "gates"
 
@@ -92,6 +91,11 @@ def gate_result(observation: Observation[GateObserver]) -> GateResult:
         spatial_maps={key: (sums.spatial / images).numpy() for key, sums in keyed.items() if sums.spatial is not None},
         classes=observation.classes,
         accuracy=observation.accuracy,
-        settings={"saturated_below": SATURATED_LOW, "saturated_above": SATURATED_HIGH, **observation.arithmetic},
+        settings={
+            "saturated_below": SATURATED_LOW,
+            "saturated_above": SATURATED_HIGH,
+            "images": images,
+            **observation.arithmetic,
+        },
         warnings=tuple(observation.warnings()),
     )

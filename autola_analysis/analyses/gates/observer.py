@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from autola_analysis.analyses.gates.find import Gate
+from autola_analysis.core.distributed import Processes
 from autola_analysis.core.errors import LayerError
-from autola_analysis.core.processes import Processes
+from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch, check_labels
 
 SATURATED_LOW = 0.05
@@ -91,17 +92,17 @@ class GateObserver:
             spatial_sum=activation.float().sum((0, 1)) if spatial else None,
         )
 
-    def update(self, batch: Batch, kept: Mapping[str, GateActivity], logits: Tensor) -> None:
+    def update(self, batch: Batch, kept: Mapping[str, GateActivity], output: Output) -> None:
         """Add one batch.
 
         Raises:
             DataError: If a label is not one of the classes.
         """
         classes = len(self.counts)
-        check_labels(batch.labels, classes)
-        self.counts += torch.bincount(batch.labels, minlength=classes)
+        check_labels(batch.targets, classes)
+        self.counts += torch.bincount(batch.targets, minlength=classes)
         for layer in self.layers:
-            self._add(layer, kept[layer], batch.labels)
+            self._add(layer, kept[layer], batch.targets)
 
     def _add(self, layer: str, activity: GateActivity, labels: Tensor) -> None:
         mean = activity.mean.double().cpu()
@@ -127,15 +128,15 @@ class GateObserver:
             )
 
     def gather(self, processes: Processes, device: torch.device) -> None:
-        """Add up the sums of all processes."""
+        """Add up the sums of all processes, some of which may have seen no image."""
         shapes = {
             layer: (sums.class_sums.shape[1], None if sums.spatial is None else tuple(sums.spatial.shape))
             for layer, sums in self.sums.items()
         }
-        for layer, (units, spatial) in processes.told(shapes).items():
+        for layer, (units, spatial) in processes.first_not_empty(shapes).items():
             self._make_room(layer, units, spatial)
         found = [value for layer in self.layers for value in vars(self.sums[layer]).values() if value is not None]
-        processes.add_up([self.counts, *found], device)
+        processes.all_reduce([self.counts, *found], device)
 
     def save(self, folder: Path) -> None:
         """Write the sums into a folder."""

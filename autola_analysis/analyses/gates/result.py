@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.gates.observer import GateObserver, GateSums
-from autola_analysis.core.errors import DataError
-from autola_analysis.inference.accuracy import Accuracy
+from autola_analysis.core.columns import MODEL, count, number, text
+from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
+from autola_analysis.core.tables import Table, rows_of
+from autola_analysis.inference.tasks.accuracy import Accuracy
 
-GATE_COLUMNS = [
-    "model", "run", "module", "gate", "unit", "mean", "std", "saturated_low", "saturated_high", "class_variation"
-]  # fmt: skip
+GATES = Table(
+    "gates",
+    (
+        *MODEL,
+        text("module", "name of the attention module"),
+        text("gate", "name of the gate within it"),
+        count("unit", "number of the channel"),
+        number("mean", "over images and positions"),
+        number("std", "standard deviation over images and positions"),
+        number("saturated_low", "share of values below 0.05"),
+        number("saturated_high", "share of values above 0.95"),
+        number("class_variation", "standard deviation over classes of the class-conditional means"),
+    ),
+)
+STATISTICS = ["mean", "std", "saturated_low", "saturated_high", "class_variation"]
+FORMAT = Format("gates", (GATES,), ("gate_class_means", "gate_maps"))
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class GateResult:
+class GateResult(NetworkResult):
     """Statistics of the gates of one network.
 
     Attributes:
         model: Name of the variant.
         run: Name of the training run within the variant.
-        gates: A row per unit of every gate, columns `GATE_COLUMNS`: mean and standard deviation over images and
+        gates: A row per unit of every gate, columns of `GATES`: mean and standard deviation over images and
             positions, share of values below 0.05 and above 0.95, and the standard deviation over classes of the
             class-conditional means (every class weighs the same).
         class_means: Mean per class of each gate, ``{"module/gate": (C, K)}``; NaN for classes without images.
@@ -39,6 +52,8 @@ class GateResult:
         settings: What else decided the numbers.
         warnings: Sentences that belong beside the numbers.
     """
+
+    FORMAT = FORMAT
 
     model: str
     run: str
@@ -50,55 +65,59 @@ class GateResult:
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
-    def save(self, directory: str | Path) -> None:
-        """Write ``gates.csv``, the arrays and, last, ``result.json`` into a directory."""
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        self.gates.to_csv(directory / "gates.csv", index=False)
-        means: dict[str, Any] = dict(self.class_means)
-        maps: dict[str, Any] = dict(self.spatial_maps)
-        np.savez(directory / "class_means.npz", **means)
-        np.savez(directory / "spatial_maps.npz", **maps)
-        rest = {
-            "model": self.model,
-            "run": self.run,
-            "classes": self.classes,
-            "accuracy": asdict(self.accuracy),
-            "settings": self.settings,
-            "warnings": self.warnings,
-        }
-        (directory / "result.json").write_text(json.dumps(rest, indent=1) + "\n", encoding="utf-8")
+    @classmethod
+    def together(cls, results: Sequence[Self]) -> Stored:
+        """Return the results of some networks as tables and arrays."""
+        about = [
+            {
+                "model": each.model,
+                "run": each.run,
+                "gates": list(each.class_means),
+                "spatial": list(each.spatial_maps),
+                "classes": list(each.classes),
+                "accuracy": asdict(each.accuracy),
+                "settings": dict(each.settings),
+                "warnings": list(each.warnings),
+            }
+            for each in results
+        ]
+        means = {_key(each, gate): array for each in results for gate, array in each.class_means.items()}
+        maps = {_key(each, gate): array for each in results for gate, array in each.spatial_maps.items()}
+        return Stored(
+            {GATES.name: pd.concat([each.gates for each in results], ignore_index=True)},
+            {"gate_class_means": Arrays(means, about), "gate_maps": Arrays(maps, about)},
+        )
 
     @classmethod
-    def load(cls, directory: str | Path) -> GateResult:
-        """Read what `save` wrote.
-
-        Raises:
-            DataError: If the directory holds no complete result.
-        """
-        directory = Path(directory)
-        if not (directory / "result.json").exists() or not (directory / "gates.csv").exists():
-            raise DataError(f"{directory} holds no saved gate result: result.json or gates.csv is not in it.")
-        rest = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-        text = {"model": str, "run": str, "module": str, "gate": str}
-        with np.load(directory / "class_means.npz") as means, np.load(directory / "spatial_maps.npz") as maps:
-            return cls(
-                model=rest["model"],
-                run=rest["run"],
-                gates=pd.read_csv(directory / "gates.csv", dtype=text),
-                class_means=dict(means),
-                spatial_maps=dict(maps),
-                classes=tuple(rest["classes"]),
-                accuracy=Accuracy(**rest["accuracy"]),
-                settings=rest["settings"],
-                warnings=tuple(rest["warnings"]),
+    def apart(cls, stored: Stored) -> list[Self]:
+        """Return the results that `together` gave these tables and arrays."""
+        means, maps = stored.arrays["gate_class_means"], stored.arrays["gate_maps"].values
+        results = []
+        for each in means.about:
+            names = {"model": each["model"], "run": each["run"]}
+            key = f"{each['model']}/{each['run']}"
+            results.append(
+                cls(
+                    **names,
+                    gates=rows_of(stored.tables[GATES.name], **names),
+                    class_means={gate: means.values[f"{key}/{gate}"] for gate in each["gates"]},
+                    spatial_maps={gate: maps[f"{key}/{gate}"] for gate in each["spatial"]},
+                    classes=tuple(each["classes"]),
+                    accuracy=Accuracy(**each["accuracy"]),
+                    settings=each["settings"],
+                    warnings=tuple(each["warnings"]),
+                )
             )
+        return results
 
     def _repr_html_(self) -> str:
-        columns = ["mean", "std", "saturated_low", "saturated_high", "class_variation"]
-        table = self.gates.groupby(["module", "gate"], sort=False)[columns].mean()
+        table = self.gates.groupby(["module", "gate"], sort=False)[STATISTICS].mean()
         html: str = table.to_html(float_format="{:.4f}".format)
         return html
+
+
+def _key(result: GateResult, gate: str) -> str:
+    return f"{result.model}/{result.run}/{gate}"
 
 
 def gate_rows(model: str, run: str, observer: GateObserver) -> pd.DataFrame:
@@ -125,7 +144,7 @@ def gate_rows(model: str, run: str, observer: GateObserver) -> pd.DataFrame:
                 }
             )
         )
-    return pd.concat(frames, ignore_index=True)[GATE_COLUMNS]
+    return pd.concat(frames, ignore_index=True)[GATES.names]
 
 
 def class_means_of(sums: GateSums, observer: GateObserver) -> FloatArray:

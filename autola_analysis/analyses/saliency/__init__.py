@@ -1,31 +1,25 @@
 """Saliency: what in an image a network uses, as maps, and how good the maps are."""
 
-from autola_analysis.analyses.saliency.boxes import Box, boxes_for, mask_of, preprocessed_mask, read_boxes
-from autola_analysis.analyses.saliency.explain import explain, resolve_methods
-from autola_analysis.analyses.saliency.explanation import Explanation
-from autola_analysis.analyses.saliency.faithfulness import Faithfulness, faithfulness
-from autola_analysis.analyses.saliency.localisation import CHANCE_MAPS, energy_inside, iou, localise, pointing_game
-from autola_analysis.analyses.saliency.methods import METHODS, Method
-from autola_analysis.analyses.saliency.sanity import SanityResult, sanity_check
+from autola_analysis.analyses.registration import Registration
 
-__all__ = [
-    "CHANCE_MAPS",
-    "METHODS",
-    "Box",
-    "Explanation",
-    "Faithfulness",
-    "Method",
-    "SanityResult",
-    "boxes_for",
-    "energy_inside",
-    "explain",
-    "faithfulness",
-    "iou",
-    "localise",
-    "mask_of",
-    "pointing_game",
-    "preprocessed_mask",
-    "read_boxes",
-    "resolve_methods",
-    "sanity_check",
-]
+REGISTRATION = Registration(
+    name="saliency",
+    help="Where in an image the networks look: Grad-CAM and guided backpropagation, with numbers (Figure 3).",
+    example="--ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --images dog.jpg --images cat.jpg",
+    options=f"{__name__}.options:SaliencyOptions",
+    analysis=f"{__name__}.analysis:Saliency",
+    public={
+        "Explanation": f"{__name__}.explanation",
+        "Panel": f"{__name__}.result",
+        "Picture": f"{__name__}.result",
+        "SaliencyOptions": f"{__name__}.options",
+        "SaliencyResult": f"{__name__}.result",
+        "SanityResult": f"{__name__}.sanity",
+        "explain": f"{__name__}.explain",
+        "measure_saliency": f"{__name__}.measure",
+        "plot_saliency": f"{__name__}.figure",
+        "plot_sanity": f"{__name__}.figure",
+        "sanity_check": f"{__name__}.sanity",
+    },
+    lists={"methods": f"{__name__}.methods:list_methods"},
+)

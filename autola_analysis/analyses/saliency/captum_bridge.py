@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from autola_analysis.analyses.saliency.cam import upsample
 from autola_analysis.core.errors import LayerError, MissingExtraError, OptionError, UnknownNameError
 from autola_analysis.core.registry import nearest
+from autola_analysis.inference.outputs import Score
+from autola_analysis.inference.places import place_of
 
 PREFIX = "captum:"
 
@@ -70,28 +72,32 @@ class CaptumMethod:
     options: Mapping[str, Any] = field(default_factory=dict)
     by_layer: bool = False
 
-    def maps(self, model: nn.Module, images: Tensor, targets: Tensor, layer: str | None) -> Tensor:
+    def maps(
+        self, model: nn.Module, images: Tensor, targets: Tensor | None, layer: str | None, score: Score | None = None
+    ) -> Tensor:
         """Return the maps of a batch: ``(B, H, W)`` at a layer, else ``(B, 3, H, W)``.
 
         Args:
             model: A copy in evaluation mode whose parameters take no gradient.
             images: ``(B, 3, H, W)``.
-            targets: ``(B,)``.
+            targets: Class to explain of each image, ``(B,)``; None where a score is given.
             layer: Name of the layer, where the attribution has one.
+            score: Reads what is explained from the output, for batches of any size.
 
         Raises:
-            OptionError: If captum refuses the options.
+            OptionError: If captum refuses the options, or the layer is one run or entry of a layer.
             LayerError: If the attribution at the layer has not the shape of a feature map.
         """
         attribution: Any = dict(_attributions())[self.name]
         defaults = DEFAULTS[self.name](images) if self.name in DEFAULTS else {}
         options = defaults | dict(self.options)
-        place = [] if layer is None else [model.get_submodule(layer)]
+        place = [] if layer is None else [self._layer(model, layer)]
+        network = model if score is None else _Scored(model, score)
         inputs = images.detach().clone().requires_grad_()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # on hooks that it sets and removes
-                found = attribution(model, *place).attribute(inputs, target=targets, **options)
+                found = attribution(network, *place).attribute(inputs, target=targets, **options)
         except Exception as error:
             if not _raised_by_captum(error):
                 raise
@@ -104,6 +110,24 @@ class CaptumMethod:
         if found.ndim != 4:
             raise LayerError(f"captum's {self.name} gave shape {tuple(found.shape)} at layer {layer!r}, not a map.")
         return upsample(found.sum(1), (images.shape[2], images.shape[3]))
+
+    def _layer(self, model: nn.Module, layer: str) -> nn.Module:
+        place = place_of(model, layer)
+        if not place.is_whole_layer:
+            raise OptionError(f"captum's {self.name} explains at a whole layer; {layer!r} names a part of one.")
+        return model.get_submodule(place.module)
+
+
+class _Scored(nn.Module):
+    """A network that puts out the score to explain, ``(B,)``."""
+
+    def __init__(self, model: nn.Module, score: Score) -> None:
+        super().__init__()
+        self.model = model
+        self._score = score
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._score(self.model(images))
 
 
 def captum_method(name: str, options: Mapping[str, Any] | None = None) -> CaptumMethod:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from autola_analysis.analyses.saliency.captum_bridge import PREFIX, CaptumMethod, captum_method, copied_for_captum
-from autola_analysis.analyses.saliency.explanation import Explanation, MapKey, status_of
+from autola_analysis.analyses.saliency.explanation import NO_CLASS, Explanation, MapKey, status_of
 from autola_analysis.analyses.saliency.methods import METHODS, Method, Signals
-from autola_analysis.analyses.saliency.targets import Classes, Target, check_range, fixed_targets
+from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_targets
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.attention.gates import gate_names
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, OptionError
-from autola_analysis.inference.gradients import Gradients, gradients
+from autola_analysis.inference.gradients import gradients
 from autola_analysis.inference.layers import resolve_layers
+from autola_analysis.inference.outputs import Output, Score
 from autola_analysis.inference.resources import gradient_batch_size
+from autola_analysis.inference.tasks import Classification
+from autola_analysis.inference.tasks.classification import predicted_classes
 
 Reshape = Callable[[Tensor], Tensor]
 """A layer's output, of any shape, -> ``(B, K, h, w)``; applied to activation and gradient alike"""
@@ -47,11 +49,14 @@ def explain(
     is. Everything of the caller's is as before afterwards, also after an exception.
 
     Args:
-        model: A loaded checkpoint or any network ``(B, 3, H, W) -> (B, K)``, in any mode, frozen or not.
+        model: A loaded checkpoint or any network of images ``(B, 3, H, W)``, in any mode, frozen or not. Classes are
+            explained of networks that put out logits ``(B, K)``.
         images: ``(B, 3, H, W)``, preprocessed; or uint8, for a model whose preprocessing is known.
         methods: Names, see ``METHODS``, or ``captum:NAME`` for an attribution of captum.
-        layers: Layers of the methods that explain at a layer; None takes the last stage.
-        target: "predicted", "label", one class for all images, or a class per image.
+        layers: Layers of the methods that explain at a layer, see `tap`; None takes the last stage.
+        target: "predicted", "label", one class for all images, a class per image, or a function that reads a score
+            ``(B,)`` from the output, for networks that put out a tuple, a dict, several labels or a single logit:
+            ``lambda output: output["logits"][:, 3]``.
         labels: Class of every image, for the target "label".
         guide_gates: Whether guided backpropagation also guides the ReLUs inside attention gates.
         reshape: Brings a layer's output that is no feature map into the shape of one, e.g. the tokens of a
@@ -74,38 +79,71 @@ def explain(
         [(('grad-cam', 'layer3'), (2, 32, 32)), (('guided-backprop', None), (2, 3, 32, 32))]
     """
     variant = as_variant(model)
-    images = _standardised(variant, images)
+    images = standardised(variant, images, needs_head=not callable(target))
     plan = _Plan.of(variant, methods, layers, guide_gates, reshape, method_options or {})
-    chosen = fixed_targets(target, labels, len(images))
+    chosen = None if callable(target) else fixed_targets(target, labels, len(images))
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
     parts: list[_Part] = []
     with ExitStack() as stack:
         copy = stack.enter_context(copied_for_captum(variant.model)) if plan.has_captum else None
         for start in range(0, len(images), size):
-            batch = images[start : start + size]
-            targets = None if chosen is None else chosen[start : start + size]
-            parts.append(plan.run(variant.model, copy, batch, targets))
+            classes = None if chosen is None else chosen[start : start + size]
+            aim = target if callable(target) else classes
+            parts.append(plan.run(variant.model, copy, images[start : start + size], aim))
     maps = {key: torch.cat([part.maps[key] for part in parts]) for key in plan.keys}
-    status = {key: status_of(found) for key, found in maps.items()}
-    first = parts[0].found
+    status = {key: status_of(of_key) for key, of_key in maps.items()}
     settings = {
         "methods": list(plan.methods),
         "layers": list(plan.layers),
-        "target": target if isinstance(target, (str, int)) else "per image",
+        "target": _written(target),
         "guide_gates": guide_gates,
-        "guided_relus": first.relus,
-        "ordinary_activations": list(first.ordinary),
+        "guided_relus": parts[0].relus,
+        "ordinary_activations": list(parts[0].ordinary),
         "batch_size": size,
     }
     return Explanation(
         maps=maps,
-        targets=torch.cat([part.found.targets for part in parts]).cpu(),
-        scores=torch.cat([part.found.scores for part in parts]).float().cpu(),
-        logits=torch.cat([part.found.logits for part in parts]).float().cpu(),
+        targets=torch.cat([part.targets for part in parts]).cpu(),
+        scores=torch.cat([part.scores for part in parts]).float().cpu(),
+        logits=torch.cat([part.logits for part in parts]).float().cpu(),
         status=status,
         settings=settings,
         warnings=tuple(_warnings(variant, status)),
     )
+
+
+def explained_classes(
+    model: LoadedModel | nn.Module | Variant,
+    images: Tensor,
+    target: str | int | Classes = "predicted",
+    labels: Classes | None = None,
+    *,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Return the class that `explain` would explain of each image, ``(B,)``, int64, on the CPU.
+
+    A class that is given or a label costs no forward; a prediction costs one forward and no backward pass.
+
+    Args:
+        model: As `explain` takes it.
+        images: As `explain` takes them.
+        target: "predicted", "label", one class for all images, or a class per image.
+        labels: Class of every image, for the target "label".
+        batch_size: Images per forward; None chooses by their size.
+
+    Raises:
+        AutolaError: As `explain`.
+    """
+    chosen = fixed_targets(target, labels, len(images))
+    if chosen is not None:
+        return chosen
+    variant = as_variant(model)
+    images = standardised(variant, images)
+    size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
+    score = Classification().score()
+    batches = [images[start : start + size] for start in range(0, len(images), size)]
+    outputs = [gradients(variant.model, batch, score).output for batch in batches]
+    return torch.cat([predicted_classes(output) for output in outputs]).cpu()
 
 
 def resolve_methods(
@@ -131,10 +169,14 @@ def resolve_methods(
 
 @dataclass(frozen=True)
 class _Part:
-    """One batch, explained; the maps on the CPU."""
+    """One batch, explained; the attributes are those of `Explanation` and `Gradients`."""
 
-    found: Gradients
     maps: Mapping[MapKey, Tensor]
+    targets: Tensor
+    scores: Tensor
+    logits: Tensor
+    relus: int
+    ordinary: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -177,17 +219,19 @@ class _Plan:
     def has_captum(self) -> bool:
         return any(isinstance(method, CaptumMethod) for method in self.methods.values())
 
-    def run(self, model: nn.Module, copy: nn.Module | None, images: Tensor, targets: Tensor | None) -> _Part:
+    def run(self, model: nn.Module, copy: nn.Module | None, images: Tensor, aim: Tensor | Score | None) -> _Part:
+        """Explain the class of each image, what a score reads from the output, or, for None, the predictions."""
         ours = [method for method in self.methods.values() if isinstance(method, Method)]
         found = gradients(
             model,
             images,
-            partial(_choose, targets),
+            aim if callable(aim) else Classification().score(aim),
             self.layers if any(method.by_layer for method in ours) else (),
             image=any(method.image for method in ours),
             guided=any(method.guided for method in ours),
             ordinary_in=self.ordinary_in,
         )
+        targets, logits = _classes_and_logits(found.output, aim, len(images))
         size = (images.shape[2], images.shape[3])
         maps: dict[MapKey, Tensor] = {}
         with torch.inference_mode(False), torch.no_grad():
@@ -203,9 +247,11 @@ class _Plan:
             method = self.methods[key[0]]
             if isinstance(method, CaptumMethod):
                 assert copy is not None
-                maps[key] = method.maps(copy, images, found.targets, key[1]).to("cpu", torch.float32)
+                score = aim if callable(aim) else None
+                of_class = None if callable(aim) else targets
+                maps[key] = method.maps(copy, images, of_class, key[1], score).to("cpu", torch.float32)
         # The maps are made; what they were made of need not be kept.
-        return _Part(replace(found, activations={}, layers={}, image=None, guided=None), maps)
+        return _Part(maps, targets, found.scores, logits, found.relus, found.ordinary)
 
     def _feature_maps(self, layer: str, *tensors: Tensor) -> list[Tensor]:
         shaped = [self.reshape(tensor) for tensor in tensors] if self.reshape else list(tensors)
@@ -222,21 +268,32 @@ class _Plan:
         return shaped
 
 
-def _choose(targets: Tensor | None, logits: Tensor) -> Tensor:
-    if targets is None:
-        return logits.argmax(1)
-    check_range(targets, logits.shape[1])
-    return targets.to(logits.device)
+def _classes_and_logits(output: Output, aim: Tensor | Score | None, images: int) -> tuple[Tensor, Tensor]:
+    """Return what `Explanation.targets` and `Explanation.logits` hold of a batch."""
+    if callable(aim):
+        return torch.full((images,), NO_CLASS), torch.empty(images, 0)
+    return predicted_classes(output) if aim is None else aim.to(output.device), output
 
 
-def _standardised(variant: Variant, images: Tensor) -> Tensor:
-    """Return the images as the network takes them, on its device and in its type."""
+def _written(target: Target) -> str | int:
+    """Return a target as settings record it."""
+    if callable(target):
+        return f"function {getattr(target, '__name__', type(target).__name__)}"
+    return target if isinstance(target, (str, int)) else "per image"
+
+
+def standardised(variant: Variant, images: Tensor, needs_head: bool = True) -> Tensor:
+    """Return the images as the network takes them, on its device and in its type.
+
+    Raises:
+        DataError: If they are not a batch, or the network has no head where it needs one, or no known preprocessing.
+    """
     if not isinstance(images, Tensor) or images.ndim != 4:
         found = f"shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
         raise DataError(f"images must be a tensor (B, 3, H, W); found {found} (images[None] makes a batch of one).")
     if not len(images):
         raise DataError("there is no image to explain.")
-    if not variant.has_head:
+    if needs_head and not variant.has_head:
         raise DataError(f"{variant.title} has no head, so that there is no class score to explain.")
     weight = next((p for p in variant.model.parameters() if p.is_floating_point()), None)
     with torch.inference_mode(False), torch.no_grad():

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
 
 MapKey = tuple[str, str | None]
 """(method, layer), the layer None for methods that explain the input"""
 
+NO_CLASS = -1
+"""Target of images whose score a function read from the output."""
 STATUSES = ("ok", "zero", "constant", "non-finite")
 CONSTANT = 1e-6
 """Largest spread of a constant map, relative to its largest value: what upsampling leaves by rounding."""
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(SavedResult):
     """Saliency maps of a batch of images.
 
     Attributes:
         maps: Raw float32 maps on the CPU per (method, layer): ``(B, H, W)`` at input size for class activation maps,
             ``(B, 3, H, W)`` for methods that give every input value its own attribution.
-        targets: Class that is explained, ``(B,)``, int64.
-        scores: Its logit, ``(B,)``.
-        logits: ``(B, K)``.
+        targets: Class that is explained, ``(B,)``, int64; -1 where a function read the score from the output.
+        scores: What is explained, ``(B,)``: the logit of the class, or what the function read.
+        logits: ``(B, K)``; ``(B, 0)`` where a function read the score, since the output need not be logits.
         status: Per (method, layer) and image: "ok", "zero" (the map is zero everywhere), "constant" (the same value
             everywhere, so that it points nowhere) or "non-finite".
         settings: What else decided the maps.
         warnings: Sentences that belong beside them.
     """
+
+    FORMAT = Format("explanation", arrays=("maps",))
 
     maps: Mapping[MapKey, Tensor]
     targets: Tensor
@@ -50,13 +52,29 @@ class Explanation:
 
     @property
     def predicted(self) -> Tensor:
-        """Class with the highest logit, ``(B,)``."""
-        return self.logits.argmax(1)
+        """Class with the highest logit, ``(B,)``.
+
+        Raises:
+            DataError: If a function read the score from the output.
+        """
+        return self._known_logits().argmax(1)
 
     @property
     def probabilities(self) -> Tensor:
-        """Softmax of the target, ``(B,)``."""
-        return self.logits.softmax(1).gather(1, self.targets[:, None])[:, 0]
+        """Softmax of the target, ``(B,)``.
+
+        Raises:
+            DataError: If a function read the score from the output.
+        """
+        return self._known_logits().softmax(1).gather(1, self.targets[:, None])[:, 0]
+
+    def _known_logits(self) -> Tensor:
+        if not self.logits.shape[1]:
+            raise DataError(
+                "a function read the scores of this explanation from the network's output, so that there are no "
+                "logits, predictions or probabilities; give a class as target, or look at scores."
+            )
+        return self.logits
 
     @property
     def summary(self) -> pd.DataFrame:
@@ -69,48 +87,33 @@ class Explanation:
             )
         return pd.DataFrame(rows, columns=["method", "layer", "images", *STATUSES])
 
-    def save(self, directory: str | Path) -> None:
-        """Write ``maps.npz`` and, last, ``explanation.json`` into a directory."""
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        manifest = directory / "explanation.json"
-        manifest.unlink(missing_ok=True)
-        arrays: dict[str, Any] = {f"map_{index}": maps.numpy() for index, maps in enumerate(self.maps.values())}
+    def stored(self) -> Stored:
+        """Return the maps as arrays."""
+        arrays = {f"map_{index}": maps.numpy() for index, maps in enumerate(self.maps.values())}
         arrays |= {"targets": self.targets.numpy(), "scores": self.scores.numpy(), "logits": self.logits.numpy()}
-        np.savez(directory / "maps.npz", **arrays)
-        facts = {
+        about = {
             "maps": [
                 {"method": method, "layer": layer, "status": self.status[method, layer]} for method, layer in self.maps
             ],
-            "settings": self.settings,
-            "warnings": self.warnings,
+            "settings": dict(self.settings),
+            "warnings": list(self.warnings),
         }
-        manifest.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        return Stored(arrays={"maps": Arrays(arrays, about)})
 
     @classmethod
-    def load(cls, directory: str | Path) -> Explanation:
-        """Read what `save` wrote.
-
-        Raises:
-            DataError: If the directory holds no complete explanation.
-        """
-        directory = Path(directory)
-        manifest = directory / "explanation.json"
-        if not manifest.exists():
-            raise DataError(f"{directory} holds no saved explanation: there is no explanation.json in it.")
-        facts = json.loads(manifest.read_text(encoding="utf-8"))
-        keys = [(entry["method"], entry["layer"]) for entry in facts["maps"]]
-        with np.load(directory / "maps.npz") as arrays:
-            maps = {key: torch.from_numpy(arrays[f"map_{index}"]) for index, key in enumerate(keys)}
-            targets, scores, logits = (torch.from_numpy(arrays[name]) for name in ("targets", "scores", "logits"))
+    def restored(cls, stored: Stored) -> Self:
+        """Return the explanation of its arrays."""
+        arrays, about = stored.arrays["maps"].values, stored.arrays["maps"].about
+        keys = [(entry["method"], entry["layer"]) for entry in about["maps"]]
+        targets, scores, logits = (torch.from_numpy(arrays[name]) for name in ("targets", "scores", "logits"))
         return cls(
-            maps=maps,
+            maps={key: torch.from_numpy(arrays[f"map_{index}"]) for index, key in enumerate(keys)},
             targets=targets,
             scores=scores,
             logits=logits,
-            status={key: tuple(entry["status"]) for key, entry in zip(keys, facts["maps"], strict=True)},
-            settings=facts["settings"],
-            warnings=tuple(facts["warnings"]),
+            status={key: tuple(entry["status"]) for key, entry in zip(keys, about["maps"], strict=True)},
+            settings=about["settings"],
+            warnings=tuple(about["warnings"]),
         )
 
     def _repr_html_(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.result import Panel
-from autola_analysis.core.processes import Processes
+from autola_analysis.core.distributed import Processes
 
 Row = dict[str, Any]
 ARRAYS = ("map", "pixels", "mask")
@@ -66,7 +66,7 @@ class Findings:
 
     def gather(self, processes: Processes) -> None:
         """Bring the batches of all processes to the first one, in order; the others keep none."""
-        self.batches = list(processes.in_order(self.batches))
+        self.batches = list(processes.gather_in_order(self.batches))
 
     def targets(self, images: int) -> NDArray[np.int64]:
         """Return the class explained per image, -1 where that is not known here."""

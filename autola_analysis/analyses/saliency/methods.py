@@ -42,16 +42,20 @@ class Method:
 
     Attributes:
         make: Makes the maps of a batch: ``(B, H, W)``, or ``(B, 3, H, W)`` for methods that explain the input.
+        title: What figures call it.
         description: One line for lists and pages.
         reference: Who proposed it.
+        citation: Key of the work in ``references.bib``.
         by_layer: Whether it explains at a layer.
         image: Whether it needs the plain gradient at the images.
         guided: Whether it needs the guided one.
     """
 
     make: Callable[[Signals], Tensor]
+    title: str
     description: str
     reference: str
+    citation: str
     by_layer: bool = False
     image: bool = False
     guided: bool = False
@@ -62,32 +66,40 @@ METHODS: Registry[Method] = Registry("saliency method")
 METHODS.register("grad-cam")(
     Method(
         lambda signals: signals.cam(grad_cam),
+        "Grad-CAM",
         "activation maps of a layer, weighted by their mean gradient",
         "Selvaraju et al., ICCV 2017",
+        "selvaraju2017",
         by_layer=True,
     )
 )
 METHODS.register("grad-cam++")(
     Method(
         lambda signals: signals.cam(grad_cam_plus_plus),
+        "Grad-CAM++",
         "activation maps of a layer, weighted by a weighted mean of their positive gradients",
         "Chattopadhay et al., WACV 2018",
+        "chattopadhay2018",
         by_layer=True,
     )
 )
 METHODS.register("hires-cam")(
     Method(
         lambda signals: signals.cam(hires_cam),
+        "HiResCAM",
         "activation of a layer times its gradient, position by position",
         "Draelos and Carin, 2020",
+        "draelos2020",
         by_layer=True,
     )
 )
 METHODS.register("layer-cam")(
     Method(
         lambda signals: signals.cam(layer_cam),
+        "LayerCAM",
         "activation of a layer times its positive gradient, position by position",
         "Jiang et al., TIP 2021",
+        "jiang2021",
         by_layer=True,
     )
 )
@@ -110,25 +122,42 @@ def _guided_grad_cam(signals: Signals) -> Tensor:
 METHODS.register("gradient")(
     Method(
         _gradient,
+        "Gradient",
         "gradient of the score at the image",
         "Simonyan, Vedaldi and Zisserman, ICLR 2014 workshop",
+        "simonyan2014",
         image=True,
     )
 )
 METHODS.register("guided-backprop")(
     Method(
         _guided_backprop,
+        "Guided backpropagation",
         "gradient at the image that passes ReLUs only where it is positive",
         "Springenberg et al., ICLR 2015 workshop",
+        "springenberg2015",
         guided=True,
     )
 )
 METHODS.register("guided-grad-cam")(
     Method(
         _guided_grad_cam,
+        "Guided Grad-CAM",
         "guided backpropagation times Grad-CAM",
         "Selvaraju et al., ICCV 2017",
+        "selvaraju2017",
         by_layer=True,
         guided=True,
     )
 )
+
+
+def title_of(method: str) -> str:
+    """Return what figures call a method; its name where it is none of ours."""
+    return METHODS.get(method).title if method in METHODS else method
+
+
+def list_methods() -> list[str]:
+    """Return a line per method, for ``list methods``."""
+    ours = [f"{name}: {METHODS.get(name).description} ({METHODS.get(name).reference})" for name in METHODS]
+    return [*ours, "captum:NAME: any attribution of captum, e.g. captum:IntegratedGradients"]

@@ -4,17 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.intervals import mean_interval
 from autola_analysis.analyses.saliency.localisation import METRICS
+from autola_analysis.core.columns import INTERVAL, MODEL, Column, count, number, text
+from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
+from autola_analysis.core.tables import Table
+from autola_analysis.statistics.intervals import mean_interval
 
-IMAGE_COLUMNS = ["model", "run", "image", "label", "predicted", "target", "score", "method", "layer", "status"]
-METRIC_COLUMNS = ["model", "method", "layer", "metric", "subset", "images", "mean", "ci_low", "ci_high"]
+IMAGES = Table(
+    "saliency_images",
+    (
+        *MODEL,
+        Column("image", "image", "name of the image"),
+        Column("label", "whole", "class of the image; missing where the labels are not the head's"),
+        Column("predicted", "whole", "class with the highest logit"),
+        Column("target", "whole", "class that is explained"),
+        number("score", "logit of the target"),
+        text("method", "name of the method"),
+        text("layer", "layer; empty for methods without one"),
+        text("status", "ok, zero, constant or non-finite"),
+    ),
+)
+METRICS_TABLE = Table(
+    "saliency_metrics",
+    (
+        text("model", "name of the variant; chance for the maps that know nothing"),
+        text("method", "name of the method"),
+        text("layer", "layer; empty for methods without one"),
+        text("metric", "name of the metric"),
+        text("subset", "all images, or those that every network predicts right"),
+        count("images", "number of images"),
+        number("mean", "over images and runs"),
+        *INTERVAL,
+    ),
+    latex=True,
+)
+SANITY = Table(
+    "sanity",
+    (
+        *MODEL,
+        text("method", "name of the method"),
+        text("layer", "layer; empty for methods without one"),
+        text("randomised_to", "last part that was randomised, with everything above it"),
+        number("rank_correlation", "with the map of the trained network, mean over images"),
+        count("images", "number of images"),
+        count("undefined", "images without a correlation, because a map says nothing"),
+    ),
+    latex=True,
+    optional=True,
+)
+FORMAT = Format("saliency", (IMAGES, METRICS_TABLE, SANITY), ("saliency_maps",))
+PANEL_FACTS = ("variant", "run", "method", "layer", "predicted", "probability", "score", "status")
 ALL_METRICS = (*METRICS, "insertion", "deletion")
 CHANCE = "chance"
 
@@ -72,24 +117,51 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class SaliencyResult:
+class SaliencyResult(SavedResult):
     """Where the maps of some networks lie.
 
     Attributes:
-        images: A row per network, image and map, columns `IMAGE_COLUMNS` and one per metric; ``label`` is empty where
+        images: A row per network, image and map, columns of `IMAGES` and one per metric; ``label`` is empty where
             the labels are not the head's, a metric where the image has no mask.
-        metrics: A row per variant, method, layer, metric and subset, columns `METRIC_COLUMNS`; the variant "chance"
+        metrics: A row per variant, method, layer, metric and subset, columns of `METRICS_TABLE`; the variant "chance"
             holds the maps that know nothing.
         pictures: Images to show.
         settings: What else decided the numbers.
         warnings: Sentences that belong beside them.
+        sanity: A row per network, method, layer and randomised part, see `SanityResult`; None without a
+            sanity check.
     """
+
+    FORMAT = FORMAT
 
     images: pd.DataFrame
     metrics: pd.DataFrame
     pictures: Sequence[Picture] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    sanity: pd.DataFrame | None = None
+
+    def stored(self) -> Stored:
+        """Return the result as tables and arrays."""
+        tables = {IMAGES.name: self.images, METRICS_TABLE.name: self.metrics}
+        if self.sanity is not None:
+            tables[SANITY.name] = self.sanity[SANITY.names]
+        arrays, pictures = _picture_arrays(self.pictures)
+        about = {"pictures": pictures, "settings": dict(self.settings), "warnings": list(self.warnings)}
+        return Stored(tables, {"saliency_maps": Arrays(arrays, about)})
+
+    @classmethod
+    def restored(cls, stored: Stored) -> Self:
+        """Return the result of its tables and arrays."""
+        maps = stored.arrays["saliency_maps"]
+        return cls(
+            images=stored.tables[IMAGES.name],
+            metrics=stored.tables[METRICS_TABLE.name],
+            pictures=_pictures(maps.values, maps.about["pictures"]),
+            settings=maps.about["settings"],
+            warnings=tuple(maps.about["warnings"]),
+            sanity=stored.tables.get(SANITY.name),
+        )
 
     def _repr_html_(self) -> str:
         html: str = self.metrics.to_html(index=False, float_format="{:.4f}".format)
@@ -105,7 +177,7 @@ def saliency_result(
 ) -> SaliencyResult:
     """Make the tables of the rows of all images."""
     measured = [metric for metric in ALL_METRICS if any(metric in row for row in rows)]
-    images = pd.DataFrame(rows, columns=[*IMAGE_COLUMNS, *measured])
+    images = pd.DataFrame(rows, columns=[*IMAGES.names, *measured])
     for column in ("label", "predicted", "target"):
         images[column] = images[column].astype("Int64")
     return SaliencyResult(images, metric_table(images, measured, seed), pictures, settings, tuple(warnings))
@@ -132,7 +204,7 @@ def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0) ->
                 low, high = np.clip(mean_interval(values, seed), 0, 1)
                 row = [model, method, layer, metric, subset, values.shape[1], values.mean(), low, high]
                 rows.append(row)
-    return pd.DataFrame(rows, columns=METRIC_COLUMNS)
+    return pd.DataFrame(rows, columns=METRICS_TABLE.names)
 
 
 def _right_everywhere(images: pd.DataFrame) -> set[str]:
@@ -142,3 +214,65 @@ def _right_everywhere(images: pd.DataFrame) -> set[str]:
         return set()
     right = (networks["label"] == networks["predicted"]).groupby(networks["image"]).all()
     return set(right.index[right.astype(bool)])
+
+
+def _pictures(arrays: Mapping[str, NDArray[Any]], facts: Sequence[Mapping[str, Any]]) -> list[Picture]:
+    """Return the pictures that `_picture_arrays` gave these arrays and facts."""
+    pictures = []
+    for row, picture in enumerate(facts):
+        panels = [
+            Panel(
+                **panel,
+                map=arrays[_key(row, panel)],
+                pixels=arrays.get(f"{_key(row, panel)}/pixels"),
+                mask=arrays.get(f"{_key(row, panel)}/mask"),
+            )
+            for panel in picture["panels"]
+        ]
+        pictures.append(
+            Picture(
+                image=picture["image"],
+                pixels=arrays[f"{row}/pixels"],
+                mask=arrays.get(f"{row}/mask"),
+                label=picture["label"],
+                target=picture["target"],
+                panels=panels,
+            )
+        )
+    return pictures
+
+
+def _picture_arrays(pictures: Sequence[Picture]) -> tuple[dict[str, NDArray[Any]], list[dict[str, Any]]]:
+    """Return what a figure is drawn from: images, masks and raw maps, by the number of the image's row, and facts."""
+    arrays: dict[str, NDArray[Any]] = {"images": np.array([picture.image for picture in pictures], dtype=str)}
+    facts = []
+    for row, picture in enumerate(pictures):
+        arrays |= _array(f"{row}/pixels", picture.pixels) | _array(f"{row}/mask", picture.mask)
+        panels = []
+        for panel in picture.panels:
+            of_panel = {name: getattr(panel, name) for name in PANEL_FACTS}
+            key = _key(row, of_panel)
+            arrays[key] = panel.map
+            if not _same_view(panel, picture):
+                arrays |= _array(f"{key}/pixels", panel.pixels) | _array(f"{key}/mask", panel.mask)
+            panels.append(of_panel)
+        facts.append({"image": picture.image, "label": picture.label, "target": picture.target, "panels": panels})
+    return arrays, facts
+
+
+def _key(row: int, panel: Mapping[str, Any]) -> str:
+    return f"{row}/{panel['variant']}/{panel['run']}/{panel['method']}/{panel['layer'] or ''}"
+
+
+def _array(key: str, array: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
+    return {} if array is None else {key: array}
+
+
+def _same_view(panel: Panel, picture: Picture) -> bool:
+    """Return whether a network sees the image as the first one does, so that its pixels need not be kept again."""
+    if panel.pixels is None:
+        return True
+    if (panel.mask is None) != (picture.mask is None):
+        return False
+    masks_agree = panel.mask is None or np.array_equal(panel.mask, np.asarray(picture.mask))
+    return masks_agree and np.array_equal(panel.pixels, picture.pixels)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -19,55 +17,45 @@ from torch import Tensor, nn
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.explanation import MapKey
 from autola_analysis.analyses.saliency.localisation import intensities
+from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.analyses.saliency.result import SANITY
 from autola_analysis.analyses.saliency.targets import Classes, Target
-from autola_analysis.analyses.variants import Variant, as_variant
+from autola_analysis.analyses.variants import Variant, as_variant, placed, preprocessing_for
 from autola_analysis.checkpoints import LoadedModel
-from autola_analysis.core.errors import DataError
+from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
+from autola_analysis.data.source import ImageSource
 
-SANITY_COLUMNS = ["model", "method", "layer", "randomised_to", "rank_correlation", "images", "undefined"]
+FORMAT = Format("sanity check", (SANITY,), ("sanity_check",))
 
 
 @dataclass(frozen=True)
-class SanityResult:
+class SanityResult(SavedResult):
     """How much of a method's maps is left when the network forgets.
 
     Attributes:
         model: Name of the variant.
-        table: A row per method, layer and stage, in the order of randomisation, columns `SANITY_COLUMNS`:
+        table: A row per method, layer and stage, in the order of randomisation, columns of `SANITY`:
             ``randomised_to`` is the last part that was randomised, everything above it is too; ``rank_correlation`` is
             the mean over images, and ``undefined`` counts images that have none because a map says nothing.
         settings: What else decided the numbers.
     """
 
+    FORMAT = FORMAT
+
     model: str
     table: pd.DataFrame
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def save(self, directory: str | Path) -> None:
-        """Write ``sanity.csv`` and, last, ``sanity.json`` into a directory."""
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        self.table.to_csv(directory / "sanity.csv", index=False)
-        facts = {"model": self.model, "settings": self.settings}
-        (directory / "sanity.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    def stored(self) -> Stored:
+        """Return the result as tables and arrays."""
+        about = {"model": self.model, "settings": dict(self.settings)}
+        return Stored({SANITY.name: self.table}, {"sanity_check": Arrays({}, about)})
 
     @classmethod
-    def load(cls, directory: str | Path) -> SanityResult:
-        """Read what `save` wrote.
-
-        Raises:
-            DataError: If the directory holds no complete result.
-        """
-        directory = Path(directory)
-        manifest = directory / "sanity.json"
-        if not manifest.exists():
-            raise DataError(f"{directory} holds no saved sanity check: there is no sanity.json in it.")
-        facts = json.loads(manifest.read_text(encoding="utf-8"))
-        text = {"model": str, "method": str, "layer": str, "randomised_to": str}
-        table = pd.read_csv(
-            directory / "sanity.csv", dtype=text, keep_default_na=False, na_values={"rank_correlation": ""}
-        )
-        return cls(facts["model"], table, facts["settings"])
+    def restored(cls, stored: Stored) -> Self:
+        """Return the result of its tables and arrays."""
+        about = stored.arrays["sanity_check"].about
+        return cls(about["model"], stored.tables[SANITY.name], about["settings"])
 
     def _repr_html_(self) -> str:
         html: str = self.table.to_html(index=False, float_format="{:.3f}".format)
@@ -116,22 +104,59 @@ def sanity_check(
     with torch.inference_mode(False):  # what is copied under inference_mode could not be written
         ours = replace(variant, model=copy.deepcopy(variant.model))
         original = explain(ours, images, methods, layers, target, labels, **options)
+        same = target if callable(target) else original.targets
         parts = cascade(ours.model)
         for index, part in enumerate(parts):
             randomise(ours.model.get_submodule(part), seed + index)
-            found = explain(ours, images, methods, layers, original.targets, **options)
-            rows += [_row(variant.name, key, part, original.maps[key], maps) for key, maps in found.maps.items()]
+            found = explain(ours, images, methods, layers, same, **options)
+            rows += [_row(variant, key, part, original.maps[key], maps) for key, maps in found.maps.items()]
     order = {key: place for place, key in enumerate(original.maps)}
     rows.sort(key=lambda row: order[row["method"], row["layer"] or None])
     settings = {"seed": seed, "parts": parts, **original.settings}
-    return SanityResult(variant.name, pd.DataFrame(rows, columns=SANITY_COLUMNS), settings)
+    return SanityResult(variant.name, pd.DataFrame(rows, columns=SANITY.names), settings)
 
 
-def _row(model: str, key: MapKey, part: str, original: Tensor, maps: Tensor) -> dict[str, Any]:
+def sanity_checks(
+    variants: Sequence[Variant],
+    data: ImageSource,
+    indices: Sequence[int],
+    targets: Classes,
+    options: SaliencyOptions,
+    device: torch.device,
+) -> pd.DataFrame:
+    """Check several networks on the same images of a source.
+
+    Args:
+        variants: The networks.
+        data: The images.
+        indices: Numbers of the images to take.
+        targets: Class that is explained, per taken image.
+        options: Methods, layers and seed.
+        device: Where the networks run.
+
+    Raises:
+        AutolaError: As `explain`.
+    """
+    tables = []
+    for variant in variants:
+        preprocessing = preprocessing_for(variant, data)
+        assert preprocessing is not None
+        images = torch.stack([preprocessing.geometry(data.image(index)) for index in indices])
+        ready = placed(replace(variant, preprocessing=preprocessing), device)
+        seed, guide_gates = options.seed, options.guide_gates
+        checked = sanity_check(
+            ready, images, options.methods, options.layers, targets, seed=seed, guide_gates=guide_gates
+        )
+        tables.append(checked.table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _row(variant: Variant, key: MapKey, part: str, original: Tensor, maps: Tensor) -> dict[str, Any]:
     correlations = rank_correlations(original, maps)
     defined = correlations[~np.isnan(correlations)]
     return {
-        "model": model,
+        "model": variant.name,
+        "run": variant.run,
         "method": key[0],
         "layer": key[1] or "",
         "randomised_to": part,

@@ -1,4 +1,4 @@
-"""Which class of each image is explained."""
+"""What is explained of each image: a class, or any score that a function reads from the output."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.core.errors import OptionError
+from autola_analysis.inference.outputs import Score
 
 Classes = Sequence[int] | NDArray[np.integer] | Tensor
-Target = str | int | Classes
-"""``predicted``, ``label``, one class for all images, or a class per image"""
+Target = str | int | Classes | Score
+"""``predicted``, ``label``, one class for all images, a class per image, or a function output -> ``(B,)``"""
 
 
-def fixed_targets(target: Target, labels: Classes | None, images: int) -> Tensor | None:
+def fixed_targets(target: str | int | Classes, labels: Classes | None, images: int) -> Tensor | None:
     """Return the class to explain of every image, ``(B,)`` int64; None where the predictions decide.
 
     Raises:
-        OptionError: If the target is not one of the four kinds, needs labels that are not there, or does not have one
-            class per image.
+        OptionError: If the target is none of these, needs labels that are not there, or does not have one class per
+            image.
     """
-    expected = "target is 'predicted', 'label', a class number, or one class number per image"
+    expected = "target is 'predicted', 'label', a class number, one class number per image, or a function of the output"
     if isinstance(target, str):
         if target == "predicted":
             return None
@@ -53,16 +54,3 @@ def _per_image(classes: Classes, images: int, what: str) -> Tensor:
     if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
         raise OptionError(f"{what} must be whole class numbers; found {str(values.dtype).removeprefix('torch.')}.")
     return values.to(torch.int64)
-
-
-def check_range(targets: Tensor, outputs: int) -> None:
-    """Refuse classes that a network does not have.
-
-    Raises:
-        OptionError: If a target is negative or not below the number of outputs.
-    """
-    outside = targets[(targets < 0) | (targets >= outputs)]
-    if len(outside):
-        raise OptionError(
-            f"target class {int(outside[0])} is out of range: the network has {outputs} outputs, 0 to {outputs - 1}."
-        )

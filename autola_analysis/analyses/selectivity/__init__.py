@@ -1,21 +1,20 @@
-"""Class selectivity: how far each unit prefers one class.
+"""Class selectivity: how far each unit prefers one class, and the images that drive it."""
 
-The `ClassSelectivity` metric is in the module ``metric``: torchmetrics loads pyplot, which nothing else here needs.
-"""
+from autola_analysis.analyses.registration import Registration
 
-from autola_analysis.analyses.selectivity.index import SelectivityIndex, selectivity_index
-from autola_analysis.analyses.selectivity.measure import (
-    SelectivityOptions,
-    measure_selectivities,
-    measure_selectivity,
+REGISTRATION = Registration(
+    name="selectivity",
+    help="Class selectivity of every unit, per layer and variant (Figure 1 of the supplement).",
+    example="--ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --data imagenet:/data/imagenet",
+    options=f"{__name__}.options:SelectivityOptions",
+    analysis=f"{__name__}.analysis:Selectivity",
+    public={
+        "ClassSelectivity": f"{__name__}.metric",
+        "SelectivityIndex": f"{__name__}.index",
+        "SelectivityOptions": f"{__name__}.options",
+        "SelectivityResult": f"{__name__}.result",
+        "TopImages": f"{__name__}.top_images",
+        "measure_selectivity": f"{__name__}.measure",
+        "plot_selectivity": f"{__name__}.figure",
+    },
 )
-from autola_analysis.analyses.selectivity.result import SelectivityResult
-
-__all__ = [
-    "SelectivityIndex",
-    "SelectivityOptions",
-    "SelectivityResult",
-    "measure_selectivities",
-    "measure_selectivity",
-    "selectivity_index",
-]

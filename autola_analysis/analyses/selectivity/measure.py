@@ -1,125 +1,102 @@
-"""Measure class selectivity: of one network, or of several from one reading of the data."""
+"""Measure class selectivity: of one network, or of several that share one reading of the data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import pandas as pd
-import torch
-from torch import nn
 
-from autola_analysis.analyses.observation import Observation, Reading, class_names, observe, passes_of
+from autola_analysis.analyses.alone import Model, given, measure_alone
+from autola_analysis.analyses.observation import Observation, Reading, class_names
 from autola_analysis.analyses.selectivity.observer import Labelings, SelectivityObserver
-from autola_analysis.analyses.selectivity.result import SUMMARY_COLUMNS, SelectivityResult, summary_row, unit_rows
-from autola_analysis.analyses.selectivity.signed import nearest_rectified_layer
+from autola_analysis.analyses.selectivity.options import SelectivityOptions
+from autola_analysis.analyses.selectivity.result import SUMMARY, SelectivityResult, summary_row, unit_rows
+from autola_analysis.analyses.selectivity.signed import SignedLayerRefusal
 from autola_analysis.analyses.selectivity.summary import summarise
-from autola_analysis.analyses.variants import Variant, as_variant
-from autola_analysis.checkpoints import LoadedModel
-from autola_analysis.core.errors import LayerError, OptionError
+from autola_analysis.analyses.variants import Variant, check_layer_names
+from autola_analysis.core.errors import LayerError
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.layers import resolve_layers
-from autola_analysis.inference.run import PassRecord, Settings
 from autola_analysis.inference.stream import ImageData, Stream
 
 
-@dataclass(frozen=True)
-class SelectivityOptions:
-    """What decides the numbers beside the networks and the images.
-
-    Attributes:
-        permutations: Permutations of the labels for the chance level.
-        folds: Image folds for the interval; fewer are used where a class has fewer images.
-        seed: Of permutations and folds.
-        rectify: Whether negative activity is set to zero rather than refused.
-
-    Raises:
-        OptionError: If a number is negative.
-    """
-
-    permutations: int = 5
-    folds: int = 10
-    seed: int = 0
-    rectify: bool = False
-
-    def __post_init__(self) -> None:
-        if self.permutations < 0 or self.folds < 0:
-            raise OptionError(f"permutations and folds cannot be negative; found {self.permutations} and {self.folds}.")
-
-
+@overload
 def measure_selectivity(
-    model: LoadedModel | nn.Module | Variant,
+    models: Model,
     data: ImageData,
-    layers: Sequence[str] | None = None,
+    options: SelectivityOptions | None = ...,
+    reading: Reading | None = ...,
+    **values: Any,
+) -> SelectivityResult: ...
+@overload
+def measure_selectivity(
+    models: Sequence[Model],
+    data: ImageData,
+    options: SelectivityOptions | None = ...,
+    reading: Reading | None = ...,
+    **values: Any,
+) -> Sequence[SelectivityResult]: ...
+def measure_selectivity(
+    models: Model | Sequence[Model],
+    data: ImageData,
     options: SelectivityOptions | None = None,
-    settings: Settings | None = None,
-    batch_size: int | None = None,
-    workers: int = 0,
-) -> SelectivityResult:
+    reading: Reading | None = None,
+    **values: Any,
+) -> SelectivityResult | Sequence[SelectivityResult]:
     """Measure the class selectivity index of every unit of some layers in one pass over the data.
 
     Args:
-        model: A loaded checkpoint or any network; it is as before afterwards.
+        models: A loaded checkpoint or any network, or several of them, which share one reading of the data; they are
+            as before afterwards.
         data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``.
-        layers: Layers that end in a ReLU; None takes the stages ``layer1``, ``layer2``, ...
-        options: Permutations, folds, seed, rectification.
-        settings: Device, precision, progress bar.
-        batch_size: Images per batch; None chooses by the size of the images.
-        workers: Processes that decode images.
+        options: Layers, permutations, folds, rectification.
+        reading: Device, precision, batch size, progress bar, cache.
+        values: Fields of `SelectivityOptions`, instead of `options`.
+
+    Returns:
+        A result, or one per network where several are given.
 
     Raises:
         LayerError: If a layer has negative activity, no spatial mean, or is not a single tensor.
         UnknownNameError: If the network has no such layer.
         DataError: If fewer than two classes have images, or labels and classes do not fit.
+        OptionError: If an option is not possible.
 
     References:
         Morcos et al., ICLR 2018. On reading it: Leavitt and Morcos, "Selectivity considered harmful", 2020;
         Gale et al., "Are there any 'object detectors' in the hidden layers of CNNs?", 2020.
     """
-    reading = Reading(settings, batch_size, workers)
-    (result,), _ = measure_selectivities([as_variant(model)], data, layers, options, reading)
-    return result
+    from autola_analysis.analyses.selectivity.analysis import Selectivity
+
+    results = measure_alone(Selectivity(), models, data, given(SelectivityOptions, options, values), reading)
+    return results if isinstance(models, Sequence) else results[0]
 
 
-def measure_selectivities(
-    variants: Sequence[Variant],
-    data: ImageData,
-    layers: Sequence[str] | None = None,
-    options: SelectivityOptions | None = None,
-    reading: Reading | None = None,
-) -> tuple[list[SelectivityResult], list[PassRecord]]:
-    """Measure several networks; those that share the geometry of their images share one reading of the data.
-
-    Returns:
-        A result per variant, in order, and a record per pass.
-    """
-    analysis = SelectivityAnalysis(layers, options or SelectivityOptions())
-    for variant in variants:
-        resolve_layers(variant.model, layers)  # refused here, before the pass
-    observations = observe(variants, data, analysis, reading or Reading())
-    return [selectivity_result(observation, analysis.options) for observation in observations], passes_of(observations)
-
-
-class SelectivityAnalysis:
-    """Class selectivity as an analysis of a pass.
-
-    Args:
-        layers: Layers that end in a ReLU; None takes the stages.
-        options: Permutations, folds, seed, rectification.
+def check_layers(variants: Sequence[Variant], options: SelectivityOptions) -> None:
+    """Refuse layers that a network does not have, before the pass.
 
     Raises:
-        LayerError: If the list of layers is empty.
+        LayerError: If no layer is named, or a network has no stages.
+        UnknownNameError: If a network has no such layer.
+    """
+    if options.layers is not None and not options.layers:
+        raise LayerError("the list of layers is empty; name at least one, or give none for the stages.")
+    check_layer_names(variants, options.layers)
+
+
+class SelectivityWatcher:
+    """Hangs the sums of unit activity on a pass.
+
+    Args:
+        options: Layers, permutations, folds, seed, rectification.
     """
 
     name = "selectivity"
 
-    def __init__(self, layers: Sequence[str] | None, options: SelectivityOptions) -> None:
-        if layers is not None and not layers:
-            raise LayerError("the list of layers is empty; name at least one, or give none for the stages.")
+    def __init__(self, options: SelectivityOptions) -> None:
         self.options = options
-        self._layers = layers
         self._labelings: dict[int, tuple[Stream, Labelings]] = {}
 
     def applies_to(self, variant: Variant) -> bool:
@@ -128,7 +105,7 @@ class SelectivityAnalysis:
 
     def inputs(self, variant: Variant) -> dict[str, Any]:
         """Return layers and options."""
-        return {"layers": resolve_layers(variant.model, self._layers), **asdict(self.options)}
+        return {"layers": resolve_layers(variant.model, self.options.layers), **_deciding(self.options)}
 
     def watch(
         self, variant: Variant, preprocessing: Preprocessing | None, stream: Stream, folder: Path | None
@@ -140,27 +117,9 @@ class SelectivityAnalysis:
                 stream.labels, len(class_names(stream)), options.permutations, options.folds, options.seed
             )
             self._labelings[id(stream)] = (stream, drawn)  # the stream is held: its id must not be used again
-        layers = resolve_layers(variant.model, self._layers)
-        refuse = _Refusal(variant, preprocessing)
+        layers = resolve_layers(variant.model, self.options.layers)
+        refuse = SignedLayerRefusal(variant, preprocessing)
         return SelectivityObserver(layers, self._labelings[id(stream)][1], self.options.rectify, refuse)
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    """Makes the error for a layer with negative activity."""
-
-    variant: Variant
-    preprocessing: Preprocessing | None
-
-    def __call__(self, layer: str, images: torch.Tensor) -> LayerError:
-        if self.preprocessing is not None and images.dtype == torch.uint8:
-            images = self.preprocessing.normalize(images)
-        nearest = nearest_rectified_layer(self.variant.model, images, layer)
-        advice = f"the nearest layer behind a ReLU is {nearest!r}; or " if nearest else ""
-        return LayerError(
-            f"layer {layer!r} of {self.variant.title} has negative activity, for which the selectivity index is not "
-            f"bounded; {advice}give --rectify to set negative values to zero."
-        )
 
 
 def selectivity_result(observation: Observation[SelectivityObserver], options: SelectivityOptions) -> SelectivityResult:
@@ -179,14 +138,14 @@ def selectivity_result(observation: Observation[SelectivityObserver], options: S
         ),
         summary=pd.DataFrame(
             [summary_row(variant.name, variant.run, layer, result) for layer, result in measured.items()],
-            columns=SUMMARY_COLUMNS,
+            columns=SUMMARY.names,
         ),
         class_means={layer: result.means for layer, result in measured.items()},
         fold_means={layer: result.fold_means for layer, result in measured.items()},
         classes=classes,
         accuracy=observation.accuracy,
         settings={
-            **asdict(options),
+            **_deciding(options),
             "folds": labelings.num_folds if labelings.folds is not None else 0,
             "permutations": len(labelings.permuted),
             **observation.arithmetic,
@@ -194,6 +153,11 @@ def selectivity_result(observation: Observation[SelectivityObserver], options: S
         },
         warnings=(*observation.warnings(), *_warnings(labelings, images_per_class)),
     )
+
+
+def _deciding(options: SelectivityOptions) -> dict[str, Any]:
+    """Return the options that decide the numbers of a network's sums: all but those that others look after."""
+    return options.model_dump(exclude={"layers", "limit", "top_images"})
 
 
 def _warnings(labelings: Labelings, images_per_class: dict[str, int]) -> list[str]:

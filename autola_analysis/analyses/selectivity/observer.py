@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.analyses.selectivity.labelings import image_folds, permuted_labels, usable_folds
+from autola_analysis.core.distributed import Processes
 from autola_analysis.core.errors import DataError, LayerError
-from autola_analysis.core.processes import Processes
+from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch, check_labels
 
 Refuse = Callable[[str, Tensor], LayerError]
@@ -115,7 +116,7 @@ class SelectivityObserver:
         )
         return activity, activation.amin()
 
-    def update(self, batch: Batch, kept: Mapping[str, tuple[Tensor, Tensor]], logits: Tensor) -> None:
+    def update(self, batch: Batch, kept: Mapping[str, tuple[Tensor, Tensor]], output: Output) -> None:
         """Add one batch to the sums.
 
         Raises:
@@ -132,9 +133,9 @@ class SelectivityObserver:
         self._add(batch, activity, {layer: kept[layer][0].shape[1] for layer in self.layers})
 
     def _check_labels(self, batch: Batch) -> None:
-        check_labels(batch.labels, self.labelings.num_classes)
+        check_labels(batch.targets, self.labelings.num_classes)
         expected = self.labelings.labels
-        if expected is not None and not torch.equal(expected[batch.indices], batch.labels):
+        if expected is not None and not torch.equal(expected[batch.indices], batch.targets):
             raise DataError(
                 "the loader hands out other labels than its data set lists (a target_transform, or a sampler that "
                 "changes the order); give a loader whose labels are those of its data set, in order."
@@ -146,14 +147,22 @@ class SelectivityObserver:
         activity = activity.to(torch.float64)
         labelings = self.labelings
         self._make_room(units, activity.device)
-        rows = batch.labels
+        rows = batch.targets
         if labelings.folds is not None:
             rows = rows + labelings.folds[batch.indices] * labelings.num_classes
         self._counts += torch.bincount(rows, minlength=len(self._counts))
-        self._sums.index_add_(0, rows.to(activity.device), activity)
+        self._add_rows(rows, activity)
         for index, permuted in enumerate(labelings.permuted):
             rows = permuted[batch.indices].long() + (labelings.num_folds + index) * labelings.num_classes
-            self._sums.index_add_(0, rows.to(activity.device), activity)
+            self._add_rows(rows, activity)
+
+    def _add_rows(self, rows: Tensor, activity: Tensor) -> None:
+        """Add the activity of every image to a row of the sums, in the same order in every run."""
+        rows = rows.to(activity.device)
+        if activity.is_cuda:  # an indexed addition there takes its summands as they come
+            self._sums.index_put_((rows,), activity, accumulate=True)
+        else:
+            self._sums.index_add_(0, rows, activity)
 
     def _make_room(self, units: dict[str, int], device: torch.device) -> None:
         if not self._units:
@@ -163,9 +172,9 @@ class SelectivityObserver:
             self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
 
     def gather(self, processes: Processes, device: torch.device) -> None:
-        """Add up the sums of all processes."""
-        self._make_room(processes.told(self._units), device)
-        processes.add_up([self._sums, self._counts], device)
+        """Add up the sums of all processes, some of which may have seen no image."""
+        self._make_room(processes.first_not_empty(self._units), device)
+        processes.all_reduce([self._sums, self._counts], device)
 
     def save(self, folder: Path) -> None:
         """Write the sums into a folder."""

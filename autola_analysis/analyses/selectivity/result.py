@@ -2,46 +2,72 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.selectivity.summary import LayerSelectivity
-from autola_analysis.core.errors import DataError
-from autola_analysis.inference.accuracy import Accuracy
+from autola_analysis.analyses.selectivity.top_images import TopImages
+from autola_analysis.core.columns import INTERVAL, MODEL, Column, count, number, text
+from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
+from autola_analysis.core.tables import Table, rows_of
+from autola_analysis.inference.tasks.accuracy import Accuracy
 
-UNIT_COLUMNS = [
-    "model", "run", "layer", "unit", "selectivity", "preferred_class", "mean_preferred", "mean_rest", "dead"
-]  # fmt: skip
-SUMMARY_COLUMNS = [
-    "model", "run", "layer", "units", "dead", "mean", "ci_low", "ci_high", "median", "q25", "q75", "null_mean"
-]  # fmt: skip
-NUMBERS_MISSING = dict.fromkeys(("selectivity", "mean", "ci_low", "ci_high", "median", "q25", "q75", "null_mean"), "")
-"""Only in columns of numbers is an empty field a missing value: a variant may be called "None"."""
+UNITS = Table(
+    "selectivity",
+    (
+        *MODEL,
+        text("layer", "name of the layer"),
+        count("unit", "number of the channel"),
+        number("selectivity", "class selectivity index, 0 to 1; missing for dead units"),
+        text("preferred_class", "class with the largest mean activity"),
+        number("mean_preferred", "mean activity for that class"),
+        number("mean_rest", "mean of the other classes' mean activities"),
+        Column("dead", "flag", "whether the unit is zero for every image"),
+    ),
+)
+SUMMARY = Table(
+    "selectivity_summary",
+    (
+        *MODEL,
+        text("layer", "name of the layer"),
+        count("units", "number of units"),
+        count("dead", "units that are zero for every image, left out of all that follows"),
+        number("mean", "mean selectivity over units"),
+        *INTERVAL,
+        number("median", "over units"),
+        number("q25", "lower quartile over units"),
+        number("q75", "upper quartile over units"),
+        number("null_mean", "mean selectivity under permuted labels"),
+    ),
+    latex=True,
+)
+FORMAT = Format("selectivity", (UNITS, SUMMARY), ("class_means", "fold_means", "top_images"))
 
 
 @dataclass(frozen=True)
-class SelectivityResult:
+class SelectivityResult(NetworkResult):
     """Class selectivity of the layers of one network.
 
     Attributes:
         model: Name of the variant.
         run: Name of the training run within the variant.
-        units: A row per unit, columns `UNIT_COLUMNS`.
-        summary: A row per layer, columns `SUMMARY_COLUMNS`.
+        units: A row per unit, columns of `UNITS`.
+        summary: A row per layer, columns of `SUMMARY`.
         class_means: Mean activity per layer, ``(K, C)``; NaN for classes without images.
         classes: Class names, length C.
         accuracy: Of the same pass.
         settings: What else decided the numbers: folds, permutations, seed, precision, ...
         warnings: Sentences that belong beside the numbers.
         fold_means: Mean selectivity per layer without each fold of images in turn, ``(F,)``; empty without folds.
+        top_images: Most activating images of every unit; None where they were not kept.
     """
+
+    FORMAT = FORMAT
 
     model: str
     run: str
@@ -53,66 +79,101 @@ class SelectivityResult:
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     fold_means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    top_images: TopImages | None = None
 
     @property
     def layers(self) -> list[str]:
         """Names of the layers, in order."""
         return list(self.class_means)
 
-    def save(self, directory: str | Path) -> None:
-        """Write ``units.csv``, ``summary.csv``, two ``*_means.npz`` and, last, ``result.json`` into a directory."""
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        self.units.to_csv(directory / "units.csv", index=False)
-        self.summary.to_csv(directory / "summary.csv", index=False)
-        for name, means in (("class_means", self.class_means), ("fold_means", self.fold_means)):
-            arrays: dict[str, Any] = dict(means)
-            np.savez(directory / f"{name}.npz", **arrays)
-        rest = {
-            "model": self.model,
-            "run": self.run,
-            "layers": self.layers,
-            "classes": self.classes,
-            "accuracy": asdict(self.accuracy),
-            "settings": self.settings,
-            "warnings": self.warnings,
+    @classmethod
+    def together(cls, results: Sequence[Self]) -> Stored:
+        """Return the results of some networks as tables and arrays."""
+        about = [
+            {
+                "model": each.model,
+                "run": each.run,
+                "layers": each.layers,
+                "accuracy": asdict(each.accuracy),
+                "settings": dict(each.settings),
+                "warnings": list(each.warnings),
+            }
+            for each in results
+        ]
+        classes = {"classes": np.array(results[0].classes)}
+        arrays = {
+            "class_means": Arrays({**classes, **_keyed(results, "class_means")}, about),
+            "fold_means": Arrays(_keyed(results, "fold_means")),
         }
-        (directory / "result.json").write_text(json.dumps(rest, indent=1) + "\n", encoding="utf-8")
+        if any(each.top_images for each in results):
+            arrays["top_images"] = top_image_arrays(results)
+        return Stored(
+            {
+                UNITS.name: pd.concat([each.units for each in results], ignore_index=True),
+                SUMMARY.name: pd.concat([each.summary for each in results], ignore_index=True),
+            },
+            arrays,
+        )
 
     @classmethod
-    def load(cls, directory: str | Path) -> SelectivityResult:
-        """Read what `save` wrote.
-
-        Raises:
-            DataError: If the directory holds no complete result.
-        """
-        directory = Path(directory)
-        manifest = directory / "result.json"
-        if not manifest.exists():
-            raise DataError(f"{directory} holds no saved selectivity result: there is no result.json in it.")
-        rest = json.loads(manifest.read_text(encoding="utf-8"))
-        text = {"model": str, "run": str, "layer": str, "preferred_class": str}
-        reading: Any = {"dtype": text, "keep_default_na": False, "na_values": NUMBERS_MISSING}
-        with np.load(directory / "class_means.npz") as arrays:
-            means = {layer: arrays[layer] for layer in rest["layers"]}
-        with np.load(directory / "fold_means.npz") as arrays:
-            fold_means = {layer: arrays[layer] for layer in arrays.files}
-        return cls(
-            model=rest["model"],
-            run=rest["run"],
-            units=pd.read_csv(directory / "units.csv", **reading),
-            summary=pd.read_csv(directory / "summary.csv", **reading),
-            class_means=means,
-            classes=tuple(rest["classes"]),
-            accuracy=Accuracy(**rest["accuracy"]),
-            settings=rest["settings"],
-            warnings=tuple(rest["warnings"]),
-            fold_means=fold_means,
-        )
+    def apart(cls, stored: Stored) -> list[Self]:
+        """Return the results that `together` gave these tables and arrays."""
+        means, folds = stored.arrays["class_means"], stored.arrays["fold_means"].values
+        results = []
+        for each in means.about:
+            names = {"model": each["model"], "run": each["run"]}
+            key = f"{each['model']}/{each['run']}"
+            results.append(
+                cls(
+                    **names,
+                    units=rows_of(stored.tables[UNITS.name], **names),
+                    summary=rows_of(stored.tables[SUMMARY.name], **names),
+                    class_means={layer: means.values[f"{key}/{layer}"] for layer in each["layers"]},
+                    fold_means={
+                        layer: folds[f"{key}/{layer}"] for layer in each["layers"] if f"{key}/{layer}" in folds
+                    },
+                    classes=tuple(means.values["classes"].tolist()),
+                    accuracy=Accuracy(**each["accuracy"]),
+                    settings=each["settings"],
+                    warnings=tuple(each["warnings"]),
+                    top_images=_top_images(stored.arrays.get("top_images"), key, each["layers"]),
+                )
+            )
+        return results
 
     def _repr_html_(self) -> str:
         html: str = self.summary.to_html(index=False, float_format="{:.4f}".format)
         return html
+
+
+def top_image_arrays(results: Sequence[SelectivityResult]) -> Arrays:
+    """Return the most activating images of some networks, and the names of the images that are mentioned."""
+    arrays: dict[str, NDArray[Any]] = {}
+    names: dict[str, str] = {}
+    for each in results:
+        if each.top_images is None:
+            continue
+        for layer, images in each.top_images.images.items():
+            key = f"{each.model}/{each.run}/{layer}"
+            arrays |= {f"{key}/images": images, f"{key}/values": each.top_images.values[layer]}
+        names |= {str(number): name for number, name in each.top_images.ids.items()}
+    return Arrays(arrays, {"ids": dict(sorted(names.items(), key=lambda item: int(item[0])))})
+
+
+def _top_images(stored: Arrays | None, key: str, layers: Sequence[str]) -> TopImages | None:
+    if stored is None:
+        return None
+    kept = [layer for layer in layers if f"{key}/{layer}/images" in stored.values]
+    images = {layer: stored.values[f"{key}/{layer}/images"] for layer in kept}
+    numbers = {int(number) for each in images.values() for number in np.unique(each)}
+    ids = {number: name for text, name in stored.about["ids"].items() if (number := int(text)) in numbers}
+    return TopImages(images, {layer: stored.values[f"{key}/{layer}/values"] for layer in kept}, ids)
+
+
+def _keyed(results: Sequence[SelectivityResult], name: str) -> dict[str, NDArray[Any]]:
+    return {
+        f"{each.model}/{each.run}/{layer}": array for each in results for layer, array in getattr(each, name).items()
+    }
 
 
 def unit_rows(model: str, run: str, layer: str, result: LayerSelectivity, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -131,7 +192,7 @@ def unit_rows(model: str, run: str, layer: str, result: LayerSelectivity, classe
             "dead": index.dead,
         }
     )
-    return rows[UNIT_COLUMNS]
+    return rows[UNITS.names]
 
 
 def summary_row(model: str, run: str, layer: str, result: LayerSelectivity) -> dict[str, Any]:

@@ -1,16 +1,44 @@
-"""What to say about a layer with negative activity: which layer the user probably meant."""
+"""The refusal of a layer with negative activity, with the layer that the user probably meant."""
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.core.errors import LayerError
+from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.folding import plain_copy
+
+
+@dataclass(frozen=True)
+class SignedLayerRefusal:
+    """Makes the error for a layer with negative activity, for which the index is not bounded.
+
+    Attributes:
+        variant: The network.
+        preprocessing: What is done to raw images before the network sees them.
+    """
+
+    variant: Variant
+    preprocessing: Preprocessing | None
+
+    def __call__(self, layer: str, images: Tensor) -> LayerError:
+        """Return the error for a layer that has shown negative activity in a batch ``(B, 3, H, W)``."""
+        if self.preprocessing is not None and images.dtype == torch.uint8:
+            images = self.preprocessing.normalize(images)
+        nearest = nearest_rectified_layer(self.variant.model, images, layer)
+        advice = f"the nearest layer behind a ReLU is {nearest!r}; or " if nearest else ""
+        return LayerError(
+            f"layer {layer!r} of {self.variant.title} has negative activity, for which the selectivity index is not "
+            f"bounded; {advice}give --rectify to set negative values to zero."
+        )
 
 
 @torch.inference_mode()

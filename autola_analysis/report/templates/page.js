@@ -1,7 +1,6 @@
 "use strict";
-// Thumbnails, the selection of points and the legend of the panels; everything is in the page already.
+// Thumbnails; everything is in the page already. Scripts of sections come after this one and may add to `autola`.
 const autola = (() => {
-  const FADED = 0.04, SHOWN = 0.75, MOST = 60;
   const NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
   const jpegs = JSON.parse(document.getElementById("thumbnails").textContent);
 
@@ -10,55 +9,5 @@ const autola = (() => {
   for (const image of document.querySelectorAll("img[data-thumbnail]")) {
     image.src = thumbnail(Number(image.dataset.thumbnail));
   }
-
-  // Called by the panels: which images are selected, in words and pictures. Names are set as text, never as HTML.
-  const select = (indices, data) => {
-    const box = document.getElementById("selection");
-    const counts = new Map();
-    for (const index of indices) counts.set(data.name[index], (counts.get(data.name[index]) || 0) + 1);
-    const classes = [...counts].sort((one, other) => other[1] - one[1]).map(([name, count]) => `${name}: ${count}`);
-    const said = document.createElement("p");
-    said.textContent = indices.length
-      ? `${indices.length} image${indices.length > 1 ? "s" : ""} selected; by class, ${classes.join(", ")}`
-      : "No image is selected.";
-    const pictures = document.createElement("div");
-    for (const index of indices.slice(0, MOST)) {
-      if (data.thumbnail[index] < 0) continue;
-      const image = document.createElement("img");
-      image.src = thumbnail(data.thumbnail[index]);
-      image.width = image.height = 40;
-      image.alt = data.name[index];
-      image.title = `${data.id[index]}, ${data.name[index]}`;
-      pictures.append(image);
-    }
-    box.replaceChildren(said, pictures);
-  };
-
-  const source = () => Bokeh.documents.map((each) => each.get_model_by_name("images")).find((each) => each);
-
-  const fade = (button) => {
-    const points = source();
-    if (!points) return;
-    const pressed = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", String(pressed));
-    const label = Number(button.dataset.label);
-    points.data.alpha = points.data.alpha.map((alpha, index) =>
-      points.data.label[index] === label ? (pressed ? SHOWN : FADED) : alpha);
-    points.change.emit();
-  };
-
-  // With a mouse a drag selects; on a touch screen it scrolls the page until a tool is chosen.
-  const ready = () => {
-    if (!window.Bokeh || !source()) return void setTimeout(ready, 50);
-    if (!matchMedia("(pointer: fine)").matches) return;
-    for (const panel of Bokeh.documents.flatMap((each) => each.roots())) {
-      panel.toolbar.tools.find((tool) => tool.type === "BoxSelectTool").active = true;
-    }
-  };
-  if (document.querySelector(".panels")) ready();
-
-  for (const button of document.querySelectorAll(".legend button")) {
-    button.addEventListener("click", () => fade(button));
-  }
-  return { thumbnail, select };
+  return { thumbnail };
 })();

@@ -136,7 +136,7 @@ def test_the_table_has_a_seed_for_the_plane_alone() -> None:
     metrics = feature_metrics(values, labels, neighbours, "cpu")
     metrics += plane_metrics(coords, 0.1, values, labels, neighbours, plane, "cpu")
     table = quality_table("SE", "2", "layer3", metrics, 7)
-    assert table.columns.tolist() == module.QUALITY_COLUMNS
+    assert table.columns.tolist() == module.QUALITY.names
     assert table.loc[table["space"] == "features", "seed"].isna().all()
     assert (table.loc[table["space"] == "plane", "seed"] == 7).all()
     ranged = table[table["metric"] != "kl_divergence"]

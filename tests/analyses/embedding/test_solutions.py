@@ -7,15 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from autola_analysis.analyses.embedding import embed as module
 from autola_analysis.analyses.embedding import optimise as one_run
-from autola_analysis.analyses.embedding import tsne
+from autola_analysis.analyses.embedding.embed import embed_all
 from autola_analysis.analyses.embedding.optimise import Problem, Solution
+from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.analyses.embedding.solutions import SolutionCache, problem_hash
-from autola_analysis.analyses.embedding.tsne import EmbeddingOptions, embed_all
 from tests.analyses.embedding.points import blobs
-
-OPTIONS = EmbeddingOptions(device="cpu", perplexity=5)
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +23,9 @@ def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(one_run, "ITERATIONS", 10)
 
 
-def embedded(cache: Path | None, seeds: list[int], processes: int = 1, threads: int = 1) -> list[Embedding]:
-    return embed_all([blobs(40)], OPTIONS, seeds, processes=processes, threads=threads, cache=cache, quiet=True)
+def embedded(cache: Path | None, first: int, seeds: int, processes: int = 1, threads: int = 1) -> list[Embedding]:
+    options = EmbeddingOptions(perplexity=5, seed=first, seeds=seeds, processes=processes)
+    return embed_all([blobs(40)], options, device="cpu", threads=threads, cache=cache, quiet=True)
 
 
 def assert_same(found: list[Embedding], expected: list[Embedding]) -> None:
@@ -37,7 +37,7 @@ def assert_same(found: list[Embedding], expected: list[Embedding]) -> None:
 
 
 def test_embeddings_that_were_finished_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = embedded(None, [0, 1, 2])
+    expected = embedded(None, 0, 3)
     original, optimised = one_run.optimise, []
 
     def failing(problem: Problem, *arguments: object) -> Solution:
@@ -46,21 +46,21 @@ def test_embeddings_that_were_finished_are_found_again(tmp_path: Path, monkeypat
             raise RuntimeError("killed on purpose")
         return original(problem, *arguments)
 
-    monkeypatch.setattr(tsne, "optimise", failing)
+    monkeypatch.setattr(module, "optimise", failing)
     with pytest.raises(RuntimeError, match="killed on purpose"):
-        embedded(tmp_path, [0, 1, 2])
-    assert_same(embedded(tmp_path, [0, 1, 2]), expected)
+        embedded(tmp_path, 0, 3)
+    assert_same(embedded(tmp_path, 0, 3), expected)
     assert optimised == [0, 1, 1, 2]
-    last, first = embedded(tmp_path, [2, 0], threads=2)
+    (last,), (first,) = embedded(tmp_path, 2, 1, threads=2), embedded(tmp_path, 0, 1)
     np.testing.assert_array_equal(last.coords, expected[2].coords)
     np.testing.assert_array_equal(first.coords, expected[0].coords)
     assert optimised == [0, 1, 1, 2]
 
 
 def test_what_several_processes_finish_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = embedded(tmp_path, [0, 1], processes=2)
-    monkeypatch.setattr(tsne, "optimise", lambda *arguments: pytest.fail("optimised again"))
-    assert_same(embedded(tmp_path, [0, 1]), expected)
+    expected = embedded(tmp_path, 0, 2, processes=2)
+    monkeypatch.setattr(module, "optimise", lambda *arguments: pytest.fail("optimised again"))
+    assert_same(embedded(tmp_path, 0, 2), expected)
 
 
 def test_another_problem_has_another_place(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Gates: which there are, and their statistics against naive ones on stored values."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from autola_analysis.analyses.gates import GateResult, find_gates, measure_gates
-from autola_analysis.analyses.gates.result import GATE_COLUMNS
+from autola_analysis.analyses.gates.find import find_gates
+from autola_analysis.analyses.gates.measure import measure_gates
+from autola_analysis.analyses.gates.result import GATES, GateResult
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.backbones import create_model
 from autola_analysis.core.errors import DataError, LayerError
 from autola_analysis.inference.run import Settings
@@ -18,7 +21,7 @@ from autola_analysis.inference.tap import tap
 from tests.inference.networks import Tiny
 from tests.inference.state import state_of
 
-PLAIN = Settings(device="cpu", fold=False, quiet=True)
+PLAIN = Reading(Settings(device="cpu", fold=False, quiet=True))
 
 
 def data(sizes: tuple[int, ...] = (9, 4, 0, 6)) -> TensorDataset:
@@ -76,15 +79,22 @@ def test_a_module_may_name_its_gates_itself() -> None:
 
 def test_a_network_without_gates_is_refused() -> None:
     with pytest.raises(LayerError, match="has no gates"):
-        measure_gates(Tiny(4), data(), settings=PLAIN)
+        find_gates(Tiny(4))
+    with pytest.raises(LayerError, match="none of the networks has attention gates"):
+        measure_gates(Tiny(4), data(), reading=PLAIN)
+
+
+def test_of_several_networks_those_with_gates_are_measured_in_order() -> None:
+    results = measure_gates([network("se"), Tiny(4), network("cbam")], data(), reading=PLAIN)
+    assert [result.model for result in results] == ["model 1", "model 3"]
 
 
 @pytest.mark.parametrize("attention", ["se", "cbam", "hoga"])
 @pytest.mark.parametrize("batch_size", [5, 64])
 def test_statistics_equal_naive_ones_on_the_stored_values(attention: str, batch_size: int) -> None:
     model, dataset = network(attention), data()
-    result = measure_gates(model, dataset, settings=PLAIN, batch_size=batch_size)
-    assert result.gates.columns.tolist() == GATE_COLUMNS
+    result = measure_gates(model, dataset, reading=replace(PLAIN, batch_size=batch_size))
+    assert result.gates.columns.tolist() == GATES.names
     labels = dataset.tensors[1].numpy()
     gates = find_gates(model)
     stored: dict[str, list[Tensor]] = {gate.layer: [] for gate in gates}
@@ -113,15 +123,15 @@ def test_statistics_equal_naive_ones_on_the_stored_values(attention: str, batch_
 
 
 def test_only_gates_of_positions_have_maps() -> None:
-    result = measure_gates(network("cbam"), data(), settings=PLAIN)
+    result = measure_gates(network("cbam"), data(), reading=PLAIN)
     assert {key.split("/")[1] for key in result.spatial_maps} == {"spatial_gate"}
     assert result.spatial_maps["layer1.0.attention/spatial_gate"].shape == (16, 16)
 
 
 def test_folding_changes_nothing_that_matters() -> None:
     model, dataset = create_model("resnet20", "hoga", 4), data()
-    fast = measure_gates(model, dataset, settings=Settings(device="cpu", quiet=True))
-    plain = measure_gates(model, dataset, settings=PLAIN)
+    fast = measure_gates(model, dataset, reading=Reading(Settings(device="cpu", quiet=True)))
+    plain = measure_gates(model, dataset, reading=PLAIN)
     assert fast.settings["batch_norms_folded"] > 0
     np.testing.assert_allclose(fast.gates["mean"], plain.gates["mean"], atol=1e-5)
 
@@ -129,7 +139,7 @@ def test_folding_changes_nothing_that_matters() -> None:
 def test_the_callers_network_is_as_before() -> None:
     model, dataset = network("cbam").train(), data()
     before = state_of(model)
-    measure_gates(model, dataset, settings=PLAIN)
+    measure_gates(model, dataset, reading=PLAIN)
     assert state_of(model) == before
 
 
@@ -137,11 +147,11 @@ def test_labels_beyond_the_classes_are_refused() -> None:
     dataset = data()
     dataset.classes = ["a", "b"]
     with pytest.raises(DataError, match="labels must be 0 to 1; found 0 to 3"):
-        measure_gates(network("se"), dataset, settings=PLAIN)
+        measure_gates(network("se"), dataset, reading=PLAIN)
 
 
 def test_a_result_survives_saving(tmp_path: Path) -> None:
-    result = measure_gates(network("cbam"), data(), settings=PLAIN)
+    result = measure_gates(network("cbam"), data(), reading=PLAIN)
     result.save(tmp_path / "saved")
     loaded = GateResult.load(tmp_path / "saved")
     pd.testing.assert_frame_equal(loaded.gates, result.gates)
@@ -149,5 +159,5 @@ def test_a_result_survives_saving(tmp_path: Path) -> None:
         assert getattr(loaded, mapping).keys() == getattr(result, mapping).keys()
     assert (loaded.classes, loaded.accuracy) == (result.classes, result.accuracy)
     assert "spatial_gate" in result._repr_html_()
-    with pytest.raises(DataError, match="holds no saved gate result"):
+    with pytest.raises(DataError, match="holds no saved gates result"):
         GateResult.load(tmp_path)

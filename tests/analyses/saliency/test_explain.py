@@ -2,6 +2,7 @@
 
 import gc
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import torch
 from captum.attr import GuidedBackprop, IntegratedGradients, LayerAttribution, LayerGradCam
 from torch import Tensor, nn
 
-from autola_analysis.analyses.saliency import METHODS, Explanation, explain
-from autola_analysis.analyses.saliency.cam import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam
+from autola_analysis.analyses.saliency.cam import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, upsample
+from autola_analysis.analyses.saliency.explain import explain, explained_classes
+from autola_analysis.analyses.saliency.explanation import Explanation
+from autola_analysis.analyses.saliency.methods import METHODS
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.attention import list_attentions
 from autola_analysis.attention.gates import gate_names
@@ -297,7 +300,7 @@ def test_an_explanation_is_saved_and_loaded(tmp_path: Path) -> None:
         assert torch.equal(getattr(loaded, name), getattr(found, name))
     assert (loaded.status, loaded.settings, loaded.warnings) == (found.status, found.settings, found.warnings)
     assert "grad-cam" in found._repr_html_()
-    (tmp_path / "saved" / "explanation.json").unlink()
+    (tmp_path / "saved" / "result.json").unlink()
     with pytest.raises(DataError, match="no saved explanation"):
         Explanation.load(tmp_path / "saved")
 
@@ -357,6 +360,111 @@ def test_bad_input_is_one_clear_sentence(
 def test_gradient_methods_run_on_the_network_itself() -> None:
     model = lively(create_model("resnet20", "none", 10, width=8))
     found = explain(model, IMAGES, "guided-backprop")
-    again = gradients(model, IMAGES, lambda logits: logits.argmax(1), guided=True)
+    again = gradients(model, IMAGES, lambda logits: logits.amax(1), guided=True)
     assert torch.equal(found.maps["guided-backprop", None], again.guided)
     assert torch.equal(found.logits, model(IMAGES).detach())
+
+
+class Heads(Tiny):
+    """Puts out its logits in the way that a test asks for."""
+
+    def __init__(self, pack: Callable[[Tensor], Any], outputs: int = 10) -> None:
+        super().__init__(outputs)
+        self.pack = pack
+
+    def forward(self, x: Tensor) -> Any:
+        return self.pack(super().forward(x))
+
+
+OUTPUTS: dict[str, tuple[Callable[[Tensor], Any], Callable[[Any], Tensor], int]] = {
+    "tuple": (lambda logits: (logits.sum(), logits), lambda output: output[1][:, 3], 10),
+    "dict": (lambda logits: {"logits": logits}, lambda output: output["logits"][:, 3], 10),
+    "several labels": (lambda logits: logits.sigmoid(), lambda output: output[:, [1, 4]].sum(1), 10),
+    "a column": (lambda logits: logits, lambda output: output[:, 0], 1),
+    "a number": (lambda logits: logits[:, 0], lambda output: output, 1),
+}
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_a_score_is_explained_of_any_output(kind: str, tmp_path: Path) -> None:
+    pack, score, outputs = OUTPUTS[kind]
+    model = Heads(pack, outputs).eval()
+    forwards: list[int] = []
+    model.register_forward_hook(lambda m, i, o: forwards.append(1))
+    found = explain(model, IMAGES, ("grad-cam", "gradient"), "layer1", target=score, batch_size=2)
+    assert len(forwards) == 2
+    images = IMAGES.clone().requires_grad_()
+    activation = model.layer1(images)
+    scores = score(pack(model.fc(model.layer2(activation).mean((2, 3)))))
+    image, gradient = torch.autograd.grad(scores.sum(), [images, activation])
+    torch.testing.assert_close(found.maps["gradient", None], image)
+    torch.testing.assert_close(found.maps["grad-cam", "layer1"], grad_cam(activation, gradient).detach())
+    torch.testing.assert_close(found.scores, scores.detach())
+    assert found.targets.tolist() == [-1, -1, -1]
+    assert found.settings["target"] == "function <lambda>"
+    found.save(tmp_path)
+    for each in (found, Explanation.load(tmp_path)):
+        assert each.logits.shape == (3, 0)
+        with pytest.raises(DataError, match=r"a function read the scores .* no logits, predictions or probabilities"):
+            _ = each.predicted
+        with pytest.raises(DataError, match="a function read the scores"):
+            _ = each.probabilities
+
+
+def test_captum_explains_the_same_score_at_the_image_and_at_a_layer() -> None:
+    torch.manual_seed(0)
+    pack, score, _ = OUTPUTS["dict"]
+    named, plain = Heads(pack).eval(), Tiny().eval()
+    named.load_state_dict(plain.state_dict())
+    methods = ("captum:IntegratedGradients", "captum:LayerGradCam", "captum:GuidedBackprop")
+    options = {"captum:IntegratedGradients": {"n_steps": 4}, "captum:LayerGradCam": {"relu_attributions": False}}
+    found = explain(named, IMAGES, methods, "layer1", target=score, method_options=options)
+    expected = explain(plain, IMAGES, methods, "layer1", target=3, method_options=options)
+    assert found.maps.keys() == expected.maps.keys()
+    for key, maps in expected.maps.items():
+        assert maps.abs().max() > 0
+        torch.testing.assert_close(found.maps[key], maps)
+
+
+def test_a_run_of_a_layer_is_explained_and_captum_refuses_it() -> None:
+    model = ReusedReLU().eval()
+    found = explain(model, IMAGES, "grad-cam", ["relu#1", "relu#2"]).maps
+    first = model.layer1(IMAGES)
+    second = model.layer2(first)
+    score = model.fc(second.mean((2, 3))).amax(1).sum()
+    for place, activation, gradient in zip(
+        ("relu#1", "relu#2"), (first, second), torch.autograd.grad(score, [first, second]), strict=True
+    ):
+        expected = upsample(grad_cam(activation, gradient), (24, 24)).detach()
+        torch.testing.assert_close(found["grad-cam", place], expected)
+    with pytest.raises(OptionError, match="LayerGradCam explains at a whole layer; 'relu#1' names a part of one"):
+        explain(model, IMAGES, "captum:LayerGradCam", "relu#1")
+
+
+def test_a_network_without_a_head_may_have_a_score() -> None:
+    found = explain(NO_HEAD, IMAGES, "gradient", target=lambda output: output.norm(dim=1))
+    assert found.scores.shape == (3,)
+
+
+def test_a_class_of_a_network_without_logits_is_refused_with_the_way_out() -> None:
+    model = Heads(OUTPUTS["dict"][0])
+    with pytest.raises(LayerError, match=r"this one puts out dict: give as target a function that reads a score"):
+        explain(model, IMAGES, "gradient", target=3)
+
+
+def test_a_given_class_costs_no_forward_and_a_prediction_one_without_a_backward_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Tiny()
+    forwards: list[bool] = []
+    model.register_forward_hook(lambda m, i, o: forwards.append(o.requires_grad))
+    assert explained_classes(model, IMAGES, 4).tolist() == [4, 4, 4]
+    assert explained_classes(model, IMAGES, [1, 2, 3]).tolist() == [1, 2, 3]
+    assert explained_classes(model, IMAGES, "label", labels=[3, 2, 1]).tolist() == [3, 2, 1]
+    assert forwards == []
+    monkeypatch.setattr(torch.autograd, "grad", None)
+    predicted = explained_classes(model, IMAGES)
+    assert forwards == [False]  # and no graph
+    assert torch.equal(explained_classes(model, IMAGES, batch_size=2), predicted)
+    assert forwards == [False] * 3
+    assert torch.equal(predicted, model.eval()(IMAGES).argmax(1))

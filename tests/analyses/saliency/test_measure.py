@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from autola_analysis.analyses.observation import Reading
-from autola_analysis.analyses.saliency import measure as module
+from autola_analysis.analyses.saliency import network
 from autola_analysis.analyses.saliency.boxes import box_of, mask_of
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.faithfulness import faithfulness
 from autola_analysis.analyses.saliency.localisation import localise
-from autola_analysis.analyses.saliency.measure import SaliencyOptions, measure_saliency
-from autola_analysis.analyses.saliency.result import CHANCE, IMAGE_COLUMNS, METRIC_COLUMNS
+from autola_analysis.analyses.saliency.measure import measure_saliency
+from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.analyses.saliency.result import CHANCE, IMAGES, METRICS_TABLE
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
@@ -52,10 +53,10 @@ class Unlabelled(ClutteredDigits):
 def test_every_row_is_what_explain_and_the_metrics_say(variants: list[Variant]) -> None:
     source = ClutteredDigits("test", 10)
     before = [state_of(variant.model) for variant in variants]
-    options = SaliencyOptions(("grad-cam", "gradient"), faithfulness=True, shown=[3])
+    options = SaliencyOptions(methods=["grad-cam", "gradient"], faithfulness=True, shown=[3])
     result = measure_saliency(variants, source, options, READING)
     assert [state_of(variant.model) for variant in variants] == before
-    assert list(result.images.columns) == [*IMAGE_COLUMNS, "energy", "pointing", "iou", "insertion", "deletion"]
+    assert list(result.images.columns) == [*IMAGES.names, "energy", "pointing", "iou", "insertion", "deletion"]
     rows = result.images[(result.images["model"] == "SE") & (result.images["run"] == "1")]
     images = STATISTICS.normalize(
         torch.from_numpy(np.stack([np.asarray(source.image(i)) for i in range(10)])).permute(0, 3, 1, 2)
@@ -86,9 +87,9 @@ def test_every_row_is_what_explain_and_the_metrics_say(variants: list[Variant]) 
 
 
 def test_means_are_over_images_and_runs_beside_chance(variants: list[Variant]) -> None:
-    result = measure_saliency(variants, ClutteredDigits("test", 10), SaliencyOptions(("grad-cam",)), READING)
+    result = measure_saliency(variants, ClutteredDigits("test", 10), SaliencyOptions(methods=["grad-cam"]), READING)
     table = result.metrics
-    assert list(table.columns) == METRIC_COLUMNS
+    assert list(table.columns) == METRICS_TABLE.names
     assert table["model"].drop_duplicates().tolist() == ["SE", "HOGA", CHANCE]
     energy = result.images.groupby("model")["energy"].mean()
     everything = table[(table["metric"] == "energy") & (table["subset"] == "all")].set_index("model")
@@ -123,7 +124,7 @@ def test_the_subset_that_every_variant_gets_right() -> None:
     global KEYS
     KEYS = (pixels.float() / 255).mean((1, 2, 3))
     pair = [Variant(Knows({0, 1, 2, 3}), "a"), Variant(Knows({2, 3, 4}), "b")]
-    table = measure_saliency(pair, source, SaliencyOptions(("grad-cam",)), READING).metrics
+    table = measure_saliency(pair, source, SaliencyOptions(methods=["grad-cam"]), READING).metrics
     assert set(table[table["subset"] == "all"]["images"]) == {6}
     assert set(table[table["subset"] == "all-correct"]["images"]) == {2}
 
@@ -134,7 +135,7 @@ KEYS = torch.empty(0)
 @pytest.mark.parametrize("target", [None, "predicted", 7])
 def test_all_networks_explain_the_same_target(variants: list[Variant], target: str | int | None) -> None:
     source = Unlabelled(6)
-    result = measure_saliency(variants, source, SaliencyOptions(("grad-cam",), target=target), READING)
+    result = measure_saliency(variants, source, SaliencyOptions(methods=["grad-cam"], target=target), READING)
     wide = result.images[result.images["model"] != CHANCE].pivot(
         index="image", columns=["model", "run"], values="target"
     )
@@ -150,7 +151,7 @@ def test_all_networks_explain_the_same_target(variants: list[Variant], target: s
 def test_boxes_stand_in_for_masks(variants: list[Variant]) -> None:
     digits = ClutteredDigits("test", 4)
     boxes = {digits.ids[index]: [box_of(digits.mask(index))] for index in range(3)}
-    options = SaliencyOptions(("grad-cam",), target=0, boxes=boxes, shown=[0, 3])
+    options = SaliencyOptions(methods=["grad-cam"], target=0, boxes=boxes, shown=[0, 3])
     result = measure_saliency(variants[:1], Unlabelled(4), options, READING)
     assert result.images[result.images["model"] == "SE"]["energy"].notna().tolist() == [True, True, True, False]
     assert set(result.metrics["images"]) == {3}
@@ -161,21 +162,32 @@ def test_boxes_stand_in_for_masks(variants: list[Variant]) -> None:
 def test_what_cannot_be_measured_is_refused(variants: list[Variant]) -> None:
     with pytest.raises(OptionError, match=r"'label' needs labels that number the outputs of SE; .*--target predicted"):
         measure_saliency(variants, Unlabelled(4), SaliencyOptions(target="label"), READING)
-    with pytest.raises(OptionError, match="gradients are taken in float32; --precision bfloat16"):
-        measure_saliency(variants, Unlabelled(4), None, Reading(Settings(precision="bfloat16")))
-    with pytest.raises(OptionError, match="takes gradients, which no compiled network here gives; leave out --compile"):
-        measure_saliency(variants, Unlabelled(4), None, Reading(Settings(compile=True)))
-    with pytest.raises(OptionError, match="no network to explain"):
+    with pytest.raises(OptionError, match="sanity is a number from 0 on; found -1"):
+        measure_saliency(variants, Unlabelled(4), reading=READING, sanity=-1)
+    with pytest.raises(OptionError, match="there is no network to analyse"):
         measure_saliency([], Unlabelled(4))
     with pytest.raises(DataError, match="has no head"):
         measure_saliency([replace(variants[0], has_head=False)], ClutteredDigits("test", 4), None, READING)
+    with pytest.raises(OptionError, match="'chance' names the maps that know nothing"):
+        measure_saliency([replace(variants[0], name=CHANCE)], ClutteredDigits("test", 4), None, READING)
+
+
+def test_maps_are_made_in_float32_whatever_the_passes_run_in(variants: list[Variant]) -> None:
+    source, options = ClutteredDigits("test", 4), SaliencyOptions(methods=["grad-cam"])
+    plain = measure_saliency(variants[:1], source, options, READING)
+    half = replace(READING, settings=replace(READING.settings, precision="bfloat16"))
+    found = measure_saliency(variants[:1], source, options, half)
+    pd.testing.assert_frame_equal(found.images, plain.images, check_exact=True)
+    assert plain.settings["precision"] == found.settings["precision"] == "float32"
+    (added,) = set(found.warnings) - set(plain.warnings)
+    assert added == "saliency maps are made in float32: gradients are not taken in bfloat16."
 
 
 def test_a_network_that_guides_not_everything_is_named() -> None:
     model = Tiny()
     model.layer1[2] = torch.nn.SiLU()
     result = measure_saliency(
-        [Variant(model, "odd")], ClutteredDigits("test", 2), SaliencyOptions(("guided-backprop",)), READING
+        [Variant(model, "odd")], ClutteredDigits("test", 2), SaliencyOptions(methods=["guided-backprop"]), READING
     )
     assert any("odd: not guided, their gradient is the plain one: silu" in warning for warning in result.warnings)
     assert "guided-backprop" in result._repr_html_()
@@ -186,7 +198,7 @@ def test_the_maps_of_a_network_that_is_done_are_kept(
     variants: list[Variant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = ClutteredDigits("test", 10)
-    options = SaliencyOptions(("grad-cam", "gradient"), target="predicted", shown=[0, 7])
+    options = SaliencyOptions(methods=["grad-cam", "gradient"], target="predicted", shown=[0, 7])
     expected = measure_saliency(variants, source, options, READING)
     explained: list[str] = []
 
@@ -196,12 +208,12 @@ def test_the_maps_of_a_network_that_is_done_are_kept(
         explained.append(variant.title)
         return explain(variant, *arguments, **named)
 
-    monkeypatch.setattr(module, "explain", counting)
+    monkeypatch.setattr(network, "explain", counting)
     reading = replace(READING, cache=tmp_path)
     with pytest.raises(RuntimeError, match="killed on purpose"):
         measure_saliency(variants, source, options, reading)
-    # Three batches, and the prediction of the first network before each.
-    assert Counter(explained) == {"SE": 6, "HOGA": 3}
+    # Three batches.
+    assert Counter(explained) == {"SE": 3, "HOGA": 3}
     explained.append("again")
     for added in (3, 0):
         explained_before = len(explained)
@@ -227,16 +239,50 @@ def test_maps_are_made_again_where_what_decides_them_has_changed(variants: list[
     entries = 0
     digits = {source.ids[0]: [box_of(source.mask(0))]}
     for options in (
-        SaliencyOptions(("grad-cam",)),
-        SaliencyOptions(("grad-cam",), target="predicted"),
-        SaliencyOptions(("grad-cam",), ["layer1"]),
-        SaliencyOptions(("grad-cam",), boxes=digits),
-        SaliencyOptions(("grad-cam",), shown=[1]),
+        SaliencyOptions(methods=["grad-cam"]),
+        SaliencyOptions(methods=["grad-cam"], target="predicted"),
+        SaliencyOptions(methods=["grad-cam"], layers=["layer1"]),
+        SaliencyOptions(methods=["grad-cam"], boxes=digits),
+        SaliencyOptions(methods=["grad-cam"], shown=[1]),
     ):
         measure_saliency(variants[:1], source, options, reading)
         entries += 1
         assert len(list(tmp_path.rglob("pass.json"))) == entries
     # The second network explains what the first predicts, whatever that one is.
     for pair in ([variants[0], variants[2]], [variants[1], variants[2]]):
-        measure_saliency(pair, source, SaliencyOptions(("grad-cam",), target="predicted"), reading)
+        measure_saliency(pair, source, SaliencyOptions(methods=["grad-cam"], target="predicted"), reading)
     assert len(list(tmp_path.rglob("pass.json"))) == entries + 3
+
+
+@pytest.mark.parametrize("target", ["predicted", 3])
+@pytest.mark.parametrize("cached", [False, True])
+def test_rows_are_to_the_last_bit_what_explaining_each_batch_gives(
+    variants: list[Variant], tmp_path: Path, target: str | int, cached: bool
+) -> None:
+    source = ClutteredDigits("test", 10)
+    pair = [variants[0], variants[2]]
+    reading = replace(READING, cache=tmp_path if cached else None)
+    for _ in range(1 + cached):
+        rows = measure_saliency(pair, source, SaliencyOptions(target=target), reading).images
+    expected = []
+    for variant in pair:
+        for start in range(0, 10, 4):
+            indices = list(range(start, min(start + 4, 10)))
+            statistics = variant.preprocessing or source.preprocessing
+            assert statistics is not None
+            pixels = torch.stack([statistics.geometry(source.image(index)) for index in indices])
+            first = replace(pair[0], preprocessing=STATISTICS)
+            targets = explain(first, pixels, "grad-cam").predicted if target == "predicted" else target
+            found = explain(replace(variant, preprocessing=statistics), pixels, target=targets)
+            masks = np.stack([source.mask(index) for index in indices])
+            for (method, layer), maps in found.maps.items():
+                for place, index in enumerate(indices):
+                    row = [variant.name, "1", source.ids[index], source.labels[index], int(found.predicted[place])]
+                    row += [int(found.targets[place]), float(found.scores[place]), method, layer or ""]
+                    row += [found.status[method, layer][place]]
+                    expected.append(row + [values[place] for values in localise(maps, masks).values()])
+    table = rows[rows["model"] != CHANCE]
+    by_image = ["model", "method", "image"]
+    wanted = pd.DataFrame(expected, columns=table.columns).sort_values(by_image, ignore_index=True)
+    wanted = wanted.astype(dict.fromkeys(("label", "predicted", "target"), "Int64"))
+    pd.testing.assert_frame_equal(table.sort_values(by_image, ignore_index=True), wanted, check_exact=True)

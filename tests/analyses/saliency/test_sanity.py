@@ -8,8 +8,8 @@ from scipy import stats
 from torch import nn
 
 from autola_analysis.analyses.saliency.explain import explain
+from autola_analysis.analyses.saliency.result import SANITY
 from autola_analysis.analyses.saliency.sanity import (
-    SANITY_COLUMNS,
     SanityResult,
     cascade,
     randomise,
@@ -69,7 +69,7 @@ def test_the_table_compares_every_stage_with_the_original() -> None:
     found = sanity_check(model, IMAGES, ("grad-cam", "gradient"), "layer1", seed=3)
     assert state_of(model) == before
     table = found.table
-    assert list(table.columns) == SANITY_COLUMNS
+    assert list(table.columns) == SANITY.names
     assert table["method"].tolist() == ["grad-cam"] * 3 + ["gradient"] * 3
     assert table["randomised_to"].tolist() == ["fc", "layer2", "layer1"] * 2
     other = Tiny()
@@ -104,6 +104,15 @@ def test_a_result_is_saved_and_loaded(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(loaded.table, found.table)
     assert (loaded.model, loaded.settings) == (found.model, found.settings)
     assert "grad-cam" in found._repr_html_()
-    (tmp_path / "sanity.json").unlink()
+    (tmp_path / "result.json").unlink()
     with pytest.raises(DataError, match="no saved sanity check"):
         SanityResult.load(tmp_path)
+
+
+def test_a_score_that_a_function_reads_is_kept_while_weights_are_randomised() -> None:
+    torch.manual_seed(0)
+    model = Tiny()
+    found, expected = (
+        sanity_check(model, IMAGES, "gradient", target=target) for target in (lambda output: output[:, 3], 3)
+    )
+    pd.testing.assert_frame_equal(found.table, expected.table)

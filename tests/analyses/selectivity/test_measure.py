@@ -1,6 +1,9 @@
 """Selectivity of networks: against naive computations on stored activations, and what must not matter."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,27 +12,25 @@ import torch
 from scipy import stats
 from torch.utils.data import DataLoader, TensorDataset
 
+from autola_analysis.analyses import observation
 from autola_analysis.analyses.observation import Reading
-from autola_analysis.analyses.selectivity import (
-    SelectivityOptions,
-    SelectivityResult,
-    measure_selectivities,
-    measure_selectivity,
-)
 from autola_analysis.analyses.selectivity.labelings import image_folds, permuted_labels
+from autola_analysis.analyses.selectivity.measure import measure_selectivity
+from autola_analysis.analyses.selectivity.options import SelectivityOptions
+from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.checkpoints import load_model
 from autola_analysis.core.errors import DataError, LayerError, OptionError, UnknownNameError
 from autola_analysis.data import ClutteredDigits, Preprocessing, limit, open_source
-from autola_analysis.inference.run import Settings
+from autola_analysis.inference.run import Job, PassRecord, Settings, run
 from autola_analysis.inference.tap import tap
 from tests.analyses.selectivity.naive import naive_selectivity
 from tests.inference.networks import Fails, ReusedReLU, Tiny, expectation
 from tests.inference.state import state_of
 
-QUIET = Settings(device="cpu", quiet=True)
-PLAIN = Settings(device="cpu", fold=False, quiet=True)
+QUIET = Reading(Settings(device="cpu", quiet=True))
+PLAIN = Reading(Settings(device="cpu", fold=False, quiet=True))
 
 
 def class_sorted(sizes: tuple[int, ...] = (30, 12, 0, 25), seed: int = 0) -> TensorDataset:
@@ -54,7 +55,7 @@ def test_every_unit_equals_the_naive_computation_on_the_stored_activations(batch
     with torch.no_grad():
         model.layer2[1].weight[3] = 0  # a unit that never fires
         model.layer2[1].bias[3] = -1
-    result = measure_selectivity(model, data, settings=PLAIN, batch_size=batch_size)
+    result = measure_selectivity(model, data, reading=replace(PLAIN, batch_size=batch_size))
     for layer in ("layer1", "layer2"):
         rows = result.units[result.units["layer"] == layer]
         np.testing.assert_allclose(rows["selectivity"], naive_selectivity(*stored(model, data, layer)), atol=2e-7)
@@ -73,7 +74,7 @@ def test_pooled_activations_give_the_naive_value_to_twelve_digits() -> None:
     with torch.no_grad():
         pooled[0][1].weight[2] = 0  # a unit that never fires
         pooled[0][1].bias[2] = -1
-    result = measure_selectivity(pooled, data, layers=["3"], settings=PLAIN, batch_size=13)
+    result = measure_selectivity(pooled, data, layers=["3"], reading=replace(PLAIN, batch_size=13))
     assert result.units["dead"][2]
     np.testing.assert_allclose(
         result.units["selectivity"], naive_selectivity(*stored(pooled, data, "3")), rtol=0, atol=1e-12
@@ -83,8 +84,8 @@ def test_pooled_activations_give_the_naive_value_to_twelve_digits() -> None:
 def test_the_null_equals_a_naive_permutation_of_the_whole_runs_labels() -> None:
     data = class_sorted((20, 20, 20, 20))
     model = Tiny()
-    options = SelectivityOptions(permutations=3, seed=5)
-    result = measure_selectivity(model, data, layers=["layer2"], options=options, settings=PLAIN, batch_size=20)
+    options = SelectivityOptions(layers=["layer2"], permutations=3, seed=5)
+    result = measure_selectivity(model, data, options, replace(PLAIN, batch_size=20))
     activations, labels = stored(model, data, "layer2")
     permuted = permuted_labels(labels, 3, seed=5)
     expected = np.mean([np.nanmean(naive_selectivity(activations, row)) for row in permuted])
@@ -95,7 +96,7 @@ def test_the_null_equals_a_naive_permutation_of_the_whole_runs_labels() -> None:
 def test_the_interval_is_the_jackknife_over_image_folds() -> None:
     data = class_sorted((20, 15, 25))
     model = Tiny()
-    result = measure_selectivity(model, data, layers=["layer2"], options=SelectivityOptions(folds=5), settings=PLAIN)
+    result = measure_selectivity(model, data, layers=["layer2"], folds=5, reading=PLAIN)
     activations, labels = stored(model, data, "layer2")
     folds = image_folds(labels, 5, seed=0)
     theta = np.array([np.nanmean(naive_selectivity(activations[folds != f], labels[folds != f])) for f in range(5)])
@@ -108,7 +109,7 @@ def test_the_interval_is_the_jackknife_over_image_folds() -> None:
 
 
 def test_summary_describes_the_live_units() -> None:
-    result = measure_selectivity(Tiny(), class_sorted(), settings=QUIET)
+    result = measure_selectivity(Tiny(), class_sorted(), reading=QUIET)
     for row in result.summary.to_dict("records"):
         values = result.units.loc[result.units["layer"] == row["layer"], "selectivity"].dropna()
         assert row["mean"] == pytest.approx(values.mean())
@@ -117,14 +118,14 @@ def test_summary_describes_the_live_units() -> None:
 
 
 def test_classes_without_images_are_reported_and_left_out() -> None:
-    result = measure_selectivity(Tiny(), class_sorted(), settings=QUIET)
+    result = measure_selectivity(Tiny(), class_sorted(), reading=QUIET)
     assert any("1 of 4 classes have no image and are left out: class 2" in warning for warning in result.warnings)
     assert np.isnan(result.class_means["layer1"][:, 2]).all()
     assert "class 2" not in set(result.units["preferred_class"])
 
 
 def test_a_class_with_one_image_leaves_the_interval_empty_and_says_so() -> None:
-    result = measure_selectivity(Tiny(), class_sorted((5, 1)), settings=QUIET)
+    result = measure_selectivity(Tiny(), class_sorted((5, 1)), reading=QUIET)
     assert result.summary["ci_low"].isna().all()
     assert len(result.fold_means["layer1"]) == 0
     assert any("no interval: a class with a single image" in warning for warning in result.warnings)
@@ -133,12 +134,12 @@ def test_a_class_with_one_image_leaves_the_interval_empty_and_says_so() -> None:
 
 def test_a_shuffling_loader_has_neither_null_nor_interval_and_says_so() -> None:
     data = class_sorted((20, 15))
-    ordered = measure_selectivity(Tiny(), data, settings=PLAIN)
+    ordered = measure_selectivity(Tiny(), data, reading=PLAIN)
     torch.manual_seed(0)
     model = Tiny()
     torch.manual_seed(0)
-    ordered = measure_selectivity(model, data, settings=PLAIN)
-    shuffled = measure_selectivity(model, DataLoader(data, batch_size=4, shuffle=True), settings=PLAIN)
+    ordered = measure_selectivity(model, data, reading=PLAIN)
+    shuffled = measure_selectivity(model, DataLoader(data, batch_size=4, shuffle=True), reading=PLAIN)
     np.testing.assert_allclose(shuffled.units["selectivity"], ordered.units["selectivity"], atol=1e-6)
     assert shuffled.summary["null_mean"].isna().all()
     assert any("labels are not known before the pass" in warning for warning in shuffled.warnings)
@@ -147,12 +148,10 @@ def test_a_shuffling_loader_has_neither_null_nor_interval_and_says_so() -> None:
 def test_layers_with_negative_activity_are_refused_with_the_nearest_that_fits() -> None:
     model = Tiny()
     with pytest.raises(LayerError, match=r"'layer1.1' of model has negative .* behind a ReLU is 'layer1.2'.*--rectify"):
-        measure_selectivity(model, class_sorted(), layers=["layer1.1"], settings=QUIET)
+        measure_selectivity(model, class_sorted(), layers=["layer1.1"], reading=QUIET)
     # An in-place ReLU behind it would overwrite what the tap saw too late.
-    rectified = measure_selectivity(
-        model, class_sorted(), layers=["layer1.1"], options=SelectivityOptions(rectify=True), settings=PLAIN
-    )
-    after = measure_selectivity(model, class_sorted(), layers=["layer1.2"], settings=PLAIN)
+    rectified = measure_selectivity(model, class_sorted(), layers=["layer1.1"], rectify=True, reading=PLAIN)
+    after = measure_selectivity(model, class_sorted(), layers=["layer1.2"], reading=PLAIN)
     np.testing.assert_allclose(rectified.units["selectivity"], after.units["selectivity"], atol=1e-7)
 
 
@@ -165,15 +164,15 @@ def test_layers_with_negative_activity_are_refused_with_the_nearest_that_fits() 
 )
 def test_layers_that_cannot_be_read_are_refused(layers: list[str], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        measure_selectivity(ReusedReLU(), class_sorted(), layers=layers, settings=QUIET)
+        measure_selectivity(ReusedReLU(), class_sorted(), layers=layers, reading=QUIET)
 
 
 def test_labels_beyond_the_classes_and_impossible_options_are_refused() -> None:
     data = class_sorted()
     data.classes = ["a", "b"]
     with pytest.raises(DataError, match="labels must be 0 to 1; found"):
-        measure_selectivity(Tiny(), DataLoader(data, shuffle=True), settings=QUIET)
-    with pytest.raises(OptionError, match="cannot be negative"):
+        measure_selectivity(Tiny(), DataLoader(data, shuffle=True), reading=QUIET)
+    with pytest.raises(OptionError, match="folds is a number from 0 on; found -1"):
         SelectivityOptions(folds=-1)
 
 
@@ -182,35 +181,48 @@ def test_the_callers_network_and_process_are_as_before_also_after_an_exception(n
     model = network().train()
     before = state_of(model)
     with expectation(network):
-        measure_selectivity(model, class_sorted(), settings=QUIET)
+        measure_selectivity(model, class_sorted(), reading=QUIET)
     assert state_of(model) == before
 
 
-def test_several_networks_share_one_reading_and_get_what_each_gets_alone() -> None:
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return the names of the networks of every pass that is run."""
+    ran: list[list[str]] = []
+
+    def counted(jobs: Sequence[Job], *arguments: Any) -> PassRecord:
+        ran.append([job.name for job in jobs])
+        return run(jobs, *arguments)
+
+    monkeypatch.setattr(observation, "run", counted)
+    return ran
+
+
+def test_several_networks_share_one_reading_and_get_what_each_gets_alone(passes: list[list[str]]) -> None:
     source = ClutteredDigits("test", 60)
     models = [create_model("resnet20", name, 10, width=8) for name in ("none", "hoga")]
     variants = [
         Variant(models[0], "none", preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5))),
         Variant(models[1], "HOGA"),
     ]
-    together, passes = measure_selectivities(variants, source, reading=Reading(QUIET))
-    assert len(passes) == 1
+    together = measure_selectivity(variants, source, reading=QUIET)
+    assert passes == [["none", "HOGA"]]
     for variant, result in zip(variants, together, strict=True):
-        (alone,), _ = measure_selectivities([variant], source, reading=Reading(QUIET))
+        alone = measure_selectivity(variant, source, reading=QUIET)
         pd.testing.assert_frame_equal(alone.units, result.units)
         assert result.model == variant.name
 
 
-def test_networks_with_another_geometry_get_a_pass_of_their_own() -> None:
+def test_networks_with_another_geometry_get_a_pass_of_their_own(passes: list[list[str]]) -> None:
     source = ClutteredDigits("test", 20)
     variants = [
         Variant(Tiny(), "small", preprocessing=Preprocessing(resize=16, crop=16)),
         Variant(Tiny(), "large", preprocessing=Preprocessing(resize=32, crop=32)),
         Variant(Tiny(), "small too", preprocessing=Preprocessing(resize=16, crop=16)),
     ]
-    results, passes = measure_selectivities(variants, source, reading=Reading(QUIET))
+    results = measure_selectivity(variants, source, reading=QUIET)
     assert [result.model for result in results] == ["small", "large", "small too"]
-    assert len(passes) == 2
+    assert passes == [["small", "small too"], ["large"]]
 
 
 def test_a_result_survives_saving(tmp_path: Path) -> None:
@@ -218,7 +230,7 @@ def test_a_result_survives_saving(tmp_path: Path) -> None:
     with torch.no_grad():
         model.layer2[1].weight[3] = 0
         model.layer2[1].bias[3] = -1
-    result = measure_selectivity(model, class_sorted(), settings=QUIET)
+    result = measure_selectivity(model, class_sorted(), reading=QUIET)
     result.save(tmp_path / "saved")
     loaded = SelectivityResult.load(tmp_path / "saved")
     pd.testing.assert_frame_equal(loaded.units, result.units, check_dtype=False)
@@ -236,7 +248,7 @@ def test_a_result_survives_saving(tmp_path: Path) -> None:
 def test_trained_networks_give_the_same_at_any_batch_size(real_files: Path, cifar10_jpeg: Path) -> None:
     source = limit(open_source(f"folder:{cifar10_jpeg / 'test'}"), 200)
     model = load_model(real_files / "resnet20-12fca82f.th", normalize="imagenet", device="cpu")
-    results = [measure_selectivity(model, source, settings=QUIET, batch_size=size) for size in (1, 32, 200)]
+    results = [measure_selectivity(model, source, reading=replace(QUIET, batch_size=size)) for size in (1, 32, 200)]
     for result in results[1:]:
         np.testing.assert_allclose(result.units["selectivity"], results[0].units["selectivity"], rtol=0, atol=1e-6)
 
@@ -244,7 +256,7 @@ def test_trained_networks_give_the_same_at_any_batch_size(real_files: Path, cifa
 def test_a_random_resnet50_gives_the_same_at_any_batch_size() -> None:
     source = ClutteredDigits("test", 10, size=224)
     model = create_model("resnet50", num_classes=10)
-    results = [measure_selectivity(model, source, settings=QUIET, batch_size=size) for size in (2, 5)]
+    results = [measure_selectivity(model, source, reading=replace(QUIET, batch_size=size)) for size in (2, 5)]
     np.testing.assert_allclose(results[1].units["selectivity"], results[0].units["selectivity"], rtol=0, atol=1e-5)
 
 
@@ -257,8 +269,7 @@ def test_published_cifar10_networks_have_the_known_accuracy_on_the_jpeg_images(
 ) -> None:
     model = load_model(real_files / file, normalize="imagenet", device="cpu")
     source = open_source(f"folder:{cifar10_jpeg / 'test'}")
-    options = SelectivityOptions(permutations=0, folds=0)
-    result = measure_selectivity(model, source, layers=["layer3"], options=options, settings=QUIET)
+    result = measure_selectivity(model, source, layers=["layer3"], permutations=0, folds=0, reading=QUIET)
     assert 100 * result.accuracy.top1 == pytest.approx(top1, abs=0.05)
 
 
@@ -274,7 +285,7 @@ def test_a_layer_of_vectors_is_read_before_what_follows_overwrites_it() -> None:
             return self.fc(h)
 
     data, model = class_sorted((8, 9, 7)), Vectors()
-    result = measure_selectivity(model, data, layers=["hidden"], settings=PLAIN)
+    result = measure_selectivity(model, data, layers=["hidden"], reading=PLAIN)
     with torch.no_grad():
         activations = model.hidden(data.tensors[0].flatten(1)).numpy()
     np.testing.assert_allclose(
@@ -286,13 +297,13 @@ def test_labels_that_differ_from_those_the_data_set_lists_are_refused() -> None:
     data = class_sorted((8, 9, 7))
     data.targets = data.tensors[1].flip(0)
     with pytest.raises(DataError, match="hands out other labels than its data set lists"):
-        measure_selectivity(Tiny(), data, settings=QUIET)
+        measure_selectivity(Tiny(), data, reading=QUIET)
 
 
 def test_a_batch_sampler_of_ones_own_has_no_null() -> None:
     data = class_sorted((8, 9, 7))
     loader = DataLoader(data, batch_sampler=[[0, 9, 20], [5, 12, 23]])
-    result = measure_selectivity(Tiny(), loader, settings=QUIET)
+    result = measure_selectivity(Tiny(), loader, reading=QUIET)
     assert result.accuracy.images == 6
     assert result.summary["null_mean"].isna().all()
 
@@ -304,7 +315,7 @@ def test_activations_that_are_not_finite_are_refused() -> None:
             return self.fc(torch.zeros(len(y), 8))
 
     with pytest.raises(LayerError, match="not finite"):
-        measure_selectivity(Overflows(), class_sorted((8, 9, 7)), layers=["layer1"], settings=PLAIN)
+        measure_selectivity(Overflows(), class_sorted((8, 9, 7)), layers=["layer1"], reading=PLAIN)
 
 
 def test_a_layer_of_dead_units_has_no_interval() -> None:
@@ -312,7 +323,7 @@ def test_a_layer_of_dead_units_has_no_interval() -> None:
     with torch.no_grad():
         model.layer2[1].weight[:] = 0
         model.layer2[1].bias[:] = -1
-    row = measure_selectivity(model, class_sorted((8, 9, 7)), layers=["layer2"], settings=PLAIN).summary.iloc[0]
+    row = measure_selectivity(model, class_sorted((8, 9, 7)), layers=["layer2"], reading=PLAIN).summary.iloc[0]
     assert row["dead"] == row["units"] == 8
     assert row[["mean", "ci_low", "ci_high", "null_mean"]].isna().all()
 
@@ -324,9 +335,9 @@ def test_the_slightest_negative_activity_is_refused() -> None:
             self.layer1.add_module("shift", torch.nn.Threshold(1e-6, -1e-6))
 
     with pytest.raises(LayerError, match="has negative activity"):
-        measure_selectivity(AlmostRectified(), class_sorted((8, 9, 7)), layers=["layer1"], settings=PLAIN)
+        measure_selectivity(AlmostRectified(), class_sorted((8, 9, 7)), layers=["layer1"], reading=PLAIN)
 
 
 def test_an_empty_list_of_layers_is_refused() -> None:
     with pytest.raises(LayerError, match="list of layers is empty"):
-        measure_selectivity(Tiny(), class_sorted((8, 9, 7)), layers=[], settings=QUIET)
+        measure_selectivity(Tiny(), class_sorted((8, 9, 7)), layers=[], reading=QUIET)

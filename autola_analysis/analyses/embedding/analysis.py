@@ -1,0 +1,175 @@
+"""Features and their embedding as an analysis: from what hangs on the pass to what stands on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Step, Subject
+from autola_analysis.analyses.embedding.claims import CLAIMS
+from autola_analysis.analyses.embedding.compared import embedding_statistics
+from autola_analysis.analyses.embedding.embed import embed_all
+from autola_analysis.analyses.embedding.features import Features
+from autola_analysis.analyses.embedding.options import EmbeddingOptions
+from autola_analysis.analyses.embedding.panels import shown_points
+from autola_analysis.analyses.embedding.result import FORMAT, Embedding
+from autola_analysis.analyses.embedding.section import embedding_section
+from autola_analysis.analyses.embedding.watcher import FeatureWatcher, feature_result
+from autola_analysis.analyses.observation import Reading, Watcher
+from autola_analysis.analyses.variants import check_layer_names
+from autola_analysis.core.errors import LayerError
+from autola_analysis.core.results import Stored
+from autola_analysis.core.text import counted, interval_text
+from autola_analysis.data.source import ImageSource
+from autola_analysis.report.section import Section
+from autola_analysis.report.sheet import Sheet
+from autola_analysis.statistics.difference import Comparable
+
+SECONDS_PER_IMAGE = 4e-3
+"""Of an embedding, 750 iterations on one core; measured with 2,000 images."""
+NOTHING_CACHED = "nothing is cached, since only an image source can be recognised again."
+PLANE_METRICS = ("knn_accuracy", "trustworthiness", "knn_recall", "kl_divergence")
+
+
+@dataclass(frozen=True)
+class EmbeddingResults:
+    """What was measured of all networks.
+
+    Attributes:
+        features: Per network and layer, the layers of a network side by side; none where the result comes from a
+            report, which does not hold them.
+        embeddings: Per network and layer, one per seed for the first run of a network, one that only rates the
+            features for every other run; none before the features are embedded.
+    """
+
+    features: Sequence[Features] = ()
+    embeddings: Sequence[Embedding] = ()
+
+
+class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
+    """The features of some layers, how well they separate the classes, and their embedding in the plane."""
+
+    name = "embedding"
+    format = FORMAT
+    claims = CLAIMS
+
+    def check(self, options: EmbeddingOptions, subject: Subject) -> None:
+        """Refuse layers that a network does not have."""
+        if options.layer is not None and not options.layer:
+            raise LayerError("the list of layers is empty; name at least one, or give none for the last stage.")
+        check_layer_names(subject.variants, options.layer)
+
+    def watch(self, options: EmbeddingOptions, subject: Subject) -> Sequence[Watcher[Any]]:
+        """Return what keeps the features of each layer."""
+        return _watchers(options)
+
+    def measure(
+        self, options: EmbeddingOptions, subject: Subject, observed: Observed, reading: Reading
+    ) -> EmbeddingResults:
+        """Take the features of every network and layer."""
+        by_layer = [observed.by_watcher[watcher.name] for watcher in _watchers(options)]
+        features = [
+            feature_result(observation, subject.ids, options.pool)
+            for of_network in zip(*by_layer, strict=True)
+            for observation in of_network
+        ]
+        if reading.cache is not None and not isinstance(subject.source, ImageSource):
+            features = [
+                replace(each, warnings=(*each.warnings, f"{each.network}: {NOTHING_CACHED}")) for each in features
+            ]
+        return EmbeddingResults(features)
+
+    def finish(
+        self, options: EmbeddingOptions, subject: Subject, result: EmbeddingResults, reading: Reading
+    ) -> EmbeddingResults:
+        """Embed the first run of each network, and rate the features of the others."""
+        first: dict[str, str] = {}
+        for each in result.features:
+            first.setdefault(each.model, each.run)
+        drawn = [each for each in result.features if each.run == first[each.model]]
+        others = [each for each in result.features if each.run != first[each.model]]
+        settings = reading.settings
+        how: dict[str, Any] = {"device": settings.device, "cache": reading.cache, "quiet": settings.quiet}
+        embedded = embed_all(drawn, options, **how)
+        rated = embed_all(others, options.model_copy(update={"method": "pca", "seeds": 1}), **how)
+        embeddings = [*embedded, *(each.without_plane() for each in rated)]
+        places = {(each.model, each.run, each.layer): place for place, each in enumerate(result.features)}
+        ordered = sorted(embeddings, key=lambda each: places[each.model, each.run, each.layer])
+        return replace(result, embeddings=ordered)
+
+    def store(self, result: EmbeddingResults) -> Stored:
+        """Return the embeddings as tables and arrays."""
+        return Embedding.together(result.embeddings)
+
+    def restore(self, stored: Stored) -> EmbeddingResults:
+        """Return the embeddings of their tables and arrays."""
+        return EmbeddingResults(embeddings=Embedding.apart(stored))
+
+    def statistics(self, result: EmbeddingResults) -> tuple[Sequence[Comparable], Sequence[str]]:
+        """Return accuracy of the nearest neighbours and silhouette in the feature space, per layer."""
+        return embedding_statistics(result.embeddings)
+
+    def sections(self, result: EmbeddingResults, sheet: Sheet) -> Sequence[Section]:
+        """Draw Figure 2, for print and for the screen."""
+        return [embedding_section(result.embeddings, sheet)]
+
+    def lines(self, result: EmbeddingResults) -> Lines:
+        """Return a line per embedding; numbers of the plane stand where it is drawn."""
+        several_seeds = len({each.seed for each in result.embeddings}) > 1
+        rows = []
+        for each in result.embeddings:
+            name = each.model if each.run == "1" else f"{each.model} run {each.run}"
+            top1 = each.accuracy.top1 if each.accuracy else None
+            quality = {(row["space"], row["metric"]): row for row in each.quality.to_dict("records")}
+            knn = quality["features", "knn_accuracy"]
+            of_plane = [quality.get(("plane", metric)) for metric in PLANE_METRICS]
+            rows.append(
+                [
+                    name,
+                    "not measured" if top1 is None else f"{100 * top1:.2f} %",
+                    each.layer,
+                    *([str(each.seed)] if several_seeds else []),
+                    f"{knn['value']:.4f}",
+                    interval_text(knn["ci_low"], knn["ci_high"]),
+                    f"{quality['features', 'silhouette']['value']:.4f}",
+                    *("" if row is None else f"{row['value']:.4f}" for row in of_plane),
+                ]
+            )
+        seed = ["seed"] if several_seeds else []
+        measured = ["kNN", "95% interval", "silhouette", "plane kNN", "trust", "recall", "KL"]
+        return Lines(["model", "top-1", "layer", *seed, *measured], rows)
+
+    def warnings(self, result: EmbeddingResults) -> Sequence[str]:
+        """Return the warnings of all embeddings, which hold those of their features."""
+        return list(dict.fromkeys(warning for each in result.embeddings for warning in each.warnings))
+
+    def settings(self, result: EmbeddingResults) -> Mapping[str, Any]:
+        """Return what else decided the numbers: of every network and layer, and of every embedding."""
+        return {
+            "features": [{**_names(each), **each.settings} for each in result.features],
+            "embeddings": [{**_names(each), **each.params} for each in result.embeddings],
+        }
+
+    def mentioned(self, result: EmbeddingResults) -> Sequence[str]:
+        """Return the names of the images that panels show."""
+        ids = result.embeddings[0].ids
+        return [ids[point] for point in shown_points(len(ids))]
+
+    def steps(self, options: EmbeddingOptions, subject: Subject, seconds: float) -> Sequence[Step]:
+        """Return the embeddings, with the time of their optimisation."""
+        if options.method == "pca":
+            return []
+        assert isinstance(subject.source, ImageSource)
+        images, layers = len(subject.source), len(options.layer or [""])
+        count = len({variant.name for variant in subject.variants}) * layers * options.seeds
+        return [Step(f"{counted(count, 'embedding')} of {images:,} images", count * images * SECONDS_PER_IMAGE)]
+
+
+def _watchers(options: EmbeddingOptions) -> list[FeatureWatcher]:
+    layers: Sequence[str | None] = options.layer or [None]
+    return [FeatureWatcher(layer, options.pool) for layer in layers]
+
+
+def _names(each: Features | Embedding) -> dict[str, str]:
+    return {"model": each.model, "run": each.run, "layer": each.layer}

@@ -1,0 +1,18 @@
+"""What "Auto Learning Attention" claims about features.
+
+Statistic, layer, direction and margin were fixed before any result was looked at.
+"""
+
+from __future__ import annotations
+
+from autola_analysis.statistics.claims import Claim
+
+KNN_ACCURACY = "knn_accuracy"
+
+CLAIMS = (
+    Claim(
+        "more discriminative features",
+        'The features of the HOGA network are "more discriminative".',
+        "embedding", KNN_ACCURACY, stage="last", direction=1, margin=0.01,
+    ),
+)  # fmt: skip

@@ -1,0 +1,30 @@
+"""What the embedding of features can be asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from autola_analysis.analyses.options import AnalysisOptions, Limit, Names, limit_option, option
+
+Pool = Literal["mean", "flatten"]
+Method = Literal["barnes-hut", "fft", "pca"]
+Metric = Literal["euclidean", "cosine"]
+
+
+class EmbeddingOptions(AnalysisOptions):
+    """What decides features, positions and quality beside the networks and the images.
+
+    The seeds of the embeddings of a network are counted up from `seed`; that of the first is the seed of the picture.
+    """
+
+    limit: Limit = limit_option(2000)
+    layer: Names | None = option(None, "Layers. Default: the last stage.", metavar="A[,B]")
+    pool: Pool = option("mean", "What becomes of a layer's maps: their mean over space, or all of their values.")
+    method: Method = option("barnes-hut", "How to embed: t-SNE, fft for very large sets, or pca for no t-SNE at all.")
+    perplexity: float = option(
+        30.0, "Effective number of neighbours; capped at a third of the images.", ge=1, allow_inf_nan=False
+    )
+    metric: Metric = option("euclidean", "Distance between features.")
+    seeds: int = option(1, "Embeddings per network, with seeds from --seed on; the first is drawn.", ge=1)
+    align: bool = option(False, "Turn, mirror and scale panels to fit the first, for display only.")
+    processes: int | None = option(None, "Embeddings optimised at once. Default: one per core.", ge=1)

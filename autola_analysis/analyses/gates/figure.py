@@ -1,0 +1,123 @@
+"""Channel gates per class and stage, as in the appendix of the squeeze-and-excitation paper."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from autola_analysis.analyses.gates.result import GateResult
+from autola_analysis.core.errors import OptionError
+from autola_analysis.report.style import figure_width, paper_style, variant_colour
+
+STAGE = re.compile(r"^(?:.*\.)?(layer\d+|stages?\.\d+)\.")
+SHOWN_CLASSES = 4
+ROW_INCHES = 1.25
+
+
+def plot_gates(
+    results: GateResult | Sequence[GateResult], classes: Sequence[str] | None = None, width: str | float = "neurips"
+) -> Figure:
+    """Draw the mean gate of every channel for some classes: a row per network, a column per stage.
+
+    Shown is the channel gate of a stage's last attention module (its widest, where it has several). Channels are
+    sorted by their mean over all classes, drawn in grey: where the lines of the classes leave it, the gate depends on
+    what is in the image.
+
+    Args:
+        results: One result or several, in the order they are to be drawn.
+        classes: Names of the classes to draw; None takes four, evenly spaced.
+        width: Of the figure: "neurips", "cvpr", "column" or inches.
+
+    Raises:
+        OptionError: If there is nothing to draw, or a class is not known.
+
+    References:
+        Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018, figure on activations of the excitation.
+    """
+    results = [results] if isinstance(results, GateResult) else list(results)
+    if not results:
+        raise OptionError("there is no gate result to draw.")
+    shown = chosen_classes(results[0].classes, classes)
+    gates = [stage_gates(result) for result in results]
+    stages = list(dict.fromkeys(stage for each in gates for stage in each))
+    if not stages:
+        raise OptionError("no network has a channel gate in a stage named layer1, layer2, ...")
+    with paper_style():
+        inches = figure_width(width)
+        figure = Figure(figsize=(inches, ROW_INCHES * len(results) + 0.5), layout="constrained")
+        axes = figure.subplots(len(results), len(stages), sharey=True, squeeze=False)
+        for row, (result, keys) in enumerate(zip(results, gates, strict=True)):
+            for column, stage in enumerate(stages):
+                ax = axes[row, column]
+                if stage not in keys:
+                    ax.set_visible(False)
+                    continue
+                _draw_gate(ax, result, keys[stage], shown)
+                ax.set_title(f"{stage} ({keys[stage].split('/')[1]})" if row == 0 or len(results) > 1 else stage)
+            axes[row, 0].set_ylabel(f"{_title(result)}\nmean gate")
+        for ax in axes[-1]:
+            ax.set_xlabel("channel, sorted")
+        figure.legend(handles=_legend(results[0].classes, shown), loc="outside lower center", ncols=len(shown) + 1)
+    return figure
+
+
+def stage_gates(result: GateResult) -> dict[str, str]:
+    """Return the key of the channel gate to show for each stage: the widest of the stage's last attention module."""
+    last: dict[str, str] = {}
+    for key in result.class_means:
+        found = STAGE.match(key)
+        if found and key not in result.spatial_maps:
+            last[found.group(1)] = key.split("/")[0]
+    widest: dict[str, str] = {}
+    for stage, module in last.items():
+        keys = [key for key in result.class_means if key.split("/")[0] == module and key not in result.spatial_maps]
+        widest[stage] = max(keys, key=lambda key: result.class_means[key].shape[1])
+    return widest
+
+
+def chosen_classes(known: Sequence[str], asked: Sequence[str] | None) -> list[int]:
+    """Return the indices of the classes to draw.
+
+    Raises:
+        OptionError: If a class is not known.
+    """
+    if asked is None:
+        return sorted({round(index) for index in np.linspace(0, len(known) - 1, min(SHOWN_CLASSES, len(known)))})
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise OptionError(f"the data has no class {unknown[0]!r}; classes are {', '.join(known[:8])}, ...")
+    return [list(known).index(name) for name in asked]
+
+
+def _draw_gate(ax: Axes, result: GateResult, key: str, shown: Sequence[int]) -> None:
+    means: NDArray[np.float64] = result.class_means[key]
+    overall = np.nanmean(means, axis=0)
+    order = np.argsort(overall)
+    channels = np.arange(len(overall))
+    for position, index in enumerate(shown):
+        if np.isnan(means[index]).any():
+            continue
+        colour = variant_colour(position + 1)
+        ax.plot(channels, means[index][order], color=colour, linewidth=0.8, alpha=0.9)
+    ax.plot(channels, overall[order], color="0.45", linewidth=1.4, zorder=1)
+    ax.set_ylim(0, 1)
+    ax.set_xlim(0, len(overall) - 1)
+    ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+
+
+def _title(result: GateResult) -> str:
+    return result.model if result.run == "1" else f"{result.model} run {result.run}"
+
+
+def _legend(classes: Sequence[str], shown: Sequence[int]) -> list[Line2D]:
+    handles = [Line2D([], [], color="0.45", linewidth=1.4, label="all classes")]
+    for position, index in enumerate(shown):
+        colour = variant_colour(position + 1)
+        handles.append(Line2D([], [], color=colour, label=classes[index]))
+    return handles

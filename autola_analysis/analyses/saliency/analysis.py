@@ -1,0 +1,138 @@
+"""Saliency as an analysis: a look at the images of its own, with gradients, and what stands on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Step, Subject
+from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.saliency.accuracy import accuracies_of
+from autola_analysis.analyses.saliency.claims import CLAIMS
+from autola_analysis.analyses.saliency.common_targets import check_target
+from autola_analysis.analyses.saliency.compared import saliency_statistics
+from autola_analysis.analyses.saliency.explain import resolve_methods
+from autola_analysis.analyses.saliency.measure import checked_by_randomising, explained_source
+from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.analyses.saliency.question import Question
+from autola_analysis.analyses.saliency.result import CHANCE, FORMAT, SaliencyResult
+from autola_analysis.analyses.saliency.sanity_section import sanity_section
+from autola_analysis.analyses.saliency.section import saliency_section
+from autola_analysis.analyses.variants import check_layer_names
+from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.results import Stored
+from autola_analysis.core.text import counted, interval_text
+from autola_analysis.data.listed import ListedImages
+from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.tasks.accuracy import Accuracy
+from autola_analysis.report.section import Section
+from autola_analysis.report.sheet import Sheet
+from autola_analysis.statistics.difference import Comparable
+
+FORWARDS_PER_METHOD = 3.0
+"""A map costs a forward and a backward, which is about two forwards."""
+
+
+class Saliency(Analysis[SaliencyOptions, SaliencyResult]):
+    """Maps of some images by all networks, and where they lie."""
+
+    name = "saliency"
+    format = FORMAT
+    claims = CLAIMS
+
+    def own_images(self, options: SaliencyOptions) -> ImageSource | None:
+        """Open the image files that the options name."""
+        return None if options.images is None else ListedImages(options.images)
+
+    def check(self, options: SaliencyOptions, subject: Subject) -> None:
+        """Refuse what cannot be explained: methods, layers, targets, boxes, images to show; networks without a head."""
+        methods = resolve_methods(options.methods)
+        if any(method.by_layer for method in methods.values()):
+            check_layer_names(subject.variants, options.layers)
+        for variant in subject.variants:
+            if variant.name == CHANCE:
+                raise OptionError(f"{CHANCE!r} names the maps that know nothing; give the network another name.")
+            if not variant.has_head:
+                raise DataError(f"{variant.title} has no head, so that there is no class score to explain.")
+        source = _source(subject)
+        check_target(options.target, subject.variants, source)
+        Question.of(source, options)
+
+    def measure(
+        self, options: SaliencyOptions, subject: Subject, observed: Observed, reading: Reading
+    ) -> SaliencyResult:
+        """Explain the images with all networks; processes share them."""
+        return explained_source(subject.variants, _source(subject), options, reading)
+
+    def finish(
+        self, options: SaliencyOptions, subject: Subject, result: SaliencyResult, reading: Reading
+    ) -> SaliencyResult:
+        """Check the methods against random weights, where that was asked for."""
+        return checked_by_randomising(result, subject.variants, _source(subject), options, reading)
+
+    def store(self, result: SaliencyResult) -> Stored:
+        """Return the result as tables and arrays."""
+        return result.stored()
+
+    def restore(self, stored: Stored) -> SaliencyResult:
+        """Return the result of its tables and arrays."""
+        return SaliencyResult.restored(stored)
+
+    def statistics(self, result: SaliencyResult) -> tuple[Sequence[Comparable], Sequence[str]]:
+        """Return every metric of every method and layer."""
+        return saliency_statistics(result), ()
+
+    def sections(self, result: SaliencyResult, sheet: Sheet) -> Sequence[Section]:
+        """Draw Figure 3, and the curves of the sanity check where there are some."""
+        sections = [saliency_section(result, sheet)]
+        return sections if result.sanity is None else [*sections, sanity_section(result.sanity, sheet)]
+
+    def lines(self, result: SaliencyResult) -> Lines:
+        """Return a line per variant, method, layer and metric."""
+        rows = []
+        for row in result.metrics[result.metrics["subset"] == "all"].to_dict("records"):
+            place = [str(row[column]) for column in ("model", "method", "layer", "metric")]
+            interval = interval_text(row["ci_low"], row["ci_high"])
+            rows.append([*place, str(row["images"]), f"{row['mean']:.4f}", interval])
+        return Lines(["model", "method", "layer", "metric", "images", "mean", "95% interval"], rows)
+
+    def warnings(self, result: SaliencyResult) -> Sequence[str]:
+        """Return what belongs beside the maps."""
+        return result.warnings
+
+    def settings(self, result: SaliencyResult) -> Mapping[str, Any]:
+        """Return what else decided the maps."""
+        return dict(result.settings)
+
+    def accuracies(self, result: SaliencyResult) -> Mapping[tuple[str, str], Accuracy]:
+        """Return the accuracy of each network on the images that it explained."""
+        return accuracies_of(result.images)
+
+    def renamed(self, result: SaliencyResult, names: Mapping[str, str]) -> SaliencyResult:
+        """Return the result with images called by other names."""
+        return replace(
+            result,
+            images=result.images.assign(image=result.images["image"].map(names)),
+            pictures=[replace(picture, image=names[picture.image]) for picture in result.pictures],
+        )
+
+    def steps(self, options: SaliencyOptions, subject: Subject, seconds: float) -> Sequence[Step]:
+        """Return the step that makes the maps."""
+        images = len(_source(subject))
+        what = f"{', '.join(options.methods)} of {counted(images, 'image')}"
+        return [
+            Step(
+                f"{what}, through {counted(len(subject.variants), 'network')}",
+                seconds * images * FORWARDS_PER_METHOD * len(options.methods),
+            )
+        ]
+
+
+def _source(subject: Subject) -> ImageSource:
+    if not isinstance(subject.source, ImageSource):
+        raise DataError(
+            f"saliency needs an image source, which can show its images; found {type(subject.source).__name__}: "
+            "see open_source, or explain() for tensors."
+        )
+    return subject.source

@@ -1,0 +1,13 @@
+"""What "Auto Learning Attention" claims about the maps of HOGA networks; fixed before any result was looked at."""
+
+from __future__ import annotations
+
+from autola_analysis.statistics.claims import Claim
+
+CLAIMS = (
+    Claim(
+        "masks cover the object more precisely",
+        'The Grad-CAM masks of the HOGA network cover the object "more precisely".',
+        "saliency", "grad-cam energy", stage="last", direction=1, margin=0.02,
+    ),
+)  # fmt: skip

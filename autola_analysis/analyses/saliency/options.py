@@ -1,0 +1,63 @@
+"""What saliency can be asked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+from autola_analysis.analyses.options import (
+    AnalysisOptions,
+    FilePath,
+    FilePaths,
+    Limit,
+    Names,
+    limit_option,
+    option,
+    whole,
+)
+
+LIMIT = 500
+
+
+class SaliencyOptions(AnalysisOptions):
+    """What decides maps and numbers beside the networks and the images."""
+
+    limit: Limit = limit_option(LIMIT)
+    images: FilePaths | None = option(
+        None, "Image file or folder, instead of --data. Repeat for more.", metavar="PATH", repeated=True
+    )
+    methods: Names = option(
+        ["grad-cam", "guided-backprop"],
+        "Methods, separated by commas; see 'autola-analyze list methods'.",
+        flag="--method",
+        metavar="A,B",
+        min_length=1,
+    )
+    layers: Names | None = option(
+        None, "Layers, separated by commas. Default: the last stage.", flag="--layer", metavar="A[,B]"
+    )
+    target: Annotated[str | int | None, BeforeValidator(whole)] = option(
+        None,
+        "Class that all networks explain. Default: the label where there is one, else what the first network predicts.",
+        metavar="label|predicted|N",
+    )
+    show: int = option(6, "Images in the figure.", ge=1)
+    scale: Literal["own", "shared"] = option("own", "Divide maps by their own maximum or the variants' largest.")
+    boxes: FilePath | dict[str, Any] | None = option(
+        None,
+        "Boxes of the objects: COCO-style JSON, or VOC or ImageNet XML files.",
+        metavar="PATH",
+        in_compare=True,
+    )
+    faithfulness: bool = option(False, "Measure insertion and deletion, 34 forwards per map.")
+    sanity: int = option(0, "Images for the sanity check by random weights; 0 leaves it out.", ge=0)
+    guide_gates: bool = option(
+        True,
+        "Leave ReLUs inside attention gates out of guided backpropagation.",
+        flag="--plain-gates",
+        negated=True,
+    )
+    shown: list[int] | None = option(
+        None, "Numbers of the images in the figure; None draws some.", flag="-", min_length=1
+    )

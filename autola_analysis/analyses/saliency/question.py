@@ -1,0 +1,95 @@
+"""What every network of a measurement is asked, with nothing left to look up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autola_analysis.analyses.saliency.boxes import Box, boxes_for, mask_of, preprocessed_mask, read_boxes
+from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.core.errors import OptionError
+from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.source import ImageSource, hash_of
+from autola_analysis.data.subset import Subset, limit
+from autola_analysis.inference.stream import Batch
+
+Masks = Sequence[NDArray[np.bool_] | None]
+"""Where the object of each image of a batch is, ``(H, W)``; None where that is not known"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every network of a measurement is asked.
+
+    Attributes:
+        data: The images.
+        options: Methods, layers, whether to measure faithfulness.
+        boxes: Where objects are, by image.
+        shown: Numbers of the images whose maps are kept for a figure.
+    """
+
+    data: ImageSource
+    options: SaliencyOptions
+    boxes: Mapping[str, Sequence[Box]]
+    shown: Sequence[int]
+
+    @classmethod
+    def of(cls, data: ImageSource, options: SaliencyOptions) -> Question:
+        """Read the boxes and draw the images to show.
+
+        Raises:
+            DataError: If the boxes cannot be read.
+            OptionError: If there is no such image to show.
+        """
+        boxes = options.boxes if isinstance(options.boxes, Mapping) else _read(options.boxes)
+        shown = drawn_by_class(data, options.show, options.seed) if options.shown is None else options.shown
+        if missing := [index for index in shown if not 0 <= index < len(data)]:
+            raise OptionError(f"shown names image {missing[0]}, and there are {len(data):,}, numbered from 0.")
+        return cls(data, options, boxes, [int(index) for index in shown])
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what the findings depend on beside networks and images, JSON-ready."""
+        options = self.options
+        boxes = {name: [astuple(box) for box in boxes] for name, boxes in self.boxes.items()}
+        return {
+            "methods": list(options.methods),
+            "layers": None if options.layers is None else list(options.layers),
+            "target": options.target,
+            "guide_gates": options.guide_gates,
+            "faithfulness": options.faithfulness,
+            "boxes": hash_of(json.dumps(boxes, sort_keys=True)),
+            "shown": list(self.shown),
+            "seed": options.seed,
+        }
+
+    def masks(self, batch: Batch, geometry: Preprocessing) -> Masks:
+        """Return where the objects of a batch are in its pixels: by the source's masks, else by the boxes."""
+        masks = []
+        for index in batch.indices.tolist():
+            mask = self.data.mask(index)
+            if mask is None and (boxes := boxes_for(self.boxes, self.data.ids[index])):
+                width, height = self.data.image(index).size
+                mask = mask_of(boxes, height, width)
+            masks.append(None if mask is None else preprocessed_mask(mask, geometry))
+        return masks
+
+
+def _read(boxes: Path | None) -> Mapping[str, Sequence[Box]]:
+    return {} if boxes is None else read_boxes(boxes)
+
+
+def drawn_by_class(data: ImageSource, count: int, seed: int) -> list[int]:
+    """Return the numbers of some images: drawn by class, or the first where there are no classes."""
+    if len(data) <= count:
+        return list(range(len(data)))
+    if not count or not len(data.classes):
+        return list(range(count))
+    sample = limit(data, count, seed)
+    assert isinstance(sample, Subset)
+    return [int(index) for index in sample.indices]

@@ -1,0 +1,121 @@
+"""What the page and a paper say of saliency maps."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from autola_analysis.analyses.saliency.figure import Scale, plot_saliency
+from autola_analysis.analyses.saliency.gallery import gallery
+from autola_analysis.analyses.saliency.methods import METHODS, title_of
+from autola_analysis.analyses.saliency.result import SaliencyResult
+from autola_analysis.core.tables import rows_of, side_by_side
+from autola_analysis.report.references import references_beside
+from autola_analysis.report.section import Section
+from autola_analysis.report.sheet import Sheet
+
+EXPLAINED = {"label": "the label of the image", "predicted": "the class that the first network predicts"}
+
+READING = (
+    "A class activation map marks where a layer's features speak for a class; an input gradient marks pixels that "
+    "would change its score. energy is the share of a map that lies inside the object; pointing is the share of "
+    "images whose maximum lies on the object or within 15 pixels of it at a size of 224; iou compares the object with "
+    "where a map reaches 20% of its maximum. A map that is zero everywhere is a miss. The variant 'chance' holds two "
+    "maps that know nothing of the network: a uniform one, and a Gaussian in the middle of the image. Intervals are "
+    "95% bootstrap intervals over images; from three training runs of a variant on, intervals by Student's t over runs "
+    "and images together.",
+)
+LIMITS = (
+    "A map inside the object is no proof that the network uses the object, and the images of the gallery are examples: "
+    "what holds for all images is in the table.",
+)
+GUIDED = (
+    "Guided backpropagation is known to fail the sanity check of Adebayo et al. (NeurIPS 2018): its pictures hardly "
+    "change when the upper layers of a network are replaced by random ones, because it recovers the edges of the "
+    "image more than what the network has learned. Read it as a picture of the input, not as evidence for a class."
+)
+
+
+def saliency_section(result: SaliencyResult, sheet: Sheet) -> Section:
+    """Draw ``figures/saliency.*`` and return the section; the page shows the cards of a gallery instead.
+
+    Args:
+        result: Rows, means and pictures.
+        sheet: What to draw on; its options say what maps are divided by.
+    """
+    scale: Scale = sheet.options.scale
+    caption = saliency_caption(result, sheet.data, scale)
+    sheet.draw("saliency", plot_saliency(result.pictures, sheet.width, scale), caption)
+    tables = {}
+    if len(result.metrics):
+        everywhere = rows_of(result.metrics, subset="all")
+        # By method, so that the variants stand below each other.
+        everywhere = pd.concat([rows for _, rows in everywhere.groupby(["method", "layer"], sort=False)])
+        overview = side_by_side(everywhere, ["method", "layer", "model"], "metric", "mean")
+        tables = {
+            f"Where the maps lie: means over {everywhere['images'].max():,} images with 95% intervals": overview,
+            "Where the maps lie, all numbers": result.metrics,
+        }
+    return Section(
+        "saliency",
+        "Where the networks look",
+        body=gallery(result.pictures, caption, scale),
+        tables=tables,
+        methods=saliency_methods(result),
+        references=references_beside(__file__),
+        reading=READING,
+        limits=[*LIMITS, *([GUIDED] if any(name.startswith("guided") for name in result.settings["methods"]) else [])],
+    )
+
+
+def saliency_caption(result: SaliencyResult, data: str, scale: Scale) -> str:
+    """Say what Figure 3 shows, and with which settings."""
+    settings = result.settings
+    first = result.pictures[0]
+    methods = ", ".join(title_of(method) for method in settings["methods"])
+    variants = ", ".join(dict.fromkeys(panel.variant for panel in first.panels))
+    explained = {"label": "each image's label", "predicted": "the class that the first network predicts"}
+    target = explained.get(settings["target"], f"class {settings['target']}")
+    divided = "its own maximum" if scale == "own" else "the largest maximum of the variants for the image"
+    parts = [
+        f"{methods} for {variants} on {len(result.pictures)} images ({data}). All networks explain {target}.",
+        "Below each map: the predicted class and its probability, in red where it is not the target.",
+    ]
+    if any(panel.map.ndim == 2 for panel in first.panels):
+        parts.append(f"Each map is divided by {divided} and laid over the grey image.")
+    if any(panel.map.ndim == 3 for panel in first.panels):
+        parts.append("Input gradients g are shown as 0.5 + 0.1 (g - mean(g)) / std(g), clipped to [0, 1].")
+    if any(method.startswith("guided") for method in settings["methods"]):
+        gates = "guided" if settings["guide_gates"] else "ordinary"
+        parts.append(f"ReLUs inside attention gates are {gates}.")
+    if any(picture.mask is not None for picture in result.pictures):
+        parts.append("White line: outline of the object.")
+    return " ".join(parts)
+
+
+def saliency_methods(result: SaliencyResult) -> str:
+    """Say how maps were made and measured."""
+    settings = result.settings
+    methods = ", ".join(
+        title_of(name) + (f" [@{METHODS.get(name).citation}]" if name in METHODS else "")
+        for name in settings["methods"]
+    )
+    layers = ", ".join(settings["layers"] or [])
+    target = EXPLAINED.get(settings["target"], f"class {settings['target']}")
+    text = (
+        f"We explained {settings['images']:,} images by {methods}{f' (layer {layers})' if layers else ''}; all "
+        f"networks explain {target}."
+    )
+    if any(name.startswith("guided") for name in settings["methods"]):
+        kept = "guided as all others" if settings["guide_gates"] else "left ordinary"
+        text += f" ReLUs inside attention gates were {kept}."
+    if len(result.metrics):
+        text += (
+            " Against the masks of the objects we report the share of a map that lies inside (energy), the pointing "
+            "game with a tolerance of 15 pixels at a size of 224 [@zhang2018], and the intersection over union with "
+            "the region above 20% of a map's maximum; maps that are zero everywhere count as misses. Intervals are 95% "
+            "bootstrap intervals over images [@efron1993]; from three training runs on they are over runs and images, "
+            "by Student's t."
+        )
+    if settings["faithfulness"]:
+        text += " Insertion and deletion follow [@petsiuk2018], in 16 steps."
+    return text

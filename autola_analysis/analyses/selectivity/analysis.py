@@ -1,0 +1,104 @@
+"""Class selectivity as an analysis: from what hangs on the pass to what stands on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
+from autola_analysis.analyses.observation import Reading, Watcher
+from autola_analysis.analyses.selectivity.claims import CLAIMS
+from autola_analysis.analyses.selectivity.compared import selectivity_statistics
+from autola_analysis.analyses.selectivity.measure import SelectivityWatcher, check_layers, selectivity_result
+from autola_analysis.analyses.selectivity.options import SelectivityOptions
+from autola_analysis.analyses.selectivity.result import FORMAT, SelectivityResult
+from autola_analysis.analyses.selectivity.section import selectivity_section
+from autola_analysis.analyses.selectivity.top_images import TopImageWatcher, top_images_result
+from autola_analysis.analyses.selectivity.units import mentioned_images, units_section
+from autola_analysis.core.results import Stored
+from autola_analysis.core.text import interval_text
+from autola_analysis.report.section import Section
+from autola_analysis.report.sheet import Sheet
+from autola_analysis.statistics.difference import Comparable
+
+Results = Sequence[SelectivityResult]
+
+
+class Selectivity(Analysis[SelectivityOptions, Results]):
+    """The class selectivity index of the units of some layers."""
+
+    name = "selectivity"
+    format = FORMAT
+    claims = CLAIMS
+
+    def check(self, options: SelectivityOptions, subject: Subject) -> None:
+        """Refuse layers that a network does not have."""
+        check_layers(subject.variants, options)
+
+    def watch(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
+        """Return what sums up units, and what keeps the images that drive them most."""
+        watchers: list[Watcher[Any]] = [SelectivityWatcher(options)]
+        return [*watchers, TopImageWatcher(options.layers, options.top_images)] if options.top_images else watchers
+
+    def measure(self, options: SelectivityOptions, subject: Subject, observed: Observed, reading: Reading) -> Results:
+        """Make a result per network."""
+        results = [selectivity_result(each, options) for each in observed.by_watcher[SelectivityWatcher.name]]
+        if not options.top_images:
+            return results
+        tops = [top_images_result(each, subject.ids) for each in observed.by_watcher[TopImageWatcher.name]]
+        return [replace(result, top_images=top) for result, top in zip(results, tops, strict=True)]
+
+    def store(self, result: Results) -> Stored:
+        """Return the results as tables and arrays."""
+        return SelectivityResult.together(result)
+
+    def restore(self, stored: Stored) -> Results:
+        """Return the results of their tables and arrays."""
+        return SelectivityResult.apart(stored)
+
+    def statistics(self, result: Results) -> tuple[Sequence[Comparable], Sequence[str]]:
+        """Return mean selectivity per layer, its slope over layers, and the distributions over units."""
+        return selectivity_statistics(result)
+
+    def sections(self, result: Results, sheet: Sheet) -> Sequence[Section]:
+        """Draw Figure 1, and show extreme units with the images that drive them."""
+        units = [units_section(result, sheet.thumbnails)] if any(each.top_images for each in result) else []
+        return [selectivity_section(result, sheet), *units]
+
+    def lines(self, result: Results) -> Lines:
+        """Return a line per network and layer."""
+        several_runs = any(each.run != "1" for each in result)
+        rows = []
+        for each in result:
+            name = f"{each.model} run {each.run}" if several_runs else each.model
+            accuracy = "not measured" if each.accuracy.top1 is None else f"{100 * each.accuracy.top1:.2f} %"
+            for row in each.summary.to_dict("records"):
+                interval = interval_text(row["ci_low"], row["ci_high"])
+                chance = "" if math.isnan(row["null_mean"]) else f"{row['null_mean']:.4f}"
+                numbers = [str(row["units"]), str(row["dead"]), f"{row['mean']:.4f}", interval, f"{row['median']:.4f}"]
+                rows.append([name, accuracy, str(row["layer"]), *numbers, chance])
+                name = accuracy = ""
+        return Lines(["model", "top-1", "layer", "units", "dead", "mean", "95% interval", "median", "chance"], rows)
+
+    def warnings(self, result: Results) -> Sequence[str]:
+        """Return the warnings of all networks."""
+        return [warning for each in result for warning in each.warnings]
+
+    def settings(self, result: Results) -> list[Mapping[str, Any]]:
+        """Return what else decided the numbers, per network."""
+        return [{"model": each.model, "run": each.run, "layers": each.layers, **each.settings} for each in result]
+
+    def mentioned(self, result: Results) -> Sequence[str]:
+        """Return the names of the images beside the units that are shown."""
+        return mentioned_images(result)
+
+    def renamed(self, result: Results, names: Mapping[str, str]) -> Results:
+        """Return the results with other names of the images that drive units."""
+        return [
+            each
+            if (top := each.top_images) is None
+            else replace(each, top_images=replace(top, ids={key: names[name] for key, name in top.ids.items()}))
+            for each in result
+        ]

@@ -1,0 +1,19 @@
+"""What class selectivity can be asked."""
+
+from __future__ import annotations
+
+from autola_analysis.analyses.options import AnalysisOptions, Names, option
+
+
+class SelectivityOptions(AnalysisOptions):
+    """What decides the numbers beside the networks and the images."""
+
+    layers: Names | None = option(
+        None, "Layers, each behind a ReLU. Default: the stages layer1, layer2, ...", metavar="A,B"
+    )
+    permutations: int = option(5, "Permutations of the labels for the chance level.", ge=0)
+    folds: int = option(
+        10, "Folds of images for the jackknife interval; fewer are used where a class has fewer images.", ge=0
+    )
+    rectify: bool = option(False, "Set negative activity to zero before averaging, rather than refuse it.")
+    top_images: int = option(6, "Most activating images that are kept for every unit; 0 keeps none.", ge=0, le=20)

@@ -1,1 +1,0 @@
-"""Result -> matplotlib figure, and nothing else."""

@@ -1,0 +1,256 @@
+"""Several processes that share one run, as torchrun starts them: gloo on CPUs, NCCL between GPUs.
+
+Small objects go through the launcher's key-value store. A process that waits there also looks for a reported failure
+and for the heartbeats of the others: it waits for a slow process as long as that process lives, and learns of a dead
+one within a minute. Tensors go through collectives of `torch.distributed`, which begin when all processes are there.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import os
+import pickle
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import Event, Thread
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
+
+from autola_analysis.core.distributed import ProcessError, Processes, enter, leave
+from autola_analysis.core.errors import OptionError
+
+JOINING = timedelta(minutes=5)
+HEARTBEAT = 3.0
+"""Seconds between heartbeats."""
+HEARTBEAT_TIMEOUT = 40.0
+"""Seconds without a heartbeat after which a process is taken for dead."""
+LONGEST_POLL = 0.05
+REDUCE_CHUNK = 2**23
+"""Values of one all_reduce: more would need as much memory again, and could outlast the timeout."""
+FAILED = "failed"
+
+T = TypeVar("T")
+
+
+@contextmanager
+def joined() -> Iterator[Processes]:
+    """Share the run in the context with the other processes that a launcher has started with this program.
+
+    The launcher sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT. All processes but the first keep quiet. On a
+    machine with GPUs the process takes the GPU that LOCAL_RANK numbers.
+
+    Raises:
+        ProcessError: If the other processes do not come, the connection is lost, or, during the context, one of the
+            other processes has failed.
+    """
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    with _connection():
+        store, rank, world_size = next(rendezvous("env://", timeout=JOINING))
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            store=PrefixStore("group", store),
+            rank=rank,
+            world_size=world_size,
+            timeout=timedelta(minutes=5 if cuda else 1),  # NCCL's first connection takes its time on large clusters
+        )
+    processes = Launched(PrefixStore("run", store), rank, world_size)
+    token = enter(processes)
+    logger = logging.getLogger("autola_analysis")
+    level = logger.level
+    if not processes.first:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield processes
+    except Exception as error:
+        processes.report_failure(f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        logger.setLevel(level)
+        leave(token)
+        processes.close()
+        dist.destroy_process_group()
+
+
+class Launched(Processes):
+    """Processes that a launcher has started.
+
+    Args:
+        store: Key-value store that all processes reach.
+        rank: Number of this process, from 0.
+        world_size: Number of processes.
+    """
+
+    def __init__(self, store: Store, rank: int, world_size: int) -> None:
+        self.rank = rank
+        self.world_size = world_size
+        self._store = store
+        self._steps = 0
+        self._heartbeats: dict[int, tuple[bytes, float]] = {}
+        self._closing = Event()
+        self._host = f"process {rank} of {world_size} on {socket.gethostname()}"
+        Thread(target=self._send_heartbeats, daemon=True).start()
+
+    def close(self) -> None:
+        """End the heartbeat."""
+        self._closing.set()
+
+    def all_gather_object(self, value: T) -> list[T]:
+        """Return the small picklable values of all processes, in order of rank, once all have given theirs.
+
+        Raises:
+            ProcessError: If a process has failed, or has sent no heartbeat for too long.
+        """
+        self._steps += 1
+        with _connection():
+            self._store.set(f"{self._steps}/{self.rank}", pickle.dumps(value).hex())
+            values = [self._wait_for(f"{self._steps}/{rank}", rank).decode() for rank in range(self.world_size)]
+        return [pickle.loads(bytes.fromhex(text)) for text in values]
+
+    def broadcast(self, tensor: Tensor | None) -> Tensor | None:
+        """Return the tensor of the first process; the tensors that the other processes give are not read."""
+        header = self.broadcast_object(None if tensor is None else (tensor.shape, tensor.dtype, tensor.device.type))
+        if header is None:
+            return None
+        shape, dtype, kind = header
+        with _connection(), torch.inference_mode(False), torch.no_grad():
+            # A tensor of inference mode cannot take part in a collective.
+            copied = torch.empty(shape, dtype=dtype, device=kind)
+            if tensor is not None and self.first:
+                copied.copy_(tensor)
+            dist.broadcast(copied, src=0)
+        return copied
+
+    def all_reduce(self, tensors: Sequence[Tensor], device: torch.device) -> None:
+        """Replace each tensor by its sum over the processes, in place."""
+        # A collective has a timeout, and one process may read for hours longer than another.
+        self.all_gather_object(None)
+        for tensor in tensors:
+            flat = tensor.view(-1)
+            for start in range(0, len(flat), REDUCE_CHUNK):
+                piece = flat[start : start + REDUCE_CHUNK]
+                with _connection(), torch.inference_mode(False), torch.no_grad():
+                    # A tensor of inference mode cannot take part in a collective.
+                    moved = torch.empty_like(piece, device=device if device.type == "cuda" else "cpu").copy_(piece)
+                    dist.all_reduce(moved)
+                with torch.inference_mode():
+                    piece.copy_(moved)
+
+    def gather_in_order(self, items: Iterable[tuple[int, T]]) -> Iterator[tuple[int, T]]:
+        """Yield the items of all processes in the first process, sorted by number; yield none in the others."""
+        self.all_gather_object(None)
+        if self.first:
+            streams: list[Iterable[tuple[int, T]]] = [items, *map(self._received, range(1, self.world_size))]
+            yield from heapq.merge(*streams, key=lambda item: item[0])
+        else:
+            for item in items:
+                self._send(item)
+            self._send(None)
+        self.all_gather_object(None)
+
+    def counter(self) -> Callable[[int], int]:
+        """Return a function that adds to a count of all processes and returns it, or raises the failure of another."""
+        self._steps += 1
+        name = f"count/{self._steps}"
+
+        def add(number: int) -> int:
+            with _connection():
+                self._raise_failure()
+                return self._store.add(name, number)
+
+        return add
+
+    def check_device(self, device: torch.device) -> None:
+        """Refuse one GPU for all processes."""
+        if device.type == "cuda" and device.index is not None:
+            raise OptionError(
+                f"--device {device} is one GPU, and {self.world_size} processes take one each; give cuda."
+            )
+        if device.type == "mps":
+            raise OptionError("--device mps cannot be shared by several processes; give cpu, or start one process.")
+
+    def report_failure(self, message: str) -> bool:
+        """Report to the other processes that this process ends with an error; return whether it is the first to."""
+        report = f"{self._host} failed: {message}".encode()
+        try:
+            return self._store.compare_set(FAILED, "", report.decode()) == report
+        except RuntimeError:
+            return True  # the store is gone: no other process can have reported
+
+    def _wait_for(self, key: str, rank: int) -> bytes:
+        pause = 0.001
+        while not self._store.check([key]):
+            self._raise_failure()
+            if rank != self.rank:
+                self._check_heartbeat(rank)
+            time.sleep(pause)
+            pause = min(1.5 * pause, LONGEST_POLL)
+        return self._store.get(key)
+
+    def _raise_failure(self) -> None:
+        if self._store.check([FAILED]):
+            raise ProcessError(self._store.get(FAILED).decode(errors="replace"))
+
+    def _check_heartbeat(self, rank: int) -> None:
+        now = time.monotonic()
+        beat = self._store.get(f"alive/{rank}") if self._store.check([f"alive/{rank}"]) else b""
+        before, since = self._heartbeats.setdefault(rank, (beat, now))
+        if beat != before:
+            self._heartbeats[rank] = (beat, now)
+        elif now - since > HEARTBEAT_TIMEOUT:
+            raise ProcessError(
+                f"process {rank} of {self.world_size} has not been heard of for {HEARTBEAT_TIMEOUT:.0f} seconds: it "
+                "was killed, most often for lack of memory, or its machine cannot be reached; start the run again, "
+                "finished passes are kept in the cache."
+            )
+
+    def _send_heartbeats(self) -> None:
+        beats = 0
+        while True:
+            try:
+                self._store.set(f"alive/{self.rank}", str(beats))
+            except RuntimeError:
+                return  # the store is gone: the next call of a collective raises
+            if self._closing.wait(HEARTBEAT):
+                return
+            beats += 1
+
+    def _send(self, item: object) -> None:
+        data = torch.frombuffer(bytearray(pickle.dumps(item)), dtype=torch.uint8)
+        with _connection():
+            dist.send(torch.tensor([len(data)]), 0)
+            dist.send(data, 0)
+
+    def _received(self, rank: int) -> Iterator[tuple[int, Any]]:
+        while True:
+            with torch.inference_mode(False), _connection():
+                size = torch.empty(1, dtype=torch.int64)
+                dist.recv(size, rank)
+                data = torch.empty(int(size), dtype=torch.uint8)
+                dist.recv(data, rank)
+            item = pickle.loads(data.numpy().data)
+            if item is None:
+                return
+            yield item
+
+
+@contextmanager
+def _connection() -> Iterator[None]:
+    """Turn a failed connection between processes into one sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ProcessError(
+            f"contact with the other processes was lost ({reason}); one of them has ended, or the network failed."
+        ) from error

@@ -1,0 +1,153 @@
+"""Names of the places in a network where activations are read.
+
+===================== =============================================================
+``layer3``            the output of a layer that runs once in a forward
+``layer3.0.relu#2``   the output of its second run in a forward, counted from 1
+``encoder[0]``        an entry of an output that is a tuple or a list
+``backbone[feat]``    an entry of an output that is a dict
+``rnn#2[1][0]``       an entry of an entry, of the second run
+===================== =============================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from autola_analysis.core.errors import LayerError
+from autola_analysis.inference.outputs import Output, with_entry
+
+NOTATION = re.compile(r"(?P<module>.+?)(?:#(?P<run>\d+))?(?P<entries>(?:\[[^\[\]]+\])*)")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place where activations are read.
+
+    Attributes:
+        name: As the user writes it.
+        module: Name of the module in ``model.named_modules()``.
+        run: Which run of the module in a forward, from 1; None for a module that runs once.
+        entries: Keys and positions that lead from the module's output to the tensor.
+    """
+
+    name: str
+    module: str
+    run: int | None = None
+    entries: tuple[str, ...] = ()
+
+    @property
+    def is_whole_layer(self) -> bool:
+        """Whether the name is that of a module, without a run or an entry."""
+        return self.run is None and not self.entries
+
+    def read(self, output: Output) -> Tensor:
+        """Return the tensor of a module's output that is meant.
+
+        Raises:
+            LayerError: If the output has no such entry, or what is there is not a tensor.
+        """
+        for entry in self.entries:
+            output = output[self._key(output, entry)]
+        if not isinstance(output, Tensor):
+            keys = _keys(output)
+            name = f", or name an entry of the output, as in '{self.name}[{keys[0]}]'" if keys else ""
+            raise LayerError(
+                f"layer {self.name!r} puts out {type(output).__name__}, not a tensor; tap a layer inside it{name}."
+            )
+        return output
+
+    def replace(self, output: Output, tensor: Tensor) -> Output:
+        """Return a module's output with another tensor at this place."""
+        return self._replace(output, self.entries, tensor)
+
+    def _replace(self, output: Output, entries: tuple[str, ...], tensor: Tensor) -> Output:
+        if not entries:
+            return tensor
+        key = self._key(output, entries[0])
+        return with_entry(output, key, self._replace(output[key], entries[1:], tensor))
+
+    def _key(self, output: Output, entry: str) -> Any:
+        for key in _keys(output):
+            if str(key) == entry:
+                return key
+        there = ", ".join(map(str, _keys(output))) or f"none, it is {type(output).__name__}"
+        raise LayerError(f"layer {self.name!r}: the output has no entry {entry!r}; the entries: {there}.")
+
+
+def place_of(model: nn.Module, name: str) -> Place:
+    """Return the place that a name means; a module that has the very name comes before the notation.
+
+    Raises:
+        LayerError: If the name asks for run 0.
+    """
+    if any(name == module for module, _ in model.named_modules()):
+        return Place(name, name)
+    match = NOTATION.fullmatch(name)
+    if match is None:
+        return Place(name, name)
+    run = None if match["run"] is None else int(match["run"])
+    if run == 0:
+        raise LayerError(f"{name!r} names run 0 of a layer; runs are counted from 1.")
+    return Place(name, match["module"], run, tuple(re.findall(r"\[([^\[\]]+)\]", match["entries"])))
+
+
+class Runs:
+    """Picks, during a forward, the run of each layer that is meant."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def clear(self) -> None:
+        """Begin a new forward."""
+        self._counts.clear()
+
+    def activation(self, place: Place, output: Output, kept: Mapping[str, Any]) -> Tensor | None:
+        """Return the activation at a place when its module has run; None where another run is meant.
+
+        Args:
+            place: Where to read.
+            output: What the module has put out.
+            kept: What was kept of the same forward, by name of the place.
+
+        Raises:
+            LayerError: If a module runs again and the name does not say which run is meant, or `Place.read` fails.
+        """
+        if place.run is not None:
+            self._counts[place.name] = self._counts.get(place.name, 0) + 1
+            return place.read(output) if self._counts[place.name] == place.run else None
+        activation = place.read(output)
+        if place.name in kept:
+            example = Place(place.name, place.module, 2, place.entries)
+            raise LayerError(
+                f"layer {place.name!r} runs more than once in a forward (a module used at several places); "
+                f"tap the block around the place that is meant, or name the run, as in {_written(example)!r}."
+            )
+        return activation
+
+    def check(self, places: Iterable[Place], kept: Mapping[str, Any]) -> None:
+        """Check at the end of a forward that all places were read.
+
+        Raises:
+            LayerError: Saying how often the layer runs.
+        """
+        for place in places:
+            if place.name not in kept:
+                count = self._counts.get(place.name, 0)
+                times = {0: "does not run", 1: "runs once"}.get(count, f"runs {count} times")
+                raise LayerError(f"there is no {place.name!r}: layer {place.module!r} {times} in a forward.")
+
+
+def _written(place: Place) -> str:
+    run = "" if place.run is None else f"#{place.run}"
+    return place.module + run + "".join(f"[{entry}]" for entry in place.entries)
+
+
+def _keys(output: Output) -> list[Any]:
+    if isinstance(output, Mapping):
+        return list(output)
+    return list(range(len(output))) if isinstance(output, (list, tuple)) else []

@@ -1,0 +1,6 @@
+"""Tasks: what the output of a network means."""
+
+from autola_analysis.inference.tasks.classification import Classification
+from autola_analysis.inference.tasks.task import Task
+
+__all__ = ["Classification", "Task"]

@@ -1,0 +1,57 @@
+"""What the pass, the faster copies and the gradients ask of a task."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from autola_analysis.inference.observer import Observer
+from autola_analysis.inference.outputs import Output, Score
+
+
+class Task(Protocol):
+    """What the output of a network means, and what the targets of a `Batch` are."""
+
+    @property
+    def name(self) -> str:
+        """The task's name, as options and records write it."""
+
+    def check(self, output: Output, images: int) -> None:
+        """Check that an output for a number of images has the form that the task needs.
+
+        Raises:
+            DataError: Saying what a network must put out, and what it does.
+        """
+
+    def finite(self, output: Output) -> Tensor:
+        """Return per image whether all its values are finite, ``(B,)`` bool."""
+
+    def same(self, expected: Output, found: Output) -> bool:
+        """Return whether a faster copy of a network puts out the same, up to rounding."""
+
+    def depends_on_batch(self, alone: Output, together: Output) -> bool:
+        """Return whether the output for an image alone is another one than for the same image, the first of a batch."""
+
+    def accuracy(
+        self,
+        num_classes: int,
+        data_classes: tuple[str, ...] | None = None,
+        head_classes: tuple[str, ...] | None = None,
+        has_head: bool = True,
+    ) -> Observer:
+        """Return the observer that measures how right the network is.
+
+        Args:
+            num_classes: Number of classes of the data.
+            data_classes: Names of the classes of the data; None where the data has none.
+            head_classes: Names of the classes of the network; None where they are not recorded.
+            has_head: Whether the network predicts at all.
+        """
+
+    def score(self, targets: Any = None) -> Score:
+        """Return the function that reads the score of a target of each image from an output.
+
+        Args:
+            targets: What is explained of each image, in the task's own form; None takes what the network predicts.
+        """

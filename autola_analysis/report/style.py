@@ -1,0 +1,75 @@
+"""One look for all figures: small type, thin lines, colours that a colour-blind reader can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib as mpl
+
+from autola_analysis.core.errors import OptionError
+
+WIDTHS = {"neurips": 5.5, "cvpr": 6.875, "column": 3.25}
+"""Text widths in inches, by name."""
+
+VARIANT_COLOURS = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D00")
+"""After Okabe and Ito, "Color Universal Design", 2008; yellow is too light for lines and left out."""
+
+CLASS_COLOURS = (
+    "#0089FF", "#D8C400", "#761400", "#0000FF", "#FFB19D", "#FF009D", "#149D3B", "#00D8FF", "#620089", "#004E4E",
+    "#FF0014", "#B189C4", "#628962", "#C400C4", "#624EFF", "#764E3B", "#B1C462", "#4E2762", "#FF6289", "#B1C4C4",
+)  # fmt: skip
+"""For up to 20 classes: chosen to lie far apart in CIELAB, the first ten farthest, as they are and as protanopes and
+deuteranopes see them (Machado et al., "A physiologically-based model for simulation of color vision deficiency",
+2009)."""
+
+
+def variant_colour(place: int) -> str:
+    """Return the colour of the variant at a place, from 0, among those of a figure."""
+    return VARIANT_COLOURS[place % len(VARIANT_COLOURS)]
+
+
+def figure_width(width: str | float) -> float:
+    """Return a width in inches, given by name or as a number.
+
+    Raises:
+        OptionError: If it is neither a known name nor a number from 1 to 30.
+    """
+    if isinstance(width, str) and width in WIDTHS:
+        return WIDTHS[width]
+    try:
+        inches = float(width)
+    except ValueError:
+        inches = 0.0
+    if not 1 <= inches <= 30:
+        raise OptionError(f"width is {', '.join(WIDTHS)} or a number of inches from 1 to 30; found {width!r}.")
+    return inches
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Apply the look to figures made inside the context; the user's settings are as before afterwards."""
+    with mpl.rc_context(
+        {
+            "font.family": "sans-serif",
+            "font.size": 8,
+            "axes.titlesize": 8,
+            "axes.labelsize": 8,
+            "xtick.labelsize": 7,
+            "ytick.labelsize": 7,
+            "legend.fontsize": 7.5,
+            "axes.linewidth": 0.6,
+            "xtick.major.width": 0.6,
+            "ytick.major.width": 0.6,
+            "xtick.major.size": 2.5,
+            "ytick.major.size": 2.5,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+            "text.parse_math": False,  # names are text, also with dollar signs
+            "pdf.fonttype": 42,
+            "ps.fonttype": 42,
+            "savefig.dpi": 300,
+        }
+    ):
+        yield

@@ -1,0 +1,134 @@
+"""The rule that decides what a paper claims about one variant beside all others; fixed before looking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import pandas as pd
+
+from autola_analysis.core.columns import INTERVAL, number, text
+from autola_analysis.core.tables import Table
+from autola_analysis.statistics.difference import Statistic
+from autola_analysis.statistics.intervals import Interval
+
+CLAIMS_TABLE = Table(
+    "claims",
+    (
+        text("claim", "the claim in a few words"),
+        text("quote", "what the paper says"),
+        text("statistic", "whose difference decides it"),
+        text("layer", "where the statistic is measured"),
+        text("model", "the candidate"),
+        text("against", "the other variant"),
+        number("value", "candidate minus other"),
+        *INTERVAL,
+        number("margin", "differences up to here do not matter"),
+        text("runs", "training runs of both"),
+        text("scope", "what the interval speaks for: checkpoints or modules"),
+        text("verdict", "over all other variants"),
+    ),
+    latex=True,
+    not_printed=("quote",),
+)
+
+Verdict = Literal["supported", "contradicted", "equivalent", "undecided"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that the paper says of the candidate beside every other variant.
+
+    Attributes:
+        name: The claim in a few words.
+        quote: What the paper says, in our words around a few of its own in quotation marks.
+        analysis: That measures the statistic.
+        statistic: Whose difference, candidate minus other, is looked at.
+        stage: Where: the first stage, the last, or all of them (a slope).
+        direction: Sign of the difference that is claimed; 0 where no difference is claimed.
+        margin: Differences up to here do not matter.
+    """
+
+    name: str
+    quote: str
+    analysis: str
+    statistic: str
+    stage: Literal["first", "last", "all"]
+    direction: Literal[-1, 0, 1]
+    margin: float
+
+    def verdict(self, intervals: Sequence[Interval]) -> Verdict:
+        """Decide the claim by its 95% intervals against all other variants.
+
+        Contradicted when one lies beyond the margin in the other direction (in either, where no difference is
+        claimed); supported when all lie beyond it in the claimed direction; equivalent when all lie inside the
+        margins; else undecided, also where an interval is missing.
+        """
+        below = [high < -self.margin for _, high in intervals]
+        above = [low > self.margin for low, _ in intervals]
+        against = {1: below, -1: above, 0: [one or other for one, other in zip(below, above, strict=True)]}
+        if any(against[self.direction]):
+            return "contradicted"
+        if self.direction and all(above if self.direction > 0 else below):
+            return "supported"
+        if all(-self.margin <= low and high <= self.margin for low, high in intervals):
+            return "equivalent"
+        return "undecided"
+
+
+def decide(
+    claims: Sequence[Claim],
+    statistics: Sequence[Statistic],
+    candidate: str,
+    others: Sequence[str],
+    stages: Sequence[str],
+    seed: int = 0,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Decide claims.
+
+    Args:
+        claims: In the order they are shown.
+        statistics: Of all analyses that were run.
+        candidate: Name of the variant that the claims are about.
+        others: Names of all other variants.
+        stages: Names of the networks' stages, in order.
+        seed: Of the bootstrap.
+
+    Returns:
+        A row per claim and other variant, columns of `CLAIMS_TABLE`, and a sentence per claim that was left out.
+    """
+    rows: list[dict[str, object]] = []
+    left_out = []
+    for claim in claims:
+        statistic = _statistic(claim, statistics, stages)
+        missing = [name for name in (candidate, *others) if statistic is None or name not in statistic.values]
+        if statistic is None or missing:
+            what = f"{claim.statistic} in {_where(claim, stages)}"
+            whom = "" if statistic is None else f" for {', '.join(missing)}"
+            left_out.append(f"the claim '{claim.name}' is left out: {what} was not measured{whom}.")
+            continue
+        differences = [statistic.difference(candidate, other, seed) for other in others]
+        verdict = claim.verdict([(each.ci_low, each.ci_high) for each in differences])
+        about = {"claim": claim.name, "quote": claim.quote, "statistic": claim.statistic, "layer": statistic.layer}
+        for other, difference in zip(others, differences, strict=True):
+            row = {**about, "model": candidate, "against": other, **asdict(difference)}
+            rows.append({**row, "margin": claim.margin, "verdict": verdict})
+    return CLAIMS_TABLE.frame(rows), left_out
+
+
+def _where(claim: Claim, stages: Sequence[str]) -> str:
+    if claim.stage == "all" or not stages:
+        return "two stages or more" if claim.stage == "all" else f"the {claim.stage} stage"
+    return f"the {claim.stage} stage ({stages[0 if claim.stage == 'first' else -1]})"
+
+
+def _statistic(claim: Claim, statistics: Sequence[Statistic], stages: Sequence[str]) -> Statistic | None:
+    """Return the statistic of a claim; None where it was not measured, or one stage is all there is."""
+    named = [each for each in statistics if (each.analysis, each.name) == (claim.analysis, claim.statistic)]
+    if claim.stage == "all":
+        return next(iter(named), None)
+    if not stages or (claim.stage == "first" and len(stages) < 2):
+        return None
+    layer = stages[0] if claim.stage == "first" else stages[-1]
+    return next((each for each in named if each.layer == layer), None)

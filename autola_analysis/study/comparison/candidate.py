@@ -1,0 +1,50 @@
+"""Which variant is compared with all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.core.errors import OptionError, UnknownNameError
+
+
+def candidate_of(variants: Sequence[Variant], name: str | None = None) -> str:
+    """Return the name of the variant that is compared with all others.
+
+    Args:
+        variants: In the order given; training runs of one variant share its name.
+        name: Of the variant; None takes the one with HOGA as its attention, else (a random genotype is a control) the
+            one with a kind of HOGA, else the last.
+
+    Raises:
+        UnknownNameError: If no variant has the name.
+        OptionError: If there are fewer than two variants, or several have HOGA.
+    """
+    names = list(dict.fromkeys(variant.name for variant in variants))
+    if name is not None and name not in names:
+        raise UnknownNameError(f"no variant is named {name!r} to be the candidate; names: {', '.join(names)}.")
+    if len(names) < 2:
+        raise OptionError(f"a comparison needs at least two variants; found {', '.join(names) or 'none'}.")
+    if name is not None:
+        return name
+    found = _with_hoga(variants)
+    if len(found) > 1:
+        raise OptionError(
+            f"{', '.join(found)} all have HOGA; say with --candidate which one is compared with the rest."
+        )
+    return found[0] if found else names[-1]
+
+
+def claims_are_about(variants: Sequence[Variant], name: str | None = None) -> bool:
+    """Return whether the paper's claims, which are about HOGA, are about the candidate of `candidate_of`.
+
+    They are where a variant has HOGA, and where the user has named the candidate.
+    """
+    return name is not None or bool(_with_hoga(variants))
+
+
+def _with_hoga(variants: Sequence[Variant]) -> list[str]:
+    """Return the names of the variants with HOGA; where there are none, of those with a kind of it."""
+    attentions = {variant.name: variant.spec.attention for variant in variants if variant.spec is not None}
+    exact = [name for name, attention in attentions.items() if attention == "hoga"]
+    return exact or [name for name, attention in attentions.items() if attention.startswith("hoga-")]

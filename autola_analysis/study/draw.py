@@ -1,0 +1,67 @@
+"""From the tables and arrays of a report to its figures, its page and the words for a paper; no model is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autola_analysis.analyses.registry import analysis_of, registration_of
+from autola_analysis.core.results import read_stored
+from autola_analysis.core.tables import has_table, read_table
+from autola_analysis.report.methods import networks_paragraph, write_methods
+from autola_analysis.report.page import write_page
+from autola_analysis.report.section import Section
+from autola_analysis.report.sheet import Sheet
+from autola_analysis.report.thumbnails import read_thumbnails
+from autola_analysis.statistics.claims import CLAIMS_TABLE
+from autola_analysis.statistics.compare import COMPARISON_TABLE
+from autola_analysis.study.comparison.section import claims_section
+from autola_analysis.study.networks import ACCURACY_TABLE
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a report shows, and how; kept in ``run.json``, so that it can be drawn again.
+
+    Attributes:
+        title: Heading of the page.
+        data: What the networks were run on, for the page ("cifar10, test split").
+        width: Of the figures: "neurips", "cvpr", "column" or inches.
+        analyses: By name, in the order of the page: what captions call the images of each (``data``), and its options
+            (``options``).
+    """
+
+    title: str
+    data: str
+    width: str | float = "neurips"
+    analyses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any]) -> None:
+    """Draw figures, page and the words for a paper from the tables and arrays in a directory and a run record.
+
+    Raises:
+        ReportError: If a table or an array is missing.
+    """
+    thumbnails = read_thumbnails(directory)
+    accuracy = read_table(directory, ACCURACY_TABLE)
+    sections: list[Section] = []
+    if has_table(directory, COMPARISON_TABLE.name):
+        comparison, claims = (read_table(directory, table) for table in (COMPARISON_TABLE, CLAIMS_TABLE))
+        sections.append(claims_section(comparison, claims, Sheet(directory, layout.data, layout.width)))
+    for name, asked in layout.analyses.items():
+        analysis, kind = analysis_of(name), registration_of(name).options_class()
+        sheet = Sheet(directory, asked["data"], layout.width, thumbnails, kind(**asked["options"]))
+        sections += analysis.sections(analysis.restore(read_stored(directory, analysis.format)), sheet)
+    write_page(
+        directory,
+        title=layout.title,
+        data=layout.data,
+        sections=sections,
+        accuracy=accuracy,
+        record=record,
+        thumbnails=thumbnails,
+    )
+    write_methods(directory, networks_paragraph(accuracy, layout.data, record["versions"]), sections)

@@ -1,0 +1,78 @@
+"""From a plan to results: passes, what every analysis makes of them, the comparison. Nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autola_analysis.analyses.analysis import Observed
+from autola_analysis.analyses.observation import Reading
+from autola_analysis.core.distributed import current
+from autola_analysis.core.results import Stored
+from autola_analysis.inference.run import PassRecord
+from autola_analysis.study.comparison.compared import StudyComparison, compare_groups
+from autola_analysis.study.networks import Network, loading_warnings
+from autola_analysis.study.passes import run_passes
+from autola_analysis.study.plan import Plan, PlannedAnalysis
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """Everything that a study measured.
+
+    Attributes:
+        of: Result of every analysis, by name.
+        networks: Networks with their accuracy and cost.
+        comparison: Differences of variants, and claims.
+        passes: Records of the passes that were run.
+        warnings: Sentences that belong beside the numbers, each once.
+    """
+
+    of: dict[str, Any]
+    networks: Sequence[Network]
+    comparison: StudyComparison = field(default_factory=StudyComparison)
+    passes: Sequence[PassRecord] = ()
+    warnings: Sequence[str] = ()
+
+
+def measure_study(plan: Plan, reading: Reading) -> StudyResults:
+    """Run a plan; processes that share the run measure together, and the first does the rest."""
+    passes = run_passes(plan, reading)
+    together: dict[str, Any] = {}
+    for planned in plan.analyses:
+        observed = passes.observed.get(planned.name, Observed())
+        observed = Observed(observed.by_watcher, _needed(planned, plan, together))
+        together[planned.name] = planned.analysis.measure(planned.options, planned.subject, observed, reading)
+    current().leave_to_first()
+    results = {
+        planned.name: planned.analysis.finish(planned.options, planned.subject, together[planned.name], reading)
+        for planned in plan.analyses
+    }
+    networks = passes.networks or _networks(plan, results)
+    comparison = compare_groups(plan, results, networks)
+    return StudyResults(results, networks, comparison, passes.records, _warnings(plan, results, comparison))
+
+
+def _needed(planned: PlannedAnalysis, plan: Plan, results: dict[str, Any]) -> dict[str, Stored]:
+    """Return the results that an analysis reads, as their declared tables and arrays."""
+    analyses = {each.name: each.analysis for each in plan.analyses}
+    return {name: analyses[name].store(results[name]) for name in planned.analysis.needs}
+
+
+def _networks(plan: Plan, results: dict[str, Any]) -> list[Network]:
+    """Return the networks of a study without passes, with the accuracy that an analysis measured by itself."""
+    networks = {}
+    for planned in plan.analyses:
+        accuracies = planned.analysis.accuracies(results[planned.name])
+        for model in planned.models:
+            accuracy = accuracies.get((model.variant.name, model.variant.run))
+            if accuracy is not None and model.title not in networks:
+                networks[model.title] = Network.of(model, planned.source, accuracy)
+    return list(networks.values())
+
+
+def _warnings(plan: Plan, results: dict[str, Any], comparison: StudyComparison) -> list[str]:
+    of_models, left_out = loading_warnings(plan.models, list(plan.data.values()))
+    of_analyses = [warning for planned in plan.analyses for warning in planned.analysis.warnings(results[planned.name])]
+    return list(dict.fromkeys([*of_models, *of_analyses, *comparison.warnings, *left_out]))

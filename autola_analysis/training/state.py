@@ -1,0 +1,90 @@
+"""The folder beside a checkpoint that holds an unfinished training: its settings, and its state after each epoch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from autola_analysis.checkpoints.reading import read_checkpoint
+from autola_analysis.core.errors import CheckpointError, OptionError, TrainingError
+from autola_analysis.core.files import replacing
+
+SETTINGS = "settings.json"
+LAST = "last.ckpt"
+PARTS = {"epoch", "global_step", "loops", "lr_schedulers", "optimizer_states", "state_dict"}
+"""What lightning needs of a state to go on."""
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Write a state whole or not at all, also where the temporary folder lies on another disk."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a state in one step."""
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def open_state(out: Path, record: dict[str, Any]) -> Path:
+    """Return the state folder of the training that writes `out`; make it where there is none.
+
+    Args:
+        out: The checkpoint to write.
+        record: Everything that decides the outcome, JSON-ready.
+
+    Raises:
+        OptionError: If the folder holds an unfinished training with other settings.
+        TrainingError: If the settings or the state in it are damaged.
+    """
+    state = out.with_name(out.name + ".training")
+    state.mkdir(parents=True, exist_ok=True)
+    settings = state / SETTINGS
+    if not settings.exists():
+        if (state / LAST).exists():
+            raise TrainingError(_damaged(settings, "it is missing", state))
+        with replacing(settings) as temporary:
+            temporary.write_text(json.dumps(record, indent=1))
+    elif _settings(settings) != record:
+        raise OptionError(
+            f"{state} holds an unfinished training with other settings; repeat the command with those, "
+            "remove the folder, or choose another --out."
+        )
+    return state
+
+
+def last_state(state: Path) -> Path | None:
+    """Return the file with the state after the last epoch; None where no epoch was finished.
+
+    Raises:
+        TrainingError: If it is damaged.
+    """
+    last = state / LAST
+    if not last.exists():
+        return None
+    try:
+        content = read_checkpoint(last).content
+    except CheckpointError as error:
+        raise TrainingError(_damaged(last, "it cannot be read", state)) from error
+    if not isinstance(content, dict) or not content.keys() >= PARTS:
+        raise TrainingError(_damaged(last, "it holds no state of a training", state))
+    return last
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise TrainingError(_damaged(path, "it is not JSON", path.parent)) from error
+    if not isinstance(values, dict):
+        raise TrainingError(_damaged(path, "it holds no settings", path.parent))
+    return values
+
+
+def _damaged(file: Path, what: str, state: Path) -> str:
+    return (
+        f"{file} is damaged ({what}), so the unfinished training cannot go on; remove the folder {state} to start "
+        "over, or choose another --out."
+    )

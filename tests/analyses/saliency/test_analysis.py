@@ -1,0 +1,220 @@
+"""The analysis of saliency: what a report keeps, shows and compares, and what is refused before the first image."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from autola_analysis.analyses.alone import measure_alone
+from autola_analysis.analyses.analysis import Subject
+from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.saliency.analysis import Saliency
+from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.analyses.saliency.result import CHANCE, SaliencyResult
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.backbones import ModelSpec
+from autola_analysis.core.errors import AutolaError, DataError, OptionError, UnknownNameError
+from autola_analysis.core.results import read_stored, write_stored
+from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.data.listed import ListedImages
+from autola_analysis.inference.run import Settings
+from autola_analysis.report.anonymous import short_names
+from autola_analysis.report.sheet import Sheet
+from tests.inference.networks import Tiny
+
+DIGITS = ClutteredDigits("test", 12)
+READING = Reading(Settings(device="cpu", quiet=True), batch_size=4)
+OPTIONS = SaliencyOptions(methods=["grad-cam", "gradient"], shown=[1, 7], sanity=2)
+ANALYSIS = Saliency()
+
+
+def networks() -> list[Variant]:
+    """Two runs of a network whose name table readers take for a missing value, and one that sees larger images."""
+    torch.manual_seed(0)
+    larger = Preprocessing(resize=40, crop=36)
+    return [Variant(Tiny(), "NA"), Variant(Tiny(), "NA", "2"), Variant(Tiny(), "HOGA", preprocessing=larger)]
+
+
+@pytest.fixture(scope="module")
+def result() -> SaliencyResult:
+    return measure_alone(ANALYSIS, networks(), DIGITS, OPTIONS, READING)
+
+
+def reopened(result: SaliencyResult, directory: Path) -> SaliencyResult:
+    write_stored(directory, ANALYSIS.format, ANALYSIS.store(result))
+    return ANALYSIS.restore(read_stored(directory, ANALYSIS.format))
+
+
+def assert_same(found: SaliencyResult, expected: SaliencyResult) -> None:
+    pd.testing.assert_frame_equal(found.images, expected.images, check_exact=True)
+    pd.testing.assert_frame_equal(found.metrics, expected.metrics, check_exact=True)
+    assert found.settings == json.loads(json.dumps(expected.settings))
+    assert found.warnings == expected.warnings
+    for one, other in zip(found.pictures, expected.pictures, strict=True):
+        assert (one.image, one.label, one.target) == (other.image, other.label, other.target)
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+        np.testing.assert_array_equal(np.asarray(one.mask), np.asarray(other.mask))
+        for panel, twin in zip(one.panels, other.panels, strict=True):
+            np.testing.assert_array_equal(panel.map, twin.map)
+            for name in ("variant", "run", "method", "layer", "predicted", "probability", "score", "status"):
+                assert getattr(panel, name) == getattr(twin, name)
+
+
+def test_a_report_holds_all_that_was_measured(result: SaliencyResult, tmp_path: Path) -> None:
+    found = reopened(result, tmp_path)
+    assert_same(found, result)
+    assert found.sanity is not None
+    assert result.sanity is not None
+    pd.testing.assert_frame_equal(found.sanity, result.sanity, check_exact=True)
+    assert found.images["model"].drop_duplicates().tolist() == ["NA", "HOGA", CHANCE]
+    # Pixels are kept again only where a network sees the image in another way.
+    kept = [[None if panel.pixels is None else len(panel.pixels) for panel in each.panels] for each in found.pictures]
+    assert kept == [[None] * 4 + [36] * 2] * 2
+
+
+def test_a_result_of_its_own_is_saved_and_loaded(result: SaliencyResult, tmp_path: Path) -> None:
+    bare = replace(result, sanity=None)
+    bare.save(tmp_path / "saved")
+    found = SaliencyResult.load(tmp_path / "saved")
+    assert_same(found, result)
+    assert found.sanity is None
+    (tmp_path / "saved" / "tables" / "saliency_images.csv").write_text("model\n")
+    with pytest.raises(DataError, match="is incomplete, or its files have changed"):
+        SaliencyResult.load(tmp_path / "saved")
+
+
+def test_other_names_reach_rows_and_pictures_and_equal_ones_are_numbered(result: SaliencyResult) -> None:
+    paths = {name: f"/{'ab'[number]}/x.png" if number < 2 else name for number, name in enumerate(DIGITS.ids)}
+    listed = ANALYSIS.renamed(result, paths)
+    found = ANALYSIS.renamed(listed, short_names(list(paths.values())))
+    names = list(dict.fromkeys(found.images["image"]))
+    assert names[:2] == ["x.png (1)", "x.png (2)"]
+    assert len(names) == 12
+    assert found.pictures[0].image == "x.png (2)"
+    assert found.pictures[1].image == Path(DIGITS.ids[7]).name
+    pd.testing.assert_frame_equal(found.images.drop(columns="image"), result.images.drop(columns="image"))
+
+
+def test_the_accuracy_is_that_of_the_explained_images(result: SaliencyResult) -> None:
+    found = ANALYSIS.accuracies(result)
+    assert list(found) == [("NA", "1"), ("NA", "2"), ("HOGA", "1")]
+    for variant in networks():
+        right = 0
+        for index, label in enumerate(DIGITS.labels):
+            geometry = variant.preprocessing or DIGITS.preprocessing
+            assert geometry is not None
+            with torch.inference_mode():
+                logits = variant.model.eval()(geometry.normalize(geometry.geometry(DIGITS.image(index))[None]))
+            right += int(logits.argmax()) == label
+        accuracy = found[variant.name, variant.run]
+        assert (accuracy.images, accuracy.top1, accuracy.top5) == (12, right / 12, None)
+
+
+def test_variants_are_compared_by_every_metric_of_every_method_and_layer(result: SaliencyResult) -> None:
+    statistics, sentences = ANALYSIS.statistics(result)
+    metrics = ("energy", "pointing", "iou")
+    expected = [("grad-cam", "layer2", metric) for metric in metrics] + [("gradient", "", metric) for metric in metrics]
+    assert [(each.name.split()[0], each.layer, each.name.split()[1]) for each in statistics] == expected
+    assert sentences == ()
+    energy = statistics[0].values
+    assert {name: values.shape for name, values in energy.items()} == {"NA": (2, 12), "HOGA": (1, 12)}
+    table = result.metrics[(result.metrics["metric"] == "energy") & (result.metrics["subset"] == "all")]
+    mean = table[(table["model"] == "NA") & (table["method"] == "grad-cam")]["mean"].item()
+    assert energy["NA"].mean() == pytest.approx(mean)
+    assert {claim.statistic for claim in ANALYSIS.claims} == {statistics[0].name}
+
+
+def test_the_sections_are_drawn_from_the_report(result: SaliencyResult, tmp_path: Path) -> None:
+    sections = ANALYSIS.sections(reopened(result, tmp_path), Sheet(tmp_path, "digits", options=OPTIONS))
+    assert [section.name for section in sections] == ["saliency", "sanity"]
+    assert str(sections[0].body).count('<article class="card">') == 2
+    assert {path.stem for path in (tmp_path / "figures").glob("*.pdf")} == {"saliency", "sanity"}
+    assert len(ANALYSIS.sections(replace(result, sanity=None), Sheet(tmp_path, "digits", options=OPTIONS))) == 1
+
+
+def test_a_line_per_network_method_and_metric(result: SaliencyResult) -> None:
+    lines = ANALYSIS.lines(result)
+    assert len(lines.rows) == 2 * 2 * 3 + 2 * 3  # of two variants and of chance
+    assert lines.rows[0][:5] == ["NA", "grad-cam", "layer2", "energy", "12"]
+    first = result.metrics.iloc[0]
+    assert lines.rows[0][5:] == [f"{first['mean']:.4f}", f"[{first['ci_low']:.4f}, {first['ci_high']:.4f}]"]
+
+
+def test_the_images_that_the_options_name_are_opened(tmp_path: Path) -> None:
+    for index in range(3):
+        DIGITS.image(index).save(tmp_path / f"{index}.png")
+    source = ANALYSIS.own_images(SaliencyOptions(images=[tmp_path, tmp_path / "1.png"]))
+    assert isinstance(source, ListedImages)
+    assert source.ids == [str(tmp_path / f"{index}.png") for index in range(3)]  # each once
+    assert ANALYSIS.own_images(SaliencyOptions()) is None
+    with pytest.raises(DataError, match=r"there is no image no\.png"):
+        ANALYSIS.own_images(SaliencyOptions(images=["no.png"]))
+
+
+def test_500_images_are_the_default_and_all_takes_all() -> None:
+    assert SaliencyOptions().limit == 500
+    assert SaliencyOptions(limit="all").limit == "all"
+    many = ClutteredDigits("test", 503)
+    reading = replace(READING, batch_size=None)
+    for options, images in (({}, 500), ({"limit": "all"}, 503), ({"limit": 3}, 3)):
+        asked = SaliencyOptions(methods=["gradient"], target=0, show=1, **options)
+        found = measure_alone(ANALYSIS, networks()[:1], many, asked, reading)
+        assert found.images[found.images["model"] == "NA"]["image"].nunique() == found.settings["images"] == images
+
+
+class Unread(ClutteredDigits):
+    """Digits that nobody may look at."""
+
+    def image(self, index: int) -> None:
+        pytest.fail("an image was decoded")
+
+
+class Foreign(Unread):
+    """Digits under names that are not the head's."""
+
+    classes = tuple("abcdefghij")
+
+
+SPEC = ModelSpec("resnet20", num_classes=10)
+NAMES = tuple(ClutteredDigits("test", 1).classes)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"methods": ["grad"]}, UnknownNameError, "unknown saliency method 'grad'"),
+        ({"layers": ["layer9"]}, UnknownNameError, "SE: .*no layer 'layer9'"),
+        ({"boxes": "no.json"}, DataError, "cannot read no.json: no such file"),
+        ({"target": 10}, OptionError, "target class 10 is out of range: the network has 10 outputs"),
+        ({"target": "cat"}, OptionError, "target is 'predicted', 'label', a class number.*found 'cat'"),
+        ({"shown": [3, 12]}, OptionError, "shown names image 12, and there are 12, numbered from 0"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused_before_the_first_image(
+    values: dict[str, object], error: type[AutolaError], message: str
+) -> None:
+    subject = Subject([Variant(Tiny(), "SE", spec=SPEC)], Unread("test", 12))
+    with pytest.raises(error, match=message) as raised:
+        ANALYSIS.check(SaliencyOptions(**values), subject)
+    assert "\n" not in str(raised.value)
+    ANALYSIS.check(SaliencyOptions(target=9, shown=[11]), subject)
+
+
+def test_labels_that_are_known_not_to_be_the_heads_are_refused_before_the_first_image() -> None:
+    options = SaliencyOptions(target="label")
+    named = Variant(Tiny(), "SE", classes=NAMES)
+    with pytest.raises(OptionError, match="target 'label' needs labels that number the outputs of SE"):
+        ANALYSIS.check(options, Subject([named], Foreign("test", 4)))
+    ANALYSIS.check(options, Subject([named], Unread("test", 4)))
+    ANALYSIS.check(options, Subject([Variant(Tiny(), "SE")], Foreign("test", 4)))  # only a forward tells
+    ANALYSIS.check(SaliencyOptions(target=9), Subject([Variant(Tiny(), "SE", classes=NAMES)], Foreign("test", 4)))
+
+
+def test_tensors_without_images_to_show_are_refused() -> None:
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.zeros(2, 3, 8, 8), torch.zeros(2)))
+    with pytest.raises(DataError, match=r"saliency needs an image source.* found DataLoader"):
+        ANALYSIS.check(SaliencyOptions(), Subject([Variant(Tiny())], loader))

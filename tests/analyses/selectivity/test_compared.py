@@ -1,0 +1,168 @@
+"""What variants are compared by: means over folds of images, their slope, distributions over units; the claims."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.selectivity.claims import CLAIMS, SLOPE
+from autola_analysis.analyses.selectivity.compared import selectivity_statistics
+from autola_analysis.analyses.selectivity.labelings import image_folds
+from autola_analysis.analyses.selectivity.measure import measure_selectivity
+from autola_analysis.analyses.selectivity.options import SelectivityOptions
+from autola_analysis.analyses.selectivity.result import SelectivityResult
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.statistics.compare import Comparison, compare
+from tests.analyses.selectivity.naive import naive_selectivity
+from tests.analyses.selectivity.studies import selectivities, selectivity_result
+from tests.analyses.selectivity.test_measure import PLAIN, class_sorted, stored
+from tests.inference.networks import Tiny
+from tests.statistics.test_compare import row_of
+
+
+def compared_with(candidate: str, results: Sequence[SelectivityResult]) -> Comparison:
+    """Compare variants in selectivity alone; the warnings are those of the statistics too."""
+    statistics, about = selectivity_statistics(results)
+    found = compare(candidate, statistics, CLAIMS)
+    return replace(found, warnings=(*about, *found.warnings))
+
+
+def test_the_claims_are_those_of_the_paper() -> None:
+    assert [(each.name, each.statistic, each.stage, each.direction, each.margin) for each in CLAIMS] == [
+        ("less class selective in depth", "mean_selectivity", "last", -1, 0.02),
+        ("alike in the first stage", "mean_selectivity", "first", 0, 0.02),
+        ("the less selective the deeper", SLOPE, "all", -1, 0.0),
+    ]
+    assert {each.analysis for each in CLAIMS} == {"selectivity"}
+
+
+@pytest.mark.parametrize(("effect", "verdict"), [(0.1, "supported"), (-0.1, "contradicted")])
+def test_planted_differences_decide_the_claims(effect: float, verdict: str) -> None:
+    planted = {name: (0, -0.5 * each, -each) for name, each in (("none", 0.0), ("SE", 0.0), ("HOGA", effect))}
+    claims = compared_with("HOGA", selectivities(planted, 3, 0.001, 0.001)).claims
+    found = dict(zip(claims["claim"], claims["verdict"], strict=True))
+    assert found.pop("alike in the first stage") == "equivalent"
+    assert set(found.values()) == {verdict}
+    assert len(found) == 2
+
+
+def test_the_jackknife_of_a_difference_leaves_the_same_folds_out_of_both_networks() -> None:
+    data = class_sorted((20, 15, 25))
+    torch.manual_seed(0)
+    variants = [Variant(Tiny(), "SE"), Variant(Tiny(), "HOGA")]
+    options = SelectivityOptions(layers=["layer2"], folds=5)
+    results = measure_selectivity(variants, data, options, replace(PLAIN, batch_size=16))
+    row = row_of(compared_with("HOGA", results).table, "mean_selectivity", layer="layer2", against="SE")
+    folds = image_folds(data.tensors[1].numpy(), 5, seed=0)
+
+    def naive(variant: Variant, kept: np.ndarray) -> float:
+        activations, labels = stored(variant.model, data, "layer2")
+        return float(np.nanmean(naive_selectivity(activations[kept], labels[kept])))
+
+    def both(kept: np.ndarray) -> float:
+        return naive(variants[1], kept) - naive(variants[0], kept)
+
+    theta = np.array([both(folds != fold) for fold in range(5)])
+    half = stats.t.ppf(0.975, 4) * np.sqrt(4 / 5 * ((theta - theta.mean()) ** 2).sum())
+    centre = both(folds >= 0)
+    assert [row["value"], row["ci_low"], row["ci_high"]] == pytest.approx(
+        [centre, centre - half, centre + half], abs=1e-6
+    )
+    assert (row["scope"], row["runs"]) == ("checkpoints", "1 v 1")
+
+
+def test_variants_with_other_folds_are_compared_unpaired_and_it_is_said() -> None:
+    results = selectivities({"SE": (0, 0, 0), "HOGA": (0, 0, 0)}, runs=1, fold_spread=0.1)
+    moved = replace(results[1], settings={**results[1].settings, "seed": 7})
+    paired, unpaired = (compared_with("HOGA", each) for each in (results, [results[0], moved]))
+    assert any("not paired" in warning for warning in unpaired.warnings)
+    assert not any("not paired" in warning for warning in paired.warnings)
+    narrow, wide = (row_of(each.table, "mean_selectivity", layer="layer2") for each in (paired, unpaired))
+    assert wide["value"] == narrow["value"]
+    assert wide["ci_high"] - wide["ci_low"] > 2 * (narrow["ci_high"] - narrow["ci_low"])
+    errors = [9 / 10 * ((each.fold_means["layer2"] - each.fold_means["layer2"].mean()) ** 2).sum() for each in results]
+    assert (wide["ci_high"] - wide["ci_low"]) / 2 == pytest.approx(stats.t.ppf(0.975, 9) * np.sqrt(sum(errors)))
+
+
+def test_runs_with_different_folds_or_none_have_no_interval_and_it_is_said() -> None:
+    results = selectivities({"SE": (0, 0, 0), "HOGA": (0, 0, 0)})
+    odd = replace(results[0], settings={**results[0].settings, "seed": 7})
+    compared = compared_with("HOGA", [odd, *results[1:]])
+    row = row_of(compared.table, "mean_selectivity", layer="layer1")
+    assert np.isnan(row["ci_low"])
+    assert row["value"] == pytest.approx(
+        row_of(compared_with("HOGA", results).table, "mean_selectivity", layer="layer1")["value"]
+    )
+    assert any("from SE have no interval" in warning for warning in compared.warnings)
+    without = [replace(each, fold_means={}) for each in results]
+    compared = compared_with("HOGA", without)
+    assert row_of(compared.table, "mean_selectivity", layer="layer1")[["ci_low", "ci_high"]].isna().all()
+    assert any("without image folds" in warning for warning in compared.warnings)
+
+
+def test_the_slope_is_the_least_squares_slope_of_the_differences() -> None:
+    planted = {"none": (0, 0, 0), "SE": (0, 0, 0), "HOGA": (0, -0.05, -0.1)}
+    compared = compared_with("HOGA", selectivities(planted, 3, 0.001, 0.001))
+    table = compared.table[(compared.table["statistic"] == "mean_selectivity") & (compared.table["against"] == "SE")]
+    slope = np.polyfit([1, 2, 3], table["value"], 1)[0]
+    for rows in (compared.claims, compared.table):
+        row = row_of(rows, SLOPE, against="SE", layer="layer1 to layer3")
+        assert row["value"] == pytest.approx(slope)
+        assert row["ci_low"] < slope < row["ci_high"]
+
+
+def test_a_slope_needs_two_stages_of_all_variants() -> None:
+    results = selectivities({"SE": (0, 0, 0), "HOGA": (0, 0, 0)}, runs=1)
+    one = [
+        selectivity_result(each.model, each.run, {"layer3": 0.3}, {"layer3": each.fold_means["layer3"]})
+        for each in results
+    ]
+    assert SLOPE not in set(compared_with("HOGA", one).table["statistic"])
+    assert SLOPE not in set(compared_with("HOGA", [results[0], one[1]]).table["statistic"])
+
+
+def test_the_order_of_runs_and_variants_does_not_matter() -> None:
+    units = selectivities({"SE": (0, 0, 0), "HOGA": (0, 0, 0)})
+    tables = [compared_with("HOGA", each).table for each in (units, units[::-1])]
+    one, other = (table.sort_values(["statistic", "layer"], ignore_index=True) for table in tables)
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_distances_between_units_pool_runs_and_leave_dead_units_out() -> None:
+    def result(model: str, run: str, values: list[float]) -> SelectivityResult:
+        return selectivity_result(model, run, {"layer1": 0.5}, {}, {"layer1": values})
+
+    results = [
+        result("SE", "1", [0.1, 0.4]), result("SE", "2", [0.3, np.nan]),
+        result("HOGA", "1", [0.2, 0.3]), result("HOGA", "2", [0.5, 0.6]),
+    ]  # fmt: skip
+    table = compared_with("HOGA", results).table
+    # Of 12 pairs HOGA is larger in 1 + 1 + 3 + 3 and smaller in 2 + 1; 0.3 meets 0.3 once.
+    assert row_of(table, "cliffs_delta")["value"] == pytest.approx((8 - 3) / 12)
+    expected = stats.wasserstein_distance([0.2, 0.3, 0.5, 0.6], [0.1, 0.4, 0.3])
+    row = row_of(table, "wasserstein")
+    assert row["value"] == pytest.approx(expected)
+    assert np.isnan(row["ci_low"])
+    assert row["runs"] == "2 v 2"
+
+
+def test_what_is_measured_can_be_compared() -> None:
+    variants = [Variant(Tiny(), name, preprocessing=Preprocessing()) for name in ("SE", "HOGA")]
+    reading = Reading(PLAIN.settings, batch_size=8)
+    results = measure_selectivity(variants, ClutteredDigits("test", 24), reading=reading)
+    compared = compared_with("HOGA", results)
+    assert compared.warnings == ()
+    assert list(dict.fromkeys(compared.claims["claim"])) == [claim.name for claim in CLAIMS]
+    means = [each.summary.set_index("layer")["mean"] for each in results]
+    row = row_of(compared.table, "mean_selectivity", layer="layer2")
+    assert row["value"] == pytest.approx((means[1] - means[0])["layer2"])
+    described = compared.table["statistic"].isin(["wasserstein", "cliffs_delta"])
+    assert compared.table.loc[described, "ci_low"].isna().all()
+    ranged = compared.table[~described]
+    assert ((ranged["ci_low"] <= ranged["value"]) & (ranged["value"] <= ranged["ci_high"])).all()

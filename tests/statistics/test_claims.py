@@ -1,0 +1,165 @@
+"""Verdicts on planted effects, and what is left out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autola_analysis.statistics.claims import CLAIMS_TABLE
+from autola_analysis.statistics.compare import Comparison, compare
+from tests.statistics.studies import CLAIMS, SLOPE, per_image, unit_means
+
+NAMES = [claim.name for claim in CLAIMS]
+NOISE = {"clear": 1.0, "noisy": 40.0}
+
+
+def study(effect: float, noise: str = "clear", runs: int = 3, images: int = 400) -> Comparison:
+    """Compare HOGA, whose effect is planted in the claimed direction, with two others."""
+    generator = np.random.default_rng(0)
+    hard = generator.random(images)
+    loud = NOISE[noise]
+    planted = {"none": 0.0, "SE": 0.0, "HOGA": effect}
+    units = unit_means(
+        {name: (0, -0.5 * each, -each) for name, each in planted.items()}, runs, 0.001 * loud, 0.001 * loud
+    )
+    energies, correct = {}, {}
+    for name, each in planted.items():
+        runs_of = 0.001 * loud * generator.normal(size=(runs, 1))
+        energies[name] = 0.5 * hard + each + runs_of + 0.01 * generator.normal(size=(runs, images))
+        correct[name] = hard < 0.5 + each + runs_of
+    statistics = [*units, per_image("maps", "energy", energies), per_image("features", "knn_accuracy", correct)]
+    return compare("HOGA", statistics, CLAIMS)
+
+
+def verdicts(claims: pd.DataFrame) -> dict[str, str]:
+    """Return the one verdict of each claim."""
+    assert (claims.groupby("claim")["verdict"].nunique() == 1).all()
+    return dict(zip(claims["claim"], claims["verdict"], strict=True))
+
+
+def test_a_planted_difference_over_three_runs_is_supported() -> None:
+    claims = study(0.1).claims
+    assert claims.columns.tolist() == CLAIMS_TABLE.names
+    assert claims["claim"].tolist() == [name for name in NAMES for _ in range(2)]
+    assert claims["against"].tolist() == ["none", "SE"] * 5
+    assert set(claims["scope"]) == {"modules"}
+    assert set(claims["runs"]) == {"3 v 3"}
+    found = verdicts(claims)
+    assert found.pop("alike in the first stage") == "equivalent"
+    assert set(found.values()) == {"supported"}
+
+
+def test_the_reverse_is_contradicted() -> None:
+    found = verdicts(study(-0.1).claims)
+    assert found.pop("alike in the first stage") == "equivalent"
+    assert set(found.values()) == {"contradicted"}
+
+
+def test_no_difference_is_equivalent() -> None:
+    found = verdicts(study(0.0).claims)
+    assert found.pop("the less the deeper") == "undecided"  # no margin to be inside of
+    assert set(found.values()) == {"equivalent"}
+
+
+def test_noise_between_runs_leaves_all_undecided() -> None:
+    assert set(verdicts(study(0.03, "noisy").claims).values()) == {"undecided"}
+
+
+def test_one_checkpoint_each_is_decided_for_checkpoints_alone() -> None:
+    claims = study(0.1, runs=1).claims
+    assert set(claims["scope"]) == {"checkpoints"}
+    assert verdicts(claims)["less in depth"] == "supported"
+
+
+def test_the_statistics_are_those_of_the_last_and_the_first_stage() -> None:
+    compared = study(0.1)
+    places = compared.claims.drop_duplicates("claim").set_index("claim")[["statistic", "layer", "margin"]]
+    assert places.loc[NAMES].to_numpy().tolist() == [
+        ["mean_selectivity", "layer3", 0.02],
+        ["mean_selectivity", "layer1", 0.02],
+        [SLOPE, "layer1 to layer3", 0.0],
+        ["energy", "layer3", 0.02],
+        ["knn_accuracy", "layer3", 0.01],
+    ]
+    for claim in compared.claims.to_dict("records"):
+        same = [compared.table[column] == claim[column] for column in ("statistic", "layer", "against")]
+        (row,) = compared.table[np.logical_and.reduce(same)].to_dict("records")
+        assert [row[key] for key in ("value", "ci_low", "ci_high")] == [
+            claim[key] for key in ("value", "ci_low", "ci_high")
+        ]
+
+
+def test_one_other_variant_decides_against_and_all_decide_for() -> None:
+    (claim,) = (each for each in CLAIMS if each.margin == 0.01)
+    beyond, other_side, inside, across = (0.02, 0.03), (-0.03, -0.02), (-0.005, 0.005), (-0.005, 0.02)
+    missing = (float("nan"), float("nan"))
+    assert claim.verdict([beyond, beyond]) == "supported"
+    assert claim.verdict([beyond, other_side]) == "contradicted"
+    assert claim.verdict([missing, other_side]) == "contradicted"
+    assert claim.verdict([inside, inside]) == "equivalent"
+    for mixed in ([beyond, inside], [beyond, across], [beyond, missing], [inside, missing]):
+        assert claim.verdict(mixed) == "undecided"
+
+
+def test_where_likeness_is_claimed_either_side_contradicts() -> None:
+    (claim,) = (each for each in CLAIMS if each.direction == 0)
+    assert claim.verdict([(0.0, 0.01), (0.03, 0.04)]) == "contradicted"
+    assert claim.verdict([(0.0, 0.01), (-0.04, -0.03)]) == "contradicted"
+    assert claim.verdict([(0.0, 0.01), (-0.01, 0.02)]) == "equivalent"
+    assert claim.verdict([(0.0, 0.01), (-0.01, 0.03)]) == "undecided"
+
+
+interval = st.tuples(st.floats(-0.1, 0.1), st.floats(-0.1, 0.1)).map(lambda ends: (min(ends), max(ends)))
+
+
+@given(st.lists(interval, min_size=1, max_size=4))
+def test_a_claim_and_its_opposite_agree_on_mirrored_intervals(intervals: list[tuple[float, float]]) -> None:
+    less, *_, more = (each for each in CLAIMS if each.margin == 0.02)
+    assert (less.direction, more.direction) == (-1, 1)
+    mirrored = [(-high, -low) for low, high in intervals]
+    assert less.verdict(intervals) == more.verdict(mirrored)
+
+
+def test_claims_without_their_analysis_are_left_out_and_named() -> None:
+    compared = compare("HOGA", unit_means({"SE": (0, 0, 0), "HOGA": (0, 0, 0)}), CLAIMS)
+    assert list(dict.fromkeys(compared.claims["claim"])) == NAMES[:3]
+    assert list(compared.warnings) == [
+        "the claim 'more precise masks' is left out: energy in the last stage (layer3) was not measured.",
+        "the claim 'better features' is left out: knn_accuracy in the last stage (layer3) was not measured.",
+    ]
+
+
+def test_a_claim_is_about_the_last_stage_even_where_only_others_were_measured() -> None:
+    values = {name: np.random.default_rng(0).random((1, 20)) for name in ("SE", "HOGA")}
+    maps = [per_image("maps", "energy", values, layer="layer2")]
+    assert compare("HOGA", maps, CLAIMS).claims["layer"].tolist() == ["layer2"]
+    compared = compare("HOGA", maps, CLAIMS, stages=["layer1", "layer2", "layer3"])
+    assert compared.claims.empty
+    assert compared.claims.columns.tolist() == CLAIMS_TABLE.names
+    assert "energy in the last stage (layer3) was not measured" in " ".join(compared.warnings)
+
+
+def test_a_network_of_one_stage_has_no_first_stage_beside_the_last() -> None:
+    values = {name: np.random.default_rng(0).random((1, 20)) for name in ("SE", "HOGA")}
+    statistics = [per_image("units", "mean_selectivity", values)]
+    compared = compare("HOGA", statistics, CLAIMS[:2], stages=["layer3"])
+    assert compared.claims["claim"].tolist() == ["less in depth"]
+
+
+def test_a_claim_needs_every_other_variant() -> None:
+    units = unit_means({"none": (0, 0, 0), "SE": (0, 0, 0), "HOGA": (0, 0, 0)}, runs=1)
+    features = per_image("features", "knn_accuracy", {name: np.ones((1, 20)) for name in ("SE", "HOGA")})
+    compared = compare("HOGA", [*units, features], CLAIMS)
+    assert "better features" not in set(compared.claims["claim"])
+    assert any("was not measured for none" in warning for warning in compared.warnings)
+    assert "less in depth" in compared._repr_html_()
+
+
+@pytest.mark.parametrize("name", ["first", "last"])
+def test_without_stages_nothing_about_a_stage_is_decided(name: str) -> None:
+    (claim,) = (each for each in CLAIMS[:2] if each.stage == name)
+    statistics = unit_means({"SE": (0, 0, 0), "HOGA": (0, 0, 0)}, runs=1)
+    compared = compare("HOGA", statistics, [claim], stages=[])
+    assert compared.claims.empty
+    assert f"in the {name} stage was not measured" in compared.warnings[0]

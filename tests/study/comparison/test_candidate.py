@@ -1,0 +1,38 @@
+"""Which variant is compared with all others."""
+
+import pytest
+import torch
+
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.backbones import ModelSpec
+from autola_analysis.core.errors import OptionError, UnknownNameError
+from autola_analysis.study.comparison.candidate import candidate_of, claims_are_about
+
+
+def variant(name: str, attention: str | None = None) -> Variant:
+    spec = None if attention is None else ModelSpec("resnet20", attention, 10)
+    return Variant(torch.nn.Identity(), name, spec=spec)
+
+
+def test_the_candidate_is_the_named_one_else_hoga_else_the_last() -> None:
+    ours, se, rand = variant("ours", "hoga"), variant("SE", "se"), variant("Rand", "hoga-random")
+    assert candidate_of([ours, ours, se]) == "ours"
+    assert candidate_of([ours, se], "SE") == "SE"
+    assert candidate_of([rand, ours, se]) == "ours"
+    assert candidate_of([rand, se]) == "Rand"
+    assert candidate_of([se, variant("A"), variant("B")]) == "B"
+    with pytest.raises(UnknownNameError, match="no variant is named 'hoga' to be the candidate; names: ours, SE"):
+        candidate_of([ours, se], "hoga")
+    with pytest.raises(OptionError, match="at least two variants; found ours"):
+        candidate_of([ours, ours])
+    with pytest.raises(OptionError, match="ours, theirs all have HOGA; say with --candidate"):
+        candidate_of([ours, se, variant("theirs", "hoga")])
+
+
+def test_claims_are_about_variants_with_hoga_and_about_the_one_that_the_user_names() -> None:
+    se, none = variant("SE", "se"), variant("none", "none")
+    assert claims_are_about([se, variant("ours", "hoga")])
+    assert claims_are_about([se, variant("Rand", "hoga-random")])
+    assert claims_are_about([none, se], "SE")
+    assert not claims_are_about([none, se])
+    assert not claims_are_about([variant("mine"), variant("theirs")])

@@ -1,0 +1,150 @@
+"""What the groups of a study differ in: statistics of all analyses, accuracy of the passes, claims."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.backbones import ModelSpec
+from autola_analysis.checkpoints import LoadedModel
+from autola_analysis.data import ClutteredDigits
+from autola_analysis.inference.cost import Cost
+from autola_analysis.inference.tasks.accuracy import Accuracy
+from autola_analysis.statistics.claims import Claim
+from autola_analysis.statistics.intervals import bootstrap_interval
+from autola_analysis.study.comparison.compared import compare_groups
+from autola_analysis.study.file import StudyFile, parse_study
+from autola_analysis.study.models import StudyModel
+from autola_analysis.study.networks import Network, accuracy_statistic
+from autola_analysis.study.plan import Plan
+from tests.inference.networks import Tiny
+from tests.statistics.studies import per_image
+from tests.statistics.test_compare import row_of
+
+CLAIM = Claim("better", "It is said.", "features", "knn_accuracy", "last", 1, 0.01)
+IMAGES = 60
+
+
+class Measured:
+    """An analysis whose statistics are planted."""
+
+    name = "features"
+    claims = (CLAIM,)
+
+    def statistics(self, result: Mapping[str, np.ndarray]) -> tuple[Sequence[Any], Sequence[str]]:
+        return ([per_image("features", "knn_accuracy", result, "layer2")] if result else []), ("measured for a test.",)
+
+
+def models(**groups: Sequence[str]) -> list[StudyModel]:
+    """Return networks, one per name of every group."""
+    made = []
+    for group, names in groups.items():
+        for name in names:
+            spec = ModelSpec("resnet20", "hoga" if name.startswith("HOGA") else "none", 10)
+            loaded = LoadedModel(Tiny(), spec, None, None, "0", Path("a.pth"))
+            made.append(StudyModel(name, group, Variant(Tiny(), name, spec=spec), loaded))
+    return made
+
+
+def study_of(candidate: str | None = None) -> StudyFile:
+    file = {
+        "data": {"d": {"source": "cluttered-digits"}},
+        "models": {"a": {"path": "a.pth"}},
+        "analyses": [{"kind": "gates"}],
+    }
+    return parse_study(file if candidate is None else {**file, "candidate": candidate})
+
+
+def compared(
+    networks: Sequence[StudyModel],
+    values: Mapping[str, np.ndarray],
+    accuracies: Sequence[Network] = (),
+    candidate: str | None = None,
+) -> Any:
+    plan = Plan(study_of(candidate), networks, [SimpleNamespace(name="features", analysis=Measured())])
+    return compare_groups(plan, {"features": values}, accuracies)
+
+
+def network(model: StudyModel, correct: np.ndarray | None) -> Network:
+    top1 = None if correct is None else float(correct.mean())
+    return Network(model, ClutteredDigits("test", 1), Accuracy(IMAGES, top1, None), Cost(1, 1), correct)
+
+
+def right(seed: int, images: int = IMAGES) -> np.ndarray:
+    return np.random.default_rng(seed).integers(2, size=images).astype(bool)
+
+
+def values(*names: str) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(3)
+    return {name: generator.random((1, IMAGES)) for name in names}
+
+
+def test_accuracy_is_paired_over_the_images_of_the_passes() -> None:
+    pair = models(all=["SE", "HOGA"])
+    theirs, ours = right(0), right(1)
+    accuracies = [network(pair[0], theirs), network(pair[1], ours)]
+    found = compared(pair, values("SE", "HOGA"), accuracies)
+    row = row_of(found.table, "top1")
+    apart = ours.astype(float) - theirs
+    assert (row["analysis"], row["layer"]) == ("accuracy", "")
+    assert row["value"] == pytest.approx(apart.mean())
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(bootstrap_interval(apart))
+    assert found.claims["claim"].tolist() == ["better"]
+    assert found.warnings[0] == "measured for a test."
+
+
+def test_accuracies_of_runs_stand_below_each_other_and_without_labels_there_are_none() -> None:
+    pair = models(all=["SE", "HOGA"])
+    (statistic,) = accuracy_statistic(
+        [network(pair[0], right(0)), network(pair[0], right(1)), network(pair[1], right(2))]
+    )
+    np.testing.assert_array_equal(statistic.values["SE"], np.stack([right(0), right(1)]))
+    assert {name: each.shape for name, each in statistic.values.items()} == {"SE": (2, IMAGES), "HOGA": (1, IMAGES)}
+    assert accuracy_statistic([network(pair[0], None)]) == []
+    assert accuracy_statistic([network(pair[0], right(0)), network(pair[1], right(0, 20))]) == []  # not paired
+    unmeasured = compared(pair, values("SE", "HOGA"), [network(model, None) for model in pair])
+    assert set(unmeasured.table["analysis"]) == {"features"}
+
+
+def test_every_group_has_its_own_candidate_and_is_compared_within_itself() -> None:
+    networks = models(small=["SE", "HOGA"], large=["SE large", "HOGA large"], single=["other"])
+    names = [model.variant.name for model in networks]
+    accuracies = [network(model, right(seed)) for seed, model in enumerate(networks)]
+    found = compared(networks, values(*names), accuracies)
+    pairs = found.table[["model", "against"]].drop_duplicates().to_numpy().tolist()
+    assert pairs == [["HOGA", "SE"], ["HOGA large", "SE large"]]
+    assert found.claims[["model", "against"]].to_numpy().tolist() == pairs
+    planted = values(*names)
+    row = row_of(found.table, "knn_accuracy", model="HOGA large")
+    assert row["value"] == pytest.approx((planted["HOGA large"] - planted["SE large"]).mean())
+
+
+def test_the_named_candidate_counts_in_its_group_alone() -> None:
+    networks = models(small=["SE", "HOGA"], large=["SE large", "HOGA large"])
+    found = compared(networks, values(*(model.variant.name for model in networks)), candidate="SE")
+    pairs = found.table[["model", "against"]].drop_duplicates().to_numpy().tolist()
+    assert pairs == [["SE", "HOGA"], ["HOGA large", "SE large"]]
+
+
+def test_a_group_with_two_candidates_is_named_and_the_others_are_compared() -> None:
+    networks = models(small=["HOGA", "HOGA too"], large=["SE", "HOGA large"])
+    found = compared(networks, values(*(model.variant.name for model in networks)))
+    assert set(found.table["model"]) == {"HOGA large"}
+    (sentence,) = [warning for warning in found.warnings if "nothing is compared" in warning]
+    assert sentence.startswith("nothing is compared in small: HOGA, HOGA too all have HOGA")
+
+
+def test_what_only_some_variants_have_is_left_out_and_accuracy_alone_is_no_comparison() -> None:
+    networks = models(all=["SE", "HOGA"])
+    accuracies = [network(model, right(seed)) for seed, model in enumerate(networks)]
+    found = compared(networks, values("HOGA"), accuracies)
+    assert found.table["statistic"].tolist() == ["top1"]
+    assert len(found.claims) == 0
+    assert "was not measured for SE" in found.warnings[-1]
+    found = compared(networks, {}, accuracies)
+    assert len(found.table) == len(found.claims) == 0
+    assert found.warnings == ()

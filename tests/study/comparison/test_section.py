@@ -1,0 +1,39 @@
+"""The section about the paper's claims."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from autola_analysis.report.sheet import Sheet
+from autola_analysis.statistics.claims import CLAIMS_TABLE
+from autola_analysis.statistics.compare import COMPARISON_TABLE
+from autola_analysis.study.comparison.section import claims_section
+
+
+def claim(model: str, against: str, verdict: str = "supported") -> list[object]:
+    return [
+        "less class selective in depth", 'it is "less"', "mean_selectivity", "layer3", model, against, -0.1, -0.15,
+        -0.05, 0.02, "3 v 3", "modules", verdict,
+    ]  # fmt: skip
+
+
+def test_claims_are_a_row_group_with_a_verdict_and_a_figure_per_candidate(tmp_path: Path) -> None:
+    claims = pd.DataFrame(
+        [claim("HOGA", "SE"), claim("HOGA", "CBAM"), claim("other", "SE", "undecided")], columns=CLAIMS_TABLE.names
+    )
+    section = claims_section(COMPARISON_TABLE.frame(), claims, Sheet(tmp_path, "data"))
+    assert list(section.figures) == ["claims-1", "claims-2"]
+    assert (tmp_path / "figures" / "claims-2.pdf").exists()
+    assert section.tables == {}
+    assert section.body.count("<tbody>") == 2
+    assert section.body.count('class="verdict supported"') == 1
+    assert "-0.1000" in section.body
+    assert "[-0.1500, -0.0500]" in section.body
+    assert "3 v 3" in section.body
+    assert "&#34;less&#34;" in section.body
+
+
+def test_without_a_claim_the_section_says_so(tmp_path: Path) -> None:
+    section = claims_section(COMPARISON_TABLE.frame(), CLAIMS_TABLE.frame(), Sheet(tmp_path, "data"))
+    assert section.figures == {}
+    assert "No claim was decided" in section.body

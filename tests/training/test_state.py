@@ -1,0 +1,136 @@
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from autola_analysis.core.errors import TrainingError
+from autola_analysis.training.module import ClassifierTraining
+from autola_analysis.training.state import open_state
+from autola_analysis.training.trainer import Machine, run_training
+from tests.training.conftest import QUIET, short
+
+pytestmark = pytest.mark.usefixtures("few_images")
+
+
+@pytest.fixture
+def unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A training that was killed after its first epoch: the checkpoint to write and the state folder."""
+    out = tmp_path / "se.safetensors"
+    original = ClassifierTraining.training_step
+
+    def dies(self: ClassifierTraining, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
+        if self.current_epoch == 1:
+            raise KeyboardInterrupt
+        return original(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClassifierTraining, "training_step", dies)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            run_training(short(), out, QUIET)
+    return out, tmp_path / "se.safetensors.training"
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "what"),
+    [
+        ("settings.json", lambda path: path.write_bytes(path.read_bytes()[:50]), "it is not JSON"),
+        ("settings.json", lambda path: path.write_bytes(b""), "it is not JSON"),
+        ("settings.json", lambda path: path.write_bytes(b"\xff\xfe{"), "it is not JSON"),
+        ("settings.json", lambda path: path.write_text("[1]"), "it holds no settings"),
+        ("settings.json", lambda path: path.unlink(), "it is missing"),
+        ("last.ckpt", lambda path: path.write_bytes(path.read_bytes()[:-500]), "it cannot be read"),
+        ("last.ckpt", lambda path: path.write_bytes(b""), "it cannot be read"),
+        ("last.ckpt", lambda path: path.write_bytes(_one_byte_changed(path.read_bytes())), "it cannot be read"),
+        ("last.ckpt", lambda path: torch.save({"state_dict": {}}, path), "it holds no state of a training"),
+    ],
+)
+def test_a_damaged_folder_is_one_sentence_and_left_as_it_is(
+    unfinished: tuple[Path, Path], file: str, damage: Callable[[Path], None], what: str
+) -> None:
+    out, state = unfinished
+    damage(state / file)
+    before = {path.name: path.read_bytes() for path in state.iterdir()}
+    with pytest.raises(TrainingError) as caught:
+        run_training(short(), out, QUIET)
+    assert str(caught.value) == (
+        f"{state / file} is damaged ({what}), so the unfinished training cannot go on; "
+        f"remove the folder {state} to start over, or choose another --out."
+    )
+    assert {path.name: path.read_bytes() for path in state.iterdir()} == before
+
+
+def _one_byte_changed(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+
+
+def test_settings_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, text: str) -> None:
+        with self.open("w") as file:
+            file.write(text[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        open_state(tmp_path / "x", {"seed": 1, "name": "a long one"})
+    assert list((tmp_path / "x.training").iterdir()) == []
+
+
+def test_a_state_is_written_whole_or_not_at_all(unfinished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    out, state = unfinished
+    before = (state / "last.ckpt").read_bytes()
+
+    def full(content: object, path: Path) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("autola_analysis.training.state.torch.save", full)
+    with pytest.raises(OSError, match="No space left"):
+        run_training(short(), out, QUIET)
+    assert (state / "last.ckpt").read_bytes() == before
+    assert sorted(path.name for path in state.iterdir()) == ["last.ckpt", "settings.json"]
+
+
+def test_settings_stay_as_they_were_written(unfinished: tuple[Path, Path]) -> None:
+    _, state = unfinished
+    record = json.loads((state / "settings.json").read_text())
+    assert list(record)[-5:] == ["normalize", "attention", "attention_options", "seed", "images"]
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_in_its_step(tmp_path: Path) -> None:
+    out = tmp_path / "se.safetensors"
+    with pytest.raises(TrainingError) as caught:
+        run_training(short(learning_rate="1e30", warmup_epochs="0"), out, QUIET)
+    assert re.fullmatch(
+        r"the loss is (nan|inf) in epoch 1, step [2-5] of 5, so the training has stopped; no epoch was finished, so "
+        r"nothing is kept; train again with a lower --set learning_rate, a longer --set warmup_epochs\.",
+        str(caught.value),
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_good_state_is_kept(
+    unfinished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out, state = unfinished
+    before = (state / "last.ckpt").read_bytes()
+    original = ClassifierTraining.training_step
+
+    def breaks_the_weights(self: ClassifierTraining, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> object:
+        loss = original(self, batch, index)
+        return loss * float("inf") if index == 4 else loss  # the loss looked at is finite, the last update is not
+
+    monkeypatch.setattr(ClassifierTraining, "training_step", breaks_the_weights)
+    with pytest.raises(TrainingError) as caught:
+        run_training(short(), out, Machine(device="cpu", precision="bf16-mixed", quiet=True))
+    message = str(caught.value)
+    assert message.startswith("the weights are not finite after epoch 2, step 5 of 5, so the training has stopped; ")
+    assert f"{state} keeps the state after the last whole epoch; train again with" in message
+    assert message.endswith(", --precision 32-true and another --out.")
+    assert (state / "last.ckpt").read_bytes() == before
+    monkeypatch.setattr(ClassifierTraining, "training_step", original)
+    assert run_training(short(), out, QUIET)["accuracy"] >= 0
+    assert out.exists()
