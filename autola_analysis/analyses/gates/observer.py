@@ -47,6 +47,7 @@ class GateSums:
 
     Attributes:
         class_sums: Sums of each image's mean per class, ``(C, K)``.
+        class_squares: Sums of the squares of each image's mean per class, ``(C, K)``.
         square: Sum of squares, ``(K,)``.
         low: Sum of the shares near 0, ``(K,)``.
         high: Sum of the shares near 1, ``(K,)``.
@@ -54,6 +55,7 @@ class GateSums:
     """
 
     class_sums: Tensor
+    class_squares: Tensor
     square: Tensor
     low: Tensor
     high: Tensor
@@ -110,6 +112,7 @@ class GateObserver:
         self._make_room(layer, mean.shape[1], spatial)
         sums = self.sums[layer]
         sums.class_sums.index_add_(0, labels, mean)
+        sums.class_squares.index_add_(0, labels, mean.square())
         sums.square += activity.square.double().sum(0).cpu()
         sums.low += activity.low.double().sum(0).cpu()
         sums.high += activity.high.double().sum(0).cpu()
@@ -121,6 +124,7 @@ class GateObserver:
             nothing = partial(torch.zeros, dtype=torch.float64)
             self.sums[layer] = GateSums(
                 class_sums=nothing(len(self.counts), units),
+                class_squares=nothing(len(self.counts), units),
                 square=nothing(units),
                 low=nothing(units),
                 high=nothing(units),

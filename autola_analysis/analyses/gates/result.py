@@ -28,9 +28,14 @@ GATES = Table(
         number("saturated_low", "share of values below 0.05"),
         number("saturated_high", "share of values above 0.95"),
         number("class_variation", "standard deviation over classes of the class-conditional means"),
+        number("class_variation_noise", "what class_variation is by chance, from how images of one class differ"),
+        number("class_variation_excess", "what class_variation holds beyond its noise"),
     ),
 )
-STATISTICS = ["mean", "std", "saturated_low", "saturated_high", "class_variation"]
+STATISTICS = [
+    "mean", "std", "saturated_low", "saturated_high", "class_variation", "class_variation_noise",
+    "class_variation_excess",
+]  # fmt: skip
 FORMAT = Format("gates", (GATES,), ("gate_class_means", "gate_maps"))
 FloatArray = NDArray[np.float64]
 
@@ -44,7 +49,8 @@ class GateResult(NetworkResult):
         run: Name of the training run within the variant.
         gates: A row per unit of every gate, columns of `GATES`: mean and standard deviation over images and
             positions, share of values below 0.05 and above 0.95, and the standard deviation over classes of the
-            class-conditional means (every class weighs the same).
+            class-conditional means (every class weighs the same), with the noise in it and what exceeds that, see
+            `class_variation_of`.
         class_means: Mean per class of each gate, ``{"module/gate": (C, K)}``; NaN for classes without images.
         spatial_maps: Mean map of each spatial gate, ``{"module/gate": (H, W)}``.
         classes: Class names, length C.
@@ -140,7 +146,7 @@ def gate_rows(model: str, run: str, observer: GateObserver) -> pd.DataFrame:
                     "std": variance.sqrt().numpy(),
                     "saturated_low": (sums.low / images).numpy(),
                     "saturated_high": (sums.high / images).numpy(),
-                    "class_variation": np.nanstd(class_means_of(sums, observer), axis=0),
+                    **class_variation_of(sums, observer),
                 }
             )
         )
@@ -154,3 +160,28 @@ def class_means_of(sums: GateSums, observer: GateObserver) -> FloatArray:
     present = counts > 0
     means[present] = sums.class_sums.numpy()[present] / counts[present, None]
     return means
+
+
+def class_variation_of(sums: GateSums, observer: GateObserver) -> dict[str, FloatArray]:
+    """Return how much the class-conditional means of each unit differ, beside what chance makes of it, ``(K,)`` each.
+
+    The mean of a class with n images of variance s^2 has the variance s^2 / n by chance alone. Over C classes that adds
+    (C - 1) / C mean(s^2 / n), the noise squared, to the squared standard deviation of their means; the excess is the
+    root of what is left, 0 where nothing is. Both are NaN where a class has a single image, whose variance is not
+    known.
+    """
+    counts = observer.counts.numpy()
+    present = counts > 0
+    images = counts[present, None]
+    means = class_means_of(sums, observer)[present]
+    variation = means.std(axis=0)
+    if (images < 2).any():
+        unknown = np.full_like(variation, np.nan)
+        return {"class_variation": variation, "class_variation_noise": unknown, "class_variation_excess": unknown}
+    variances = (sums.class_squares.numpy()[present] - images * means**2).clip(min=0) / (images - 1)
+    noise = (len(means) - 1) / len(means) * (variances / images).mean(axis=0)
+    return {
+        "class_variation": variation,
+        "class_variation_noise": np.sqrt(noise),
+        "class_variation_excess": np.sqrt((variation**2 - noise).clip(min=0)),
+    }

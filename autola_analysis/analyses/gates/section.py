@@ -15,8 +15,10 @@ from autola_analysis.report.sheet import Sheet
 READING = (
     "A gate multiplies features by a number between 0 and 1. mean and std are over images and positions, "
     "saturated_low and saturated_high the shares of values below 0.05 and above 0.95, class_variation the standard "
-    "deviation over classes of the class-conditional means. A gate with little variation across classes scales its "
-    "channels alike whatever is in the image; one that is saturated passes everything or nothing.",
+    "deviation over classes of the class-conditional means. Images of one class differ too, so the means would differ "
+    "by class_variation_noise if the gate did not depend on the class at all; class_variation_excess is what goes "
+    "beyond that. A gate with little variation across classes scales its channels alike whatever is in the image; one "
+    "that is saturated passes everything or nothing.",
 )
 
 
@@ -63,5 +65,6 @@ def gates_methods(results: Sequence[GateResult]) -> str:
     return (
         f"The gates of the attention modules were recorded on {settings['images']:,} images, as in [@hu2018]: "
         f"mean and standard deviation, the shares of values below {settings['saturated_below']} and above "
-        f"{settings['saturated_above']}, and the standard deviation of the class-conditional means over classes."
+        f"{settings['saturated_above']}, and the standard deviation of the class-conditional means over classes, "
+        "beside what the variation of images within classes makes of it by chance."
     )

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from autola_analysis.analyses.gates.find import find_gates
+from autola_analysis.analyses.gates.find import Gate, find_gates
 from autola_analysis.analyses.gates.measure import measure_gates
-from autola_analysis.analyses.gates.result import GATES, GateResult
+from autola_analysis.analyses.gates.observer import GateActivity, GateObserver
+from autola_analysis.analyses.gates.result import GATES, GateResult, class_variation_of
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.backbones import create_model
 from autola_analysis.core.errors import DataError, LayerError
 from autola_analysis.inference.run import Settings
+from autola_analysis.inference.stream import Batch
 from autola_analysis.inference.tap import tap
 from tests.inference.networks import Tiny
 from tests.inference.state import state_of
@@ -114,12 +116,44 @@ def test_statistics_equal_naive_ones_on_the_stored_values(attention: str, batch_
         np.testing.assert_allclose(rows["saturated_high"], (flat > 0.95).mean((0, 2)), atol=1e-6)
         per_class = np.stack([flat[labels == label].mean((0, 2)) for label in (0, 1, 3)])
         np.testing.assert_allclose(rows["class_variation"], per_class.std(0), atol=1e-6)
+        of_images = [flat[labels == label].mean(2) for label in (0, 1, 3)]
+        noise = 2 / 3 * np.mean([each.var(0, ddof=1) / len(each) for each in of_images], axis=0)
+        np.testing.assert_allclose(rows["class_variation_noise"], np.sqrt(noise), atol=1e-5)
+        excess = np.sqrt((per_class.std(0) ** 2 - noise).clip(0))
+        np.testing.assert_allclose(rows["class_variation_excess"], excess, atol=1e-3)  # a root near 0
         means = result.class_means[f"{gate.module}/{gate.name}"]
         np.testing.assert_allclose(means[[0, 1, 3]], per_class, atol=1e-6)
         assert np.isnan(means[2]).all()
         if value.ndim == 4 and value.shape[1] == 1:
             np.testing.assert_allclose(result.spatial_maps[f"{gate.module}/{gate.name}"], value.mean((0, 1)), atol=1e-6)
     assert result.gates["saturated_high"].max() > 0 or attention == "hoga"
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1])
+def test_the_noise_is_what_classes_without_a_difference_vary_by(spread: float) -> None:
+    generator = np.random.default_rng(0)
+    sizes, units = np.array([5, 10, 40, 20]), 20_000  # units are draws
+    labels = torch.from_numpy(np.repeat(np.arange(4), sizes))
+    of_class = spread * generator.standard_normal((4, units))
+    values = 0.5 + of_class[labels.numpy()] + 0.2 * generator.standard_normal((len(labels), units))
+    mean = torch.from_numpy(values)
+    observer = GateObserver([Gate("module", "gate", "module.gate")], 4)
+    (layer,) = observer.layers
+    nothing = torch.zeros_like(mean)
+    batch = Batch(torch.zeros(len(labels), 3, 2, 2), labels, torch.arange(len(labels)))
+    observer.update(batch, {layer: GateActivity(mean, nothing, nothing, nothing, None)}, nothing)
+    found = class_variation_of(observer.sums[layer], observer)
+    left = found["class_variation"] ** 2 - found["class_variation_noise"] ** 2
+    error = 4 * left.std() / np.sqrt(units)
+    assert left.mean() == pytest.approx((of_class.std(axis=0) ** 2).mean(), abs=error)
+    np.testing.assert_allclose(found["class_variation_excess"], np.sqrt(left.clip(0)))
+
+
+def test_the_noise_of_a_class_with_a_single_image_is_not_known() -> None:
+    gates = measure_gates(network("se"), data((9, 1, 4)), reading=PLAIN).gates
+    assert gates["class_variation"].notna().all()
+    assert gates["class_variation_noise"].isna().all()
+    assert gates["class_variation_excess"].isna().all()
 
 
 def test_only_gates_of_positions_have_maps() -> None:
