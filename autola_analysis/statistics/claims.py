@@ -11,7 +11,7 @@ import pandas as pd
 from autola_analysis.core.columns import INTERVAL, number, text
 from autola_analysis.core.tables import Table
 from autola_analysis.statistics.difference import Statistic
-from autola_analysis.statistics.intervals import Interval
+from autola_analysis.statistics.intervals import CONFIDENCE, Interval
 
 CLAIMS_TABLE = Table(
     "claims",
@@ -24,13 +24,16 @@ CLAIMS_TABLE = Table(
         text("against", "the other variant"),
         number("value", "candidate minus other"),
         *INTERVAL,
+        number("strict_low", "lower limit at the confidence 1 - 0.05 / number of other variants"),
+        number("strict_high", "upper limit at that confidence"),
         number("margin", "differences up to here do not matter"),
         text("runs", "training runs of both"),
         text("scope", "what the interval speaks for: checkpoints or modules"),
+        text("verdict_against", "against this variant alone"),
         text("verdict", "over all other variants"),
     ),
     latex=True,
-    not_printed=("quote",),
+    not_printed=("quote", "strict_low", "strict_high"),
 )
 
 Verdict = Literal["supported", "contradicted", "equivalent", "undecided"]
@@ -58,23 +61,34 @@ class Claim:
     direction: Literal[-1, 0, 1]
     margin: float
 
-    def verdict(self, intervals: Sequence[Interval]) -> Verdict:
-        """Decide the claim by its 95% intervals against all other variants.
+    def verdict(self, intervals: Sequence[Interval], strict: Sequence[Interval]) -> Verdict:
+        """Decide the claim by the intervals of its differences from the other variants.
 
-        Contradicted when one lies beyond the margin in the other direction (in either, where no difference is
-        claimed); supported when all lie beyond it in the claimed direction; equivalent when all lie inside the
-        margins; else undecided, also where an interval is missing.
+        Contradicted when a strict interval lies beyond the margin in the other direction (in either, where no
+        difference is claimed); supported when all 95% intervals lie beyond it in the claimed direction; equivalent when
+        all lie inside the margins; else undecided. An interval that is missing or has no width (every image is right,
+        say) decides nothing.
+
+        Args:
+            intervals: At 95%.
+            strict: At 1 - 0.05 / m for m others, since one of m is enough to contradict (Bonferroni).
         """
-        below = [high < -self.margin for _, high in intervals]
-        above = [low > self.margin for low, _ in intervals]
-        against = {1: below, -1: above, 0: [one or other for one, other in zip(below, above, strict=True)]}
-        if any(against[self.direction]):
+        sides = [self._side(interval) for interval in intervals]
+        if any(self._opposed(interval) for interval in strict):
             return "contradicted"
-        if self.direction and all(above if self.direction > 0 else below):
+        if self.direction and all(side == self.direction for side in sides):
             return "supported"
-        if all(-self.margin <= low and high <= self.margin for low, high in intervals):
-            return "equivalent"
-        return "undecided"
+        inside = [-self.margin <= low < high <= self.margin for low, high in intervals]
+        return "equivalent" if all(inside) else "undecided"
+
+    def _side(self, interval: Interval) -> int:
+        """Return 1 or -1 where an interval with a width lies above or below the margins, else 0."""
+        low, high = interval
+        return int(low < high) * (int(low > self.margin) - int(high < -self.margin))
+
+    def _opposed(self, interval: Interval) -> bool:
+        side = self._side(interval)
+        return side != 0 and side != self.direction
 
 
 def decide(
@@ -109,11 +123,27 @@ def decide(
             left_out.append(f"the claim '{claim.name}' is left out: {what} was not measured{whom}.")
             continue
         differences = [statistic.difference(candidate, other, seed) for other in others]
-        verdict = claim.verdict([(each.ci_low, each.ci_high) for each in differences])
+        confidence = 1 - (1 - CONFIDENCE) / len(others)
+        intervals = [(each.ci_low, each.ci_high) for each in differences]
+        strict = [
+            (each.ci_low, each.ci_high)
+            for each in (statistic.difference(candidate, other, seed, confidence) for other in others)
+        ]
         about = {"claim": claim.name, "quote": claim.quote, "statistic": claim.statistic, "layer": statistic.layer}
-        for other, difference in zip(others, differences, strict=True):
-            row = {**about, "model": candidate, "against": other, **asdict(difference)}
-            rows.append({**row, "margin": claim.margin, "verdict": verdict})
+        rows += [
+            {
+                **about,
+                "model": candidate,
+                "against": other,
+                **asdict(difference),
+                "strict_low": limits[0],
+                "strict_high": limits[1],
+                "margin": claim.margin,
+                "verdict_against": claim.verdict([interval], [interval]),
+                "verdict": claim.verdict(intervals, strict),
+            }
+            for other, difference, interval, limits in zip(others, differences, intervals, strict, strict=True)
+        ]
     return CLAIMS_TABLE.frame(rows), left_out
 
 

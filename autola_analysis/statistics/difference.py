@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from autola_analysis.statistics.intervals import RUNS_FOR_MODULES, sum_interval
+from autola_analysis.statistics.intervals import CONFIDENCE, RUNS_FOR_MODULES, sum_interval
 
 FloatArray = NDArray[np.float64]
 
@@ -37,9 +37,15 @@ class Difference:
 
 
 def difference(
-    candidate: FloatArray, other: FloatArray, *, paired: bool = True, folds: bool = False, seed: int = 0
+    candidate: FloatArray,
+    other: FloatArray,
+    *,
+    paired: bool = True,
+    folds: bool = False,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
 ) -> Difference:
-    """Return the difference of two means with its 95% interval; see `intervals.sum_interval`.
+    """Return the difference of two means with its interval; see `intervals.sum_interval`.
 
     Args:
         candidate: Values ``(runs, blocks)``; NaN where an image has none.
@@ -47,6 +53,7 @@ def difference(
         paired: Whether the columns are the same images; those without a value of either variant are left out of both.
         folds: Whether the columns are folds of images.
         seed: Of the bootstrap.
+        confidence: Of the interval.
     """
     counts = f"{len(candidate)} v {len(other)}"
     scope = scope_of(len(candidate), len(other))
@@ -56,7 +63,7 @@ def difference(
     candidate, other = candidate[:, kept[0]], other[:, kept[1]]
     if not candidate.size or not other.size:
         return Difference(float("nan"), float("nan"), float("nan"), counts, scope)
-    low, high = sum_interval([candidate, -other], paired, folds, seed)
+    low, high = sum_interval([candidate, -other], paired, folds, seed, confidence)
     return Difference(float(candidate.mean() - other.mean()), low, high, counts, scope)
 
 
@@ -109,9 +116,10 @@ class Statistic:
     paired: bool = True
     summary: bool = False
 
-    def difference(self, candidate: str, other: str, seed: int = 0) -> Difference:
-        """Return the candidate's mean minus the other variant's."""
-        return difference(self.values[candidate], self.values[other], paired=self.paired, folds=self.folds, seed=seed)
+    def difference(self, candidate: str, other: str, seed: int = 0, confidence: float = CONFIDENCE) -> Difference:
+        """Return the candidate's mean minus the other variant's, with an interval of a confidence."""
+        ours, theirs = self.values[candidate], self.values[other]
+        return difference(ours, theirs, paired=self.paired, folds=self.folds, seed=seed, confidence=confidence)
 
     def differences(self, candidate: str, other: str, seed: int = 0) -> Mapping[str, Difference]:
         """Return the difference under the name of the statistic."""

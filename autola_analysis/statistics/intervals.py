@@ -24,12 +24,13 @@ DRAWN_AT_ONCE = 2**21  # numbers of images held at once
 NONE: Interval = (float("nan"), float("nan"))
 
 
-def bootstrap_interval(values: FloatArray, seed: int = 0) -> Interval:
+def bootstrap_interval(values: FloatArray, seed: int = 0, confidence: float = CONFIDENCE) -> Interval:
     """Return the percentile interval of the mean over images drawn again with replacement, 2,000 times.
 
     Args:
         values: One per image, ``(N,)``.
         seed: Of the draws; the same images are drawn for all statistics of the same number of images.
+        confidence: Share of intervals like this one that are to hold the truth.
 
     Returns:
         Lower and upper limit; NaN below two images, or where a value is NaN.
@@ -46,7 +47,7 @@ def bootstrap_interval(values: FloatArray, seed: int = 0) -> Interval:
         values[generator.integers(images, size=(min(step, RESAMPLES - start), images))].mean(axis=1)
         for start in range(0, RESAMPLES, step)
     ]
-    low, high = np.quantile(np.concatenate(parts), [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    low, high = np.quantile(np.concatenate(parts), [0.5 - confidence / 2, 0.5 + confidence / 2])
     return float(low), float(high)
 
 
@@ -55,7 +56,13 @@ def mean_interval(values: FloatArray, seed: int = 0) -> Interval:
     return sum_interval([values], seed=seed)
 
 
-def sum_interval(terms: Sequence[FloatArray], paired: bool = True, folds: bool = False, seed: int = 0) -> Interval:
+def sum_interval(
+    terms: Sequence[FloatArray],
+    paired: bool = True,
+    folds: bool = False,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> Interval:
     """Return the interval of a sum of means; a difference is the sum of a matrix and the negative of another.
 
     Below three runs of a term the runs are taken as they are: averaged per image, bootstrap over images (Student's t
@@ -67,6 +74,7 @@ def sum_interval(terms: Sequence[FloatArray], paired: bool = True, folds: bool =
         paired: Whether the columns of all terms are the same images.
         folds: Whether the columns are folds of images rather than images.
         seed: Of the bootstrap.
+        confidence: Share of intervals like this one that are to hold the truth.
 
     Returns:
         Lower and upper limit; NaN where a term has no run or fewer than two blocks.
@@ -74,14 +82,16 @@ def sum_interval(terms: Sequence[FloatArray], paired: bool = True, folds: bool =
     if any(not len(term) or term.shape[1] < 2 or np.isnan(term).any() for term in terms):
         return NONE
     if min(map(len, terms)) >= RUNS_FOR_MODULES:
-        return runs_and_images_interval(terms, paired)
+        return runs_and_images_interval(terms, paired, confidence)
     blocks = _per_block(terms, paired)
     if paired and not folds:
-        return bootstrap_interval(blocks[0], seed)
-    return _around(terms, sum(_half_width(_error(each), len(each) - 1) for each in blocks))
+        return bootstrap_interval(blocks[0], seed, confidence)
+    return _around(terms, sum(_half_width(_error(each), len(each) - 1, confidence) for each in blocks))
 
 
-def runs_and_images_interval(terms: Sequence[FloatArray], paired: bool = True) -> Interval:
+def runs_and_images_interval(
+    terms: Sequence[FloatArray], paired: bool = True, confidence: float = CONFIDENCE
+) -> Interval:
     """Return the interval of a sum of means over training runs and images together, by components of variance.
 
     With y the value of a run r for an image i, ``y = mean + run_r + image_i + noise_ri``. The variance of the run means
@@ -110,9 +120,9 @@ def runs_and_images_interval(terms: Sequence[FloatArray], paired: bool = True) -
     noise = [_noise(term) for term in terms]
     noises = [sum(noise)] if paired else noise
     blocks = _per_block(terms, paired)
-    squares = _half_width(sum(runs), _welch(runs, [len(term) - 1 for term in terms]))
+    squares = _half_width(sum(runs), _welch(runs, [len(term) - 1 for term in terms]), confidence)
     for each, its_noise in zip(blocks, noises, strict=True):
-        squares += _half_width(max(_error(each) - its_noise, 0.0), len(each) - 1)
+        squares += _half_width(max(_error(each) - its_noise, 0.0), len(each) - 1, confidence)
     return _around(terms, squares)
 
 
@@ -140,9 +150,9 @@ def _welch(errors: Sequence[float], degrees: Sequence[int]) -> float:
     return sum(errors) ** 2 / each if each else float(min(degrees))
 
 
-def _half_width(error: float, degrees: float) -> float:
+def _half_width(error: float, degrees: float, confidence: float) -> float:
     """Return the square of Student's half width for a squared standard error."""
-    return float(special.stdtrit(degrees, 0.5 + CONFIDENCE / 2)) ** 2 * error
+    return float(special.stdtrit(degrees, 0.5 + confidence / 2)) ** 2 * error
 
 
 def _around(terms: Sequence[FloatArray], squares: float) -> Interval:

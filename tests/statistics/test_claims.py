@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from autola_analysis.statistics.claims import CLAIMS_TABLE
+from autola_analysis.statistics.claims import CLAIMS_TABLE, Claim
 from autola_analysis.statistics.compare import Comparison, compare
 from tests.statistics.studies import CLAIMS, SLOPE, per_image, unit_means
 
 NAMES = [claim.name for claim in CLAIMS]
+STUDIES = 400
 NOISE = {"clear": 1.0, "noisy": 40.0}
 
 
@@ -90,24 +92,81 @@ def test_the_statistics_are_those_of_the_last_and_the_first_stage() -> None:
         ]
 
 
+BEYOND, OTHER_SIDE, INSIDE, ACROSS = (0.02, 0.03), (-0.03, -0.02), (-0.005, 0.005), (-0.005, 0.02)
+MISSING = (float("nan"), float("nan"))
+POINT = (0.0, 0.0)
+
+
+def decided(claim: Claim, intervals: list[tuple[float, float]]) -> str:
+    """Return the verdict where the strict intervals are the same."""
+    return claim.verdict(intervals, intervals)
+
+
 def test_one_other_variant_decides_against_and_all_decide_for() -> None:
     (claim,) = (each for each in CLAIMS if each.margin == 0.01)
-    beyond, other_side, inside, across = (0.02, 0.03), (-0.03, -0.02), (-0.005, 0.005), (-0.005, 0.02)
-    missing = (float("nan"), float("nan"))
-    assert claim.verdict([beyond, beyond]) == "supported"
-    assert claim.verdict([beyond, other_side]) == "contradicted"
-    assert claim.verdict([missing, other_side]) == "contradicted"
-    assert claim.verdict([inside, inside]) == "equivalent"
-    for mixed in ([beyond, inside], [beyond, across], [beyond, missing], [inside, missing]):
-        assert claim.verdict(mixed) == "undecided"
+    assert decided(claim, [BEYOND, BEYOND]) == "supported"
+    assert decided(claim, [BEYOND, OTHER_SIDE]) == "contradicted"
+    assert decided(claim, [MISSING, OTHER_SIDE]) == "contradicted"
+    assert decided(claim, [INSIDE, INSIDE]) == "equivalent"
+    for mixed in ([BEYOND, INSIDE], [BEYOND, ACROSS], [BEYOND, MISSING], [INSIDE, MISSING]):
+        assert decided(claim, mixed) == "undecided"
+
+
+def test_only_a_strict_interval_contradicts() -> None:
+    (claim,) = (each for each in CLAIMS if each.margin == 0.01)
+    assert claim.verdict([OTHER_SIDE, BEYOND], [ACROSS, BEYOND]) == "undecided"
+    assert claim.verdict([OTHER_SIDE, BEYOND], [OTHER_SIDE, BEYOND]) == "contradicted"
 
 
 def test_where_likeness_is_claimed_either_side_contradicts() -> None:
     (claim,) = (each for each in CLAIMS if each.direction == 0)
-    assert claim.verdict([(0.0, 0.01), (0.03, 0.04)]) == "contradicted"
-    assert claim.verdict([(0.0, 0.01), (-0.04, -0.03)]) == "contradicted"
-    assert claim.verdict([(0.0, 0.01), (-0.01, 0.02)]) == "equivalent"
-    assert claim.verdict([(0.0, 0.01), (-0.01, 0.03)]) == "undecided"
+    assert decided(claim, [(0.0, 0.01), (0.03, 0.04)]) == "contradicted"
+    assert decided(claim, [(0.0, 0.01), (-0.04, -0.03)]) == "contradicted"
+    assert decided(claim, [(0.0, 0.01), (-0.01, 0.02)]) == "equivalent"
+    assert decided(claim, [(0.0, 0.01), (-0.01, 0.03)]) == "undecided"
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("value", [0.0, 0.5, -0.5])
+def test_an_interval_without_width_decides_nothing(claim: Claim, value: float) -> None:
+    assert decided(claim, [(value, value)]) == "undecided"
+
+
+def test_images_that_every_network_gets_right_decide_nothing() -> None:
+    right = {name: np.ones((3, 50)) for name in ("SE", "HOGA")}
+    claims = compare("HOGA", [per_image("features", "knn_accuracy", right)], CLAIMS).claims
+    assert claims[["value", "ci_low", "ci_high"]].to_numpy().tolist() == [[0.0, 0.0, 0.0]]
+    assert claims["verdict"].tolist() == claims["verdict_against"].tolist() == ["undecided"]
+
+
+def test_each_other_variant_has_its_own_verdict_and_a_strict_interval() -> None:
+    units = unit_means({"none": (0, 0, 0), "SE": (0, 0, -0.2), "HOGA": (0, 0, -0.1)})
+    claims = compare("HOGA", units, CLAIMS[:1]).claims.set_index("against")
+    assert claims["verdict_against"].to_dict() == {"none": "supported", "SE": "contradicted"}
+    assert set(claims["verdict"]) == {"contradicted"}
+    (last,) = (each for each in units if each.layer == "layer3")
+    for other in ("none", "SE"):
+        row = claims.loc[other]
+        strict = last.difference("HOGA", other, confidence=0.975)
+        assert (row["strict_low"], row["strict_high"]) == (strict.ci_low, strict.ci_high)
+        assert row["strict_low"] < row["ci_low"] < row["ci_high"] < row["strict_high"]
+
+
+@pytest.mark.parametrize("runs", [3, 5])
+def test_a_claim_whose_differences_all_lie_at_the_boundary_is_rarely_contradicted(runs: int) -> None:
+    """One of three is enough to contradict: at 95% each, up to 7% of the claims would be."""
+    generator = np.random.default_rng(runs)
+    (claim,) = (each for each in CLAIMS if each.margin == 0.01)
+    contradicted = 0
+    for _ in range(STUDIES):
+        planted = dict.fromkeys(("none", "SE", "CBAM"), 0.01) | {"HOGA": 0.0}
+        values = {
+            name: 0.5 + mean + 0.01 * generator.normal(size=(runs, 1)) + 0.01 * generator.normal(size=(runs, 20))
+            for name, mean in planted.items()
+        }
+        table = compare("HOGA", [per_image("features", "knn_accuracy", values)], [claim]).claims
+        contradicted += table["verdict"].iloc[0] == "contradicted"
+    assert contradicted <= stats.binom.ppf(0.999, STUDIES, 0.025)
 
 
 interval = st.tuples(st.floats(-0.1, 0.1), st.floats(-0.1, 0.1)).map(lambda ends: (min(ends), max(ends)))
@@ -118,7 +177,7 @@ def test_a_claim_and_its_opposite_agree_on_mirrored_intervals(intervals: list[tu
     less, *_, more = (each for each in CLAIMS if each.margin == 0.02)
     assert (less.direction, more.direction) == (-1, 1)
     mirrored = [(-high, -low) for low, high in intervals]
-    assert less.verdict(intervals) == more.verdict(mirrored)
+    assert decided(less, intervals) == decided(more, mirrored)
 
 
 def test_claims_without_their_analysis_are_left_out_and_named() -> None:

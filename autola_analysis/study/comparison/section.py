@@ -13,7 +13,9 @@ READING = (
     "Differences are the candidate's value minus the other variant's, with a 95% interval. Statistics, layers, "
     "directions and margins were fixed before any result was looked at. A claim is supported when the interval "
     "against every other variant lies beyond the margin in the claimed direction, contradicted when one lies beyond "
-    "it in the other, equivalent when all lie inside the margins, and undecided otherwise.",
+    "it in the other at a confidence of 1 - 0.05 / number of other variants, equivalent when all lie inside the "
+    "margins, and undecided otherwise, also where an interval has no width. 'Alone' is the verdict against one variant "
+    "by its 95% interval. The error is that of a single claim, not of all claims together.",
     "The scope 'checkpoints' (fewer than three training runs of a variant) speaks of these files alone: intervals are "
     "over images. The scope 'modules' (three runs or more) speaks of the attention modules as they were trained here: "
     "intervals are over runs and images together.",
@@ -63,7 +65,7 @@ def claims_methods(claims: pd.DataFrame) -> str:
     return (
         f"The claims of [@ma2020] were decided for {candidates} by a rule that was fixed beforehand: supported when "
         "the 95% interval of the difference from every other variant lies beyond a margin in the claimed direction, "
-        "contradicted when one lies beyond it in the other, equivalent when all lie inside the margins, else "
-        "undecided. Intervals are over images, and over training runs and images where variants have three runs or "
-        "more [@efron1993]."
+        "contradicted when an interval at 1 - 0.05 / number of other variants lies beyond it in the other, equivalent "
+        "when all 95% intervals lie inside the margins, else undecided. Intervals are over images, and over training "
+        "runs and images where variants have three runs or more [@efron1993]."
     )

@@ -38,8 +38,9 @@ def table(others: tuple[str, ...] = ("none", "SE"), claims: int = len(CLAIMS), s
             value = claim.direction * 0.03 + 0.01 * generator.normal()
             ends = [value - 0.01, value + 0.02]
             about = [claim.name, claim.quote, claim.statistic, "layer3", "HOGA", other]
-            rows.append([*about, value, *ends, claim.margin, "3 v 3", scope, "undecided"])
-    return pd.DataFrame(rows, columns=CLAIMS_TABLE.names)
+            row = dict(zip(CLAIMS_TABLE.names, [*about, value, *ends], strict=False))
+            rows.append({**row, "margin": claim.margin, "runs": "3 v 3", "scope": scope, "verdict": "undecided"})
+    return CLAIMS_TABLE.frame(rows)
 
 
 def panels(figure: Figure) -> list[Axes]:
