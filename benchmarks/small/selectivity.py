@@ -1,0 +1,166 @@
+"""Selectivity of ResNet-50 in one pass beside the bare eager forward: images in memory, and JPEG files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.selectivity.measure import measure_selectivity
+from autola_analysis.analyses.variants import Variant
+from autola_analysis.backbones import create_model
+from autola_analysis.data import Preprocessing, open_source
+from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.precision import precision_of
+from autola_analysis.inference.run import Settings
+from autola_analysis.inference.stream import SourceStream, Stream, open_stream
+from benchmarks.small.measuring import Setting, alternate, print_rates, print_ratios
+
+CLASSES = 10
+DISTINCT = 16
+"""JPEG files of different content; further ones repeat them."""
+IMAGENET = Preprocessing(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def networks(setting: Setting) -> dict[str, nn.Module]:
+    """Return the networks by name, on the device."""
+    torch.manual_seed(0)
+    found = {}
+    for attention in ("none", "se" if setting.tiny else "hoga"):
+        if setting.tiny:
+            model = create_model("resnet20", attention, CLASSES, width=8)
+        else:
+            model = create_model("resnet50", attention, CLASSES)
+        found[attention] = model.eval().to(setting.device)
+    return found
+
+
+class Labels(Dataset[Any]):
+    """The labels of a number of images, in turn."""
+
+    def __init__(self, length: int) -> None:
+        self.targets = torch.arange(length) % CLASSES
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> int:
+        return int(self.targets[index])
+
+
+class InMemory(DataLoader[Any]):
+    """One batch of random images ``(B, 3, H, W)`` again and again, contiguous, page-locked beside a GPU."""
+
+    def __init__(self, batch_size: int, batches: int, side: int, pinned: bool) -> None:
+        super().__init__(Labels(batch_size * batches), batch_size=batch_size)
+        images = torch.randn(batch_size, 3, side, side, generator=torch.Generator().manual_seed(0))
+        self.images = images.pin_memory() if pinned else images
+
+    def __iter__(self) -> Iterator[Any]:
+        size = len(self.images)
+        for start in range(0, len(self.dataset.targets), size):
+            yield self.images, self.dataset.targets[start : start + size]
+
+
+def bare_forward(
+    model: nn.Module, stream: Stream, preprocessing: Preprocessing, setting: Setting, precision: str = "float32"
+) -> None:
+    """Run the network as it is, channels first, over all batches."""
+    device = torch.device(setting.device)
+    with torch.inference_mode(), precision_of(precision, device):
+        for batch in stream.batches():
+            images = batch.images.to(device, non_blocking=True)
+            model(preprocessing.normalize(images) if stream.raw else images)
+
+
+def print_in_memory(setting: Setting) -> None:
+    """Measure with images in memory."""
+    batch, batches, side = setting.size(tiny=(10, 2, 32), cpu=(8, 4, 224), cuda=(256, 4, 224))
+    loader = InMemory(batch, batches, side, setting.cuda)
+    precisions = ("float32", "tf32", "bfloat16") if setting.cuda else ("float32",)
+    calls: dict[str, Callable[[], Any]] = {}
+    pairs = []
+    for name, model in networks(setting).items():
+        for precision in precisions:
+            ours, plain = f"selectivity, {name}, {precision}", f"bare forward, {name}, {precision}"
+            reading = Reading(Settings(setting.device, precision, quiet=True))
+            calls[ours] = lambda model=model, reading=reading: measure_selectivity(
+                model, loader, reading=reading, top_images=0
+            )
+            calls[plain] = lambda model=model, precision=precision: bare_forward(
+                model, open_stream(loader, None), IMAGENET, setting, precision
+            )
+            pairs.append((ours, plain))
+    seconds = alternate(calls, setting)
+    print_rates(f"ResNet-50, batch {batch} in memory, {side} px", seconds, batch * batches)
+    print_ratios(seconds, pairs)
+
+
+@contextmanager
+def jpeg_folder(images: int) -> Iterator[Path]:
+    """Write JPEG files of 500 x 375 pixels, smooth with some noise, a folder per class; remove them afterwards."""
+    generator = torch.Generator().manual_seed(0)
+    contents = []
+    for _ in range(DISTINCT):
+        coarse = torch.rand(1, 3, 12, 16, generator=generator)
+        smooth = nn.functional.interpolate(coarse, (375, 500), mode="bicubic")[0]
+        noisy = smooth + 0.03 * torch.randn(smooth.shape, generator=generator)
+        pixels = (255 * noisy.clamp(0, 1)).byte().permute(1, 2, 0).contiguous().numpy()
+        file = BytesIO()
+        Image.fromarray(pixels).save(file, "JPEG", quality=90)
+        contents.append(file.getvalue())
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for number in range(images):
+            path = folder / f"class{number % CLASSES}" / f"{number:05}.jpg"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(contents[number % DISTINCT])
+        yield folder
+
+
+def files_reading(setting: Setting) -> tuple[Reading, Preprocessing, int]:
+    """Return how JPEG files are read, what is done to them, and how many there are."""
+    preprocessing = setting.size(tiny=Preprocessing(40, 32), cpu=IMAGENET, cuda=IMAGENET)
+    batch, images = setting.size(tiny=(10, 20), cpu=(8, 32), cuda=(256, 1024))
+    return Reading(Settings(setting.device, quiet=True), batch, None), preprocessing, images
+
+
+def files_stream(source: ImageSource, reading: Reading, preprocessing: Preprocessing) -> SourceStream:
+    """Return the stream that a pass would read."""
+    stream = open_stream(source, preprocessing, reading.batch_size, reading.workers, reading.device)
+    assert isinstance(stream, SourceStream)
+    return stream
+
+
+def print_files(setting: Setting) -> None:
+    """Measure with JPEG files, decoded beside the forwards where the device is a GPU."""
+    reading, preprocessing, images = files_reading(setting)
+    with jpeg_folder(images) as folder:
+        source = open_source(f"folder:{folder}")
+
+        def stream() -> SourceStream:
+            return files_stream(source, reading, preprocessing)
+
+        calls: dict[str, Callable[[], Any]] = {
+            "decoding alone": lambda: list(islice((len(batch.images) for batch in stream().batches()), None))
+        }
+        pairs = []
+        for name, model in networks(setting).items():
+            ours, plain = f"selectivity, {name}", f"bare forward, {name}"
+            variant = Variant(model, name, preprocessing=preprocessing)
+            calls[ours] = lambda variant=variant: measure_selectivity(variant, source, reading=reading, top_images=0)
+            calls[plain] = lambda model=model: bare_forward(model, stream(), preprocessing, setting)
+            pairs += [(ours, plain), (ours, "decoding alone")]
+        seconds = alternate(calls, setting)
+    print_rates(f"ResNet-50, {images:,} JPEG files of 500 x 375, batch {reading.batch_size}", seconds, images)
+    print_ratios(seconds, pairs)

@@ -1,0 +1,158 @@
+"""The scripts for a machine with a GPU, rehearsed on the CPU: that everything starts, and how parts go wrong."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from autola_analysis.checkpoints import load_model
+from autola_analysis.data import ClutteredDigits
+
+REPOSITORY = Path(__file__).parents[2]
+PARTS = ["facts", "tests", "selectivity", "selectivity-files", "saliency", "neighbours", "hoga", "profile"]
+
+
+def call(script: str, *arguments: object, **values: object) -> subprocess.CompletedProcess[str]:
+    """Run a script with values in its environment."""
+    given = {"PYTHON": sys.executable, "DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+    given |= {name: str(value) for name, value in values.items()}
+    command = ["bash", str(REPOSITORY / "benchmarks" / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **given})
+
+
+def summary(out: Path) -> dict[str, str]:
+    """Return how each part went, without its seconds."""
+    lines = (out / "summary.txt").read_text().splitlines()
+    found = (line.partition(": ") for line in lines if line.partition(": ")[0] in PARTS)
+    return {name: how.rpartition(", ")[0] for name, _, how in found}
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """A stand-in for Python whose parts do as their names ask, in no time."""
+    path = tmp_path / "python"
+    path.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        f'  *zipfile*) exec {sys.executable} "$@" ;;\n'
+        f"  *gpu_facts*) {sys.executable} -c 'import carried' ;;\n"
+        "  *gpu_tests*) exit 1 ;;\n"
+        "  *neighbours*) exit 77 ;;\n"
+        "  *profile*) sleep 60 ;;\n"
+        "esac\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.timeout(900)
+def test_every_part_starts(tmp_path: Path) -> None:
+    run = call("gpu.sh", OUT=tmp_path, SIZE="--tiny", TESTS="-k stays_where_it_was", PATIENCE=500)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert summary(tmp_path) == dict.fromkeys(PARTS, "done")
+    sections = [line[3:] for line in (tmp_path / "RESULTS-gpu.md").read_text().splitlines() if line[:3] == "## "]
+    assert sections == PARTS[2:]
+
+
+def test_a_part_that_fails_or_takes_too_long_or_lacks_a_package_does_not_stop_the_others(
+    tmp_path: Path, python: Path
+) -> None:
+    out, packages = tmp_path / "out", tmp_path / "packages"
+    packages.mkdir()
+    (packages / "carried.py").touch()
+    for _ in range(2):  # the second run replaces what the first has written
+        run = call("gpu.sh", packages, OUT=out, PYTHON=python, PATIENCE=4)
+        assert run.returncode == 1
+        assert summary(out) == {
+            **dict.fromkeys(PARTS, "done"),
+            "tests": "FAILED: exit status 1",
+            "neighbours": "skipped",
+            "profile": "FAILED: not done after 1 s",
+        }
+        assert len((out / "summary.txt").read_text().splitlines()) == len(PARTS)
+
+
+def test_wheels_that_are_carried_along_are_found(tmp_path: Path, python: Path) -> None:
+    assert call("gpu.sh", OUT=tmp_path / "out", PYTHON=python, PARTS="facts").returncode == 1
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    with zipfile.ZipFile(packages / "carried-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("carried.py", "")
+    run = call("gpu.sh", packages, OUT=tmp_path / "out", PYTHON=python, PARTS="facts")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert summary(tmp_path / "out") == {"facts": "done"}
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Two JPEG files per class and split."""
+    source = ClutteredDigits("test", 20)
+    for split in ("train", "test"):
+        for index, label in enumerate(source.labels):
+            path = tmp_path / "images" / split / source.classes[label] / f"{index}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            source.image(index).save(path)
+    return tmp_path / "images"
+
+
+def zipped(images: Path) -> Path:
+    """Return a zip of the files."""
+    archive = images.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w") as opened:
+        for path in images.rglob("*.jpg"):
+            opened.write(path, path.relative_to(images))
+    return archive
+
+
+@pytest.mark.timeout(900)
+def test_trainings_leave_checkpoints_and_are_not_run_again(tmp_path: Path, images: Path) -> None:
+    out = tmp_path / "out"
+    values = {"OUT": out, "EPOCHS": 1, "ATTENTIONS": "none", "SEEDS": "0", "GENOTYPES": 1, "JOBS": 1, "SET": "width=8"}
+    run = call("gpu-cifar.sh", zipped(images), **values)
+    assert run.returncode == 0, run.stdout + run.stderr
+    with tarfile.open(out / "checkpoints.tar") as opened:
+        opened.extractall(tmp_path / "trained", filter="data")
+    trained = {path.stem: load_model(path) for path in (tmp_path / "trained").iterdir()}
+    assert sorted(trained) == ["none-0", "random0-0"]
+    assert trained["random0-0"].spec.attention == "hoga"
+    assert trained["none-0"].metadata["recipe"]["epochs"] == 1
+    assert "| none-0 |" in (out / "accuracy.md").read_text()
+
+    again = call("gpu-cifar.sh", images, **values)
+    assert again.returncode == 0
+    assert "2 trainings of 1 epochs, 0 to do" in again.stdout
+
+
+@pytest.mark.timeout(900)
+def test_a_training_that_was_ended_goes_on_in_the_next_call(tmp_path: Path, images: Path) -> None:
+    # A stand-in for Python ends the training as the time limit does, but after its first epoch.
+    python = tmp_path / "python"
+    python.write_text(
+        "#!/bin/bash\n"
+        f'case "$*" in *train*cifar10-short*) ;; *) exec {sys.executable} "$@" ;; esac\n'
+        f'{sys.executable} "$@" & training=$!\n'
+        'until [ -e "$WORK/trainings/none-0.safetensors.training/last.ckpt" ]; do sleep 0.02; done\n'
+        "kill $training; wait $training; exit 124\n"
+    )
+    python.chmod(0o755)
+    first, then = tmp_path / "first", tmp_path / "then"
+    values = {"EPOCHS": 20, "ATTENTIONS": "none", "SEEDS": "0", "GENOTYPES": 0, "JOBS": 1, "SET": "width=8"}
+    run = call("gpu-cifar.sh", zipped(images), **values, OUT=first, PYTHON=python)
+    assert "none-0: to go on in the next call" in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 0
+    assert sorted(path.name for path in first.iterdir()) == ["log.txt", "unfinished.tar.00"]
+
+    run = call("gpu-cifar.sh", zipped(images), **values, OUT=then, STATE=first)
+    assert "none-0: finished" in run.stdout, run.stdout + run.stderr
+    assert sorted(path.name for path in then.iterdir()) == ["accuracy.md", "checkpoints.tar", "log.txt"]
+
+
+def test_a_training_that_fails_is_named(tmp_path: Path, images: Path) -> None:
+    values = {"OUT": tmp_path / "out", "ATTENTIONS": "none", "SEEDS": "0", "GENOTYPES": 0, "JOBS": 1}
+    run = call("gpu-cifar.sh", images, **values, SET="no_such_value=1")
+    assert run.returncode == 1
+    assert "none-0: FAILED with status 2: autola-analyze: a recipe has no value 'no_such_value'" in run.stdout
