@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from autola_analysis.analyses.analysis import Analysis, Observed, Subject
-from autola_analysis.analyses.observation import Reading, observe_all
+from autola_analysis.analyses.observation import Reading, by_watcher, observe_all
 from autola_analysis.analyses.options import AnalysisOptions
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.checkpoints import LoadedModel
@@ -55,12 +55,7 @@ def measure_alone(
     analysis.check(options, subject)
     watchers = analysis.watch(options, subject)
     observations = observe_all(variants, data, watchers, reading) if watchers else []
-    observed = Observed(
-        {
-            watcher.name: [each for each in of_watcher if each is not None]
-            for watcher, of_watcher in zip(watchers, observations, strict=True)
-        }
-    )
+    observed = Observed(by_watcher(watchers, observations))
     result = analysis.measure(options, subject, observed, reading)
     return analysis.finish(options, subject, result, reading) if current().first else result
 

@@ -159,6 +159,16 @@ def observe_all(
     return [[found[id(variant)].observation(watcher.name) for variant in variants] for watcher in watchers]
 
 
+def by_watcher(
+    watchers: Sequence[Watcher[Any]], found: Sequence[Sequence[Observation[Any] | None]]
+) -> dict[str, list[Observation[Any]]]:
+    """Return what `observe_all` found for each watcher by its name, of the networks that it applies to."""
+    return {
+        watcher.name: [each for each in of_watcher if each is not None]
+        for watcher, of_watcher in zip(watchers, found, strict=True)
+    }
+
+
 def shared_streams(
     variants: Sequence[Variant],
     data: ImageData,

@@ -124,11 +124,8 @@ def decide(
             continue
         differences = [statistic.difference(candidate, other, seed) for other in others]
         confidence = 1 - (1 - CONFIDENCE) / len(others)
-        intervals = [(each.ci_low, each.ci_high) for each in differences]
-        strict = [
-            (each.ci_low, each.ci_high)
-            for each in (statistic.difference(candidate, other, seed, confidence) for other in others)
-        ]
+        strict = [statistic.difference(candidate, other, seed, confidence).interval for other in others]
+        verdict = claim.verdict([each.interval for each in differences], strict)
         about = {"claim": claim.name, "quote": claim.quote, "statistic": claim.statistic, "layer": statistic.layer}
         rows += [
             {
@@ -136,13 +133,13 @@ def decide(
                 "model": candidate,
                 "against": other,
                 **asdict(difference),
-                "strict_low": limits[0],
-                "strict_high": limits[1],
+                "strict_low": low,
+                "strict_high": high,
                 "margin": claim.margin,
-                "verdict_against": claim.verdict([interval], [interval]),
-                "verdict": claim.verdict(intervals, strict),
+                "verdict_against": claim.verdict([difference.interval], [difference.interval]),
+                "verdict": verdict,
             }
-            for other, difference, interval, limits in zip(others, differences, intervals, strict, strict=True)
+            for other, difference, (low, high) in zip(others, differences, strict, strict=True)
         ]
     return CLAIMS_TABLE.frame(rows), left_out
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from autola_analysis.statistics.intervals import CONFIDENCE, RUNS_FOR_MODULES, sum_interval
+from autola_analysis.statistics.intervals import CONFIDENCE, RUNS_FOR_MODULES, Interval, sum_interval
 
 FloatArray = NDArray[np.float64]
 
@@ -34,6 +34,11 @@ class Difference:
     ci_high: float
     runs: str
     scope: str
+
+    @property
+    def interval(self) -> Interval:
+        """Both limits."""
+        return self.ci_low, self.ci_high
 
 
 def difference(

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.analysis import Observed
 from autola_analysis.analyses.chosen import ChosenImages
-from autola_analysis.analyses.observation import Observation, Reading, StoredObserver, Watcher, observe_all, passes_of
+from autola_analysis.analyses.observation import (
+    Observation,
+    Reading,
+    StoredObserver,
+    Watcher,
+    by_watcher,
+    observe_all,
+    passes_of,
+)
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
@@ -103,11 +111,8 @@ def _run_pass(
             watchers.append(_ForSome(chosen, planned))
     models = [model for model in plan.models if any(model in planned.models for planned, _ in watching)]
     observations = observe_all([model.variant for model in models], images, watchers, reading)
-    everything = [each for of_watcher in observations for each in of_watcher if each is not None]
-    by_name = {
-        watcher.name: [each for each in of_watcher if each is not None]
-        for watcher, of_watcher in zip(watchers, observations, strict=True)
-    }
+    by_name = by_watcher(watchers, observations)
+    everything = [each for of_watcher in by_name.values() for each in of_watcher]
     for planned, own in watching:
         results.observed[planned.name] = Observed({watcher.name: by_name[watcher.name] for watcher in own})
     results.networks += _networks(models, images, everything)

@@ -50,11 +50,6 @@ def patches(images: Tensor, per_side: int = 8) -> Tensor:
     return mask.expand(1, images.shape[1], height, width).to(images.device)
 
 
-def captum_names() -> list[str]:
-    """Return the attributions that can be asked for, without the prefix."""
-    return sorted(name for name, _ in _attributions())
-
-
 @dataclass(frozen=True)
 class CaptumMethod:
     """An attribution of captum.
