@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.results import recorded, write_section
+from benchmarks.results import machine_facts, recorded, write_section
 from benchmarks.small.measuring import MissingPackageError, Setting, need
 
 Part = Callable[[Setting], None]
@@ -128,7 +128,7 @@ def run_part(name: str, part: Part, setting: Setting, out: Path | None) -> int:
             print(f"skipped: {error}\n")
             return SKIPPED
     if out is not None:
-        write_section(out, name, text.getvalue(), setting.device)
+        write_section(out, name, text.getvalue(), machine_facts(setting.device))
     print(f"({name}: {time.perf_counter() - start:.0f} s)\n", flush=True)
     return 0
 

@@ -69,11 +69,11 @@ def machine_facts(device: str) -> str:
     return f"{card}{threads}; {versions()}; {datetime.now():%Y-%m-%d %H:%M}."
 
 
-def write_section(file: Path, name: str, text: str, device: str) -> None:
-    """Write a section of a results file; the others stay, an earlier one of its name is replaced."""
+def write_section(file: Path, name: str, text: str, facts: str, title: str = "Results") -> None:
+    """Write a section of a results file below some facts; the others stay, an earlier one of its name is replaced."""
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     sections = dict(re.findall(r"^## ([^\n]+)\n\n(.*?)(?=^## |\Z)", before, re.MULTILINE | re.DOTALL))
-    sections[name] = f"{machine_facts(device)}\n\n{text.strip()}\n\n"
+    sections[name] = f"{facts}\n\n{text.strip()}\n\n"
     file.parent.mkdir(parents=True, exist_ok=True)
-    whole = "# Results\n\n" + "".join(f"## {title}\n\n{body.strip()}\n\n" for title, body in sections.items())
+    whole = f"# {title}\n\n" + "".join(f"## {title}\n\n{body.strip()}\n\n" for title, body in sections.items())
     file.write_text(whole.rstrip() + "\n", encoding="utf-8")

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import SKIPPED, run_part
-from benchmarks.results import recorded, write_section
+from benchmarks.results import machine_facts, recorded, write_section
 from benchmarks.small.measuring import Setting, alternate, installed, need, print_ratios
 
 
 def test_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
     file = tmp_path / "results.md"
     for name, text in (("hoga", "| a |\n"), ("saliency", "| b |\n\n| c |\n"), ("hoga", "| d |\n")):
-        write_section(file, name, text, "cpu")
+        write_section(file, name, text, machine_facts("cpu"))
     lines = file.read_text().splitlines()
     assert [line for line in lines if line.startswith(("#", "|"))] == [
         "# Results",

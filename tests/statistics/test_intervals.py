@@ -1,6 +1,6 @@
 """Intervals hold what they promise: coverage over simulated studies, pairing, one run, few blocks."""
 
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,63 +13,16 @@ from autola_analysis.statistics.intervals import (
     runs_and_images_interval,
     sum_interval,
 )
+from benchmarks.simulations.means import NOMINAL, POPULATIONS, Population, covers
+from benchmarks.simulations.simulation import Simulation, rates
 
 STUDIES = 500
 
 
-@dataclass(frozen=True)
-class Population:
-    """What networks and images vary by: standard deviations of the components, numbers of runs and images."""
-
-    runs: tuple[float, float]
-    interaction: float = 0.3
-    noise: float = 1.0
-    images: float = 1.0
-    number_of_runs: tuple[int, int] = (3, 3)
-    number_of_images: int = 100
-    binary: bool = False
-
-    def study(self, generator: np.random.Generator) -> list[np.ndarray]:
-        """Draw the values of two variants of the same mean, ``(runs, images)`` each."""
-        shared = self.images * generator.normal(size=self.number_of_images)
-        values = []
-        for number, spread in zip(self.number_of_runs, self.runs, strict=True):
-            shape = (number, self.number_of_images)
-            own = self.interaction * generator.normal(size=self.number_of_images)
-            y = shared + own + spread * generator.normal(size=(number, 1)) + self.noise * generator.normal(size=shape)
-            values.append((y > -0.5).astype(float) if self.binary else y)
-        return values
-
-
-POPULATIONS = {
-    "runs differ most": Population((0.5, 0.5)),
-    "runs and images alike": Population((0.1, 0.1), interaction=1),
-    "runs and noise alike": Population((0.1, 0.1)),
-    "runs hardly differ": Population((0.05, 0.05)),
-    "runs do not differ": Population((0, 0)),
-    "runs do not differ, images do": Population((0, 0), interaction=1, noise=0.1),
-    "nothing but noise": Population((0, 0), interaction=0),
-    "one variant's runs differ": Population((0.3, 0), interaction=0.5),
-    "three runs and five": Population((0.1, 0.1), number_of_runs=(3, 5)),
-    "three runs and five, one varies": Population((0.3, 0), interaction=0.5, number_of_runs=(3, 5)),
-    "three runs and ten": Population((0.05, 0.05), number_of_runs=(3, 10)),
-    "five runs": Population((0.1, 0.1), number_of_runs=(5, 5)),
-    "ten folds": Population((0.1, 0.1), interaction=1, number_of_images=10),
-    "right or wrong": Population((0.3, 0.3), binary=True),
-    "right or wrong, runs do not differ": Population((0, 0), noise=0.5, binary=True),
-    "right or wrong, three runs and five": Population((0.05, 0.05), number_of_runs=(3, 5), binary=True),
-}
-
-
 @pytest.mark.parametrize("name", POPULATIONS)
 def test_a_difference_of_variants_is_covered_by_95_percent_intervals_in_92_to_98_of_100_studies(name: str) -> None:
-    generator = np.random.default_rng(1)
-    covered = 0
-    for _ in range(STUDIES):
-        candidate, other = POPULATIONS[name].study(generator)
-        low, high = sum_interval([candidate, -other])
-        covered += low <= 0 <= high
-    assert 0.92 * STUDIES <= covered <= 0.98 * STUDIES
+    simulation = Simulation(name, {"difference": NOMINAL}, partial(covers, POPULATIONS[name]))
+    assert rates(simulation, STUDIES, seed=1)["difference"].allows(*NOMINAL)
 
 
 @pytest.mark.parametrize("name", ["runs differ most", "runs and noise alike", "nothing but noise", "five runs"])
