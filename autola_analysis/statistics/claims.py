@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from autola_analysis.core.columns import INTERVAL, number, text
@@ -27,13 +28,17 @@ CLAIMS_TABLE = Table(
         number("strict_low", "lower limit at the confidence 1 - 0.05 / number of other variants"),
         number("strict_high", "upper limit at that confidence"),
         number("margin", "differences up to here do not matter"),
+        number("detectable", "true difference that so many runs and images find beyond the margin with 80% power"),
         text("runs", "training runs of both"),
         text("scope", "what the interval speaks for: checkpoints or modules"),
         text("verdict_against", "against this variant alone"),
         text("verdict", "over all other variants"),
+        number("top1", "difference of top-1 accuracy, candidate minus other"),
+        number("parameters", "difference of the numbers of parameters"),
+        number("macs", "difference of multiply-adds of one image"),
     ),
     latex=True,
-    not_printed=("quote", "strict_low", "strict_high"),
+    not_printed=("quote", "strict_low", "strict_high", "detectable", "parameters", "macs"),
 )
 
 Verdict = Literal["supported", "contradicted", "equivalent", "undecided"]
@@ -45,50 +50,54 @@ class Claim:
 
     Attributes:
         name: The claim in a few words.
-        quote: What the paper says, in our words around a few of its own in quotation marks.
+        quote: What the paper says, word for word.
         analysis: That measures the statistic.
         statistic: Whose difference, candidate minus other, is looked at.
-        stage: Where: the first stage, the last, or all of them (a slope).
+        stage: Where: the first stage or the last.
         direction: Sign of the difference that is claimed; 0 where no difference is claimed.
         margin: Differences up to here do not matter.
+        share: The margin is no more than this share of the first variant's mean: where the statistic is 0.02, a margin
+            of 0.02 would be met by anything.
     """
 
     name: str
     quote: str
     analysis: str
     statistic: str
-    stage: Literal["first", "last", "all"]
+    stage: Literal["first", "last"]
     direction: Literal[-1, 0, 1]
     margin: float
+    share: float = float("inf")
 
-    def verdict(self, intervals: Sequence[Interval], strict: Sequence[Interval]) -> Verdict:
+    def margin_beside(self, mean: float) -> float:
+        """Return the margin where the first variant's mean is this; never below zero."""
+        return max(min(self.margin, self.share * mean), 0.0) if np.isfinite(self.share) else self.margin
+
+    def verdict(self, intervals: Sequence[Interval], strict: Sequence[Interval], margin: float) -> Verdict:
         """Decide the claim by the intervals of its differences from the other variants.
 
         Contradicted when a strict interval lies beyond the margin in the other direction (in either, where no
         difference is claimed); supported when all 95% intervals lie beyond it in the claimed direction; equivalent when
-        all lie inside the margins; else undecided. An interval that is missing or has no width (every image is right,
+        all lie within the margin; else undecided. An interval that is missing or has no width (every image is right,
         say) decides nothing.
 
         Args:
             intervals: At 95%.
             strict: At 1 - 0.05 / m for m others, since one of m is enough to contradict (Bonferroni).
+            margin: As `margin_beside` gives it.
         """
-        sides = [self._side(interval) for interval in intervals]
-        if any(self._opposed(interval) for interval in strict):
+        if any(_side(interval, margin) not in (0, self.direction) for interval in strict):
             return "contradicted"
-        if self.direction and all(side == self.direction for side in sides):
+        if self.direction and all(_side(interval, margin) == self.direction for interval in intervals):
             return "supported"
-        inside = [-self.margin <= low < high <= self.margin for low, high in intervals]
+        inside = [-margin <= low < high <= margin for low, high in intervals]
         return "equivalent" if all(inside) else "undecided"
 
-    def _side(self, interval: Interval) -> int:
-        """Return 1 or -1 where an interval with a width lies above or below the margins, else 0."""
-        low, high = interval
-        return int(low < high) * (int(low > self.margin) - int(high < -self.margin))
 
-    def _opposed(self, interval: Interval) -> bool:
-        side = self._side(interval)
-        return side != 0 and side != self.direction
+def _side(interval: Interval, margin: float) -> int:
+    """Return 1 or -1 where an interval with a width lies above or below the margin, else 0."""
+    low, high = interval
+    return int(low < high) * (int(low > margin) - int(high < -margin))
 
 
 def decide(
@@ -122,10 +131,11 @@ def decide(
             whom = "" if statistic is None else f" for {', '.join(missing)}"
             left_out.append(f"the claim '{claim.name}' is left out: {what} was not measured{whom}.")
             continue
+        margin = claim.margin_beside(_first_mean(statistic))
         differences = [statistic.difference(candidate, other, seed) for other in others]
         confidence = 1 - (1 - CONFIDENCE) / len(others)
         strict = [statistic.difference(candidate, other, seed, confidence).interval for other in others]
-        verdict = claim.verdict([each.interval for each in differences], strict)
+        verdict = claim.verdict([each.interval for each in differences], strict, margin)
         about = {"claim": claim.name, "quote": claim.quote, "statistic": claim.statistic, "layer": statistic.layer}
         rows += [
             {
@@ -135,8 +145,9 @@ def decide(
                 **asdict(difference),
                 "strict_low": low,
                 "strict_high": high,
-                "margin": claim.margin,
-                "verdict_against": claim.verdict([difference.interval], [difference.interval]),
+                "margin": margin,
+                "detectable": statistic.detectable(candidate, other, margin),
+                "verdict_against": claim.verdict([difference.interval], [difference.interval], margin),
                 "verdict": verdict,
             }
             for other, difference, (low, high) in zip(others, differences, strict, strict=True)
@@ -144,18 +155,21 @@ def decide(
     return CLAIMS_TABLE.frame(rows), left_out
 
 
+def _first_mean(statistic: Statistic) -> float:
+    """Return the mean of the variant that is shown first, over all its runs."""
+    return float(np.nanmean(next(iter(statistic.values.values()))))
+
+
 def _where(claim: Claim, stages: Sequence[str]) -> str:
-    if claim.stage == "all" or not stages:
-        return "two stages or more" if claim.stage == "all" else f"the {claim.stage} stage"
+    if not stages:
+        return f"the {claim.stage} stage"
     return f"the {claim.stage} stage ({stages[0 if claim.stage == 'first' else -1]})"
 
 
 def _statistic(claim: Claim, statistics: Sequence[Statistic], stages: Sequence[str]) -> Statistic | None:
     """Return the statistic of a claim; None where it was not measured, or one stage is all there is."""
-    named = [each for each in statistics if (each.analysis, each.name) == (claim.analysis, claim.statistic)]
-    if claim.stage == "all":
-        return next(iter(named), None)
     if not stages or (claim.stage == "first" and len(stages) < 2):
         return None
     layer = stages[0] if claim.stage == "first" else stages[-1]
-    return next((each for each in named if each.layer == layer), None)
+    place = (claim.analysis, claim.statistic, layer)
+    return next((each for each in statistics if (each.analysis, each.name, each.layer) == place), None)

@@ -11,7 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from autola_analysis.statistics.intervals import CONFIDENCE, RUNS_FOR_MODULES, Interval, sum_interval
+from autola_analysis.statistics.intervals import (
+    CONFIDENCE,
+    RUNS_FOR_MODULES,
+    Interval,
+    sum_interval,
+    variance_components,
+)
+from autola_analysis.statistics.power import detectable_difference
 
 FloatArray = NDArray[np.float64]
 
@@ -62,14 +69,25 @@ def difference(
     """
     counts = f"{len(candidate)} v {len(other)}"
     scope = scope_of(len(candidate), len(other))
+    terms = difference_terms(candidate, other, paired)
+    if not all(term.size for term in terms):
+        return Difference(float("nan"), float("nan"), float("nan"), counts, scope)
+    low, high = sum_interval(terms, paired, folds, seed, confidence)
+    return Difference(float(sum(term.mean() for term in terms)), low, high, counts, scope)
+
+
+def difference_terms(candidate: FloatArray, other: FloatArray, paired: bool = True) -> list[FloatArray]:
+    """Return the two terms whose means add up to the difference, without the images that have no value in a term.
+
+    Args:
+        candidate: Values ``(runs, blocks)``; NaN where an image has none.
+        other: Of the other variant.
+        paired: Whether the columns are the same images; those without a value of either variant are left out of both.
+    """
     kept = [~np.isnan(values).any(axis=0) for values in (candidate, other)]
     if paired:
         kept = [kept[0] & kept[1]] * 2
-    candidate, other = candidate[:, kept[0]], other[:, kept[1]]
-    if not candidate.size or not other.size:
-        return Difference(float("nan"), float("nan"), float("nan"), counts, scope)
-    low, high = sum_interval([candidate, -other], paired, folds, seed, confidence)
-    return Difference(float(candidate.mean() - other.mean()), low, high, counts, scope)
+    return [candidate[:, kept[0]], -other[:, kept[1]]]
 
 
 def scope_of(*runs: int) -> str:
@@ -125,6 +143,11 @@ class Statistic:
         """Return the candidate's mean minus the other variant's, with an interval of a confidence."""
         ours, theirs = self.values[candidate], self.values[other]
         return difference(ours, theirs, paired=self.paired, folds=self.folds, seed=seed, confidence=confidence)
+
+    def detectable(self, candidate: str, other: str, margin: float) -> float:
+        """Return the true difference that would be detected beyond a margin; see `power.detectable_difference`."""
+        terms = difference_terms(self.values[candidate], self.values[other], self.paired)
+        return detectable_difference(variance_components(terms, self.paired), margin)
 
     def differences(self, candidate: str, other: str, seed: int = 0) -> Mapping[str, Difference]:
         """Return the difference under the name of the statistic."""

@@ -8,12 +8,14 @@ reasons: other runs, and other images.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 FloatArray = NDArray[np.float64]
+Number = float | FloatArray
 Interval = tuple[float, float]
 
 RUNS_FOR_MODULES = 3
@@ -67,7 +69,7 @@ def sum_interval(
 
     Below three runs of a term the runs are taken as they are: averaged per image, bootstrap over images (Student's t
     over folds, and over images that the terms do not share). From three runs of every term on, over both: see
-    `runs_and_images_interval`.
+    `runs_and_images`.
 
     Args:
         terms: Matrices ``(runs, blocks)`` without NaN.
@@ -79,20 +81,55 @@ def sum_interval(
     Returns:
         Lower and upper limit; NaN where a term has no run or fewer than two blocks.
     """
-    if any(not len(term) or term.shape[1] < 2 or np.isnan(term).any() for term in terms):
+    components = variance_components(terms, paired)
+    if not components:
         return NONE
-    if min(map(len, terms)) >= RUNS_FOR_MODULES:
-        return runs_and_images_interval(terms, paired, confidence)
-    blocks = _per_block(terms, paired)
-    if paired and not folds:
-        return bootstrap_interval(blocks[0], seed, confidence)
-    return _around(terms, sum(_half_width(_error(each), len(each) - 1, confidence) for each in blocks))
+    if paired and not folds and not _over_runs(terms):
+        return bootstrap_interval(_per_block(terms, paired)[0], seed, confidence)
+    return _around(terms, components, confidence)
 
 
 def runs_and_images_interval(
     terms: Sequence[FloatArray], paired: bool = True, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Return the interval of a sum of means over training runs and images together, by components of variance.
+    """Return the interval of a sum of means over training runs and images together; see `runs_and_images`."""
+    return _around(terms, runs_and_images(terms, paired), confidence)
+
+
+@dataclass(frozen=True)
+class Component:
+    """What one source of variation adds to the variance of an estimate; with arrays, of many estimates.
+
+    Attributes:
+        error: Squared standard error.
+        degrees: Degrees of freedom that it was estimated with.
+        parts: Independent components that it is the sum of; none where it is no sum.
+    """
+
+    error: Number
+    degrees: Number
+    parts: tuple[Component, ...] = ()
+
+
+def variance_components(terms: Sequence[FloatArray], paired: bool = True) -> list[Component]:
+    """Return what the variance of a sum of means consists of: runs and images, or images alone below three runs.
+
+    Args:
+        terms: Matrices ``(runs, blocks)``.
+        paired: Whether the columns of all terms are the same images.
+
+    Returns:
+        Independent components; none where a term has no run, fewer than two blocks, or NaN.
+    """
+    if any(not len(term) or term.shape[1] < 2 or np.isnan(term).any() for term in terms):
+        return []
+    if _over_runs(terms):
+        return runs_and_images(terms, paired)
+    return [Component(_error(each), len(each) - 1) for each in _per_block(terms, paired)]
+
+
+def runs_and_images(terms: Sequence[FloatArray], paired: bool = True) -> list[Component]:
+    """Return the variance of a sum of means over training runs and images together, by components.
 
     With y the value of a run r for an image i, ``y = mean + run_r + image_i + noise_ri``. The variance of the run means
     over n holds what runs contribute and the noise; the variance of the image means (of their difference, where terms
@@ -121,10 +158,31 @@ def runs_and_images_interval(
     noise = [_noise(term) for term in terms]
     noises = [sum(noise)] if paired else noise
     blocks = _per_block(terms, paired)
-    squares = _half_width(sum(runs), _welch(runs, [len(term) - 1 for term in terms]), confidence)
-    for each, its_noise in zip(blocks, noises, strict=True):
-        squares += _half_width(max(_error(each) - its_noise, 0.0), len(each) - 1, confidence)
-    return _around(terms, squares)
+    of_runs = [Component(error, len(term) - 1) for error, term in zip(runs, terms, strict=True)]
+    of_images = [
+        Component(max(_error(each) - its_noise, 0.0), len(each) - 1)
+        for each, its_noise in zip(blocks, noises, strict=True)
+    ]
+    return [together(of_runs), *of_images]
+
+
+def together(components: Sequence[Component]) -> Component:
+    """Return the sum of components with the degrees of freedom of Welch and Satterthwaite."""
+    error = sum(each.error for each in components)
+    spread = sum(each.error**2 / each.degrees for each in components)
+    fewest = min(each.degrees for each in components)
+    degrees = np.where(np.greater(spread, 0), error**2 / np.where(np.greater(spread, 0), spread, 1), fewest)
+    return Component(error, degrees, tuple(components))
+
+
+def half_width(components: Sequence[Component], confidence: float = CONFIDENCE) -> FloatArray:
+    """Return half the width of the interval of independent components, each with a Student quantile of its own."""
+    squares = sum(special.stdtrit(each.degrees, 0.5 + confidence / 2) ** 2 * each.error for each in components)
+    return np.asarray(np.sqrt(squares))
+
+
+def _over_runs(terms: Sequence[FloatArray]) -> bool:
+    return min(map(len, terms)) >= RUNS_FOR_MODULES
 
 
 def _per_block(terms: Sequence[FloatArray], paired: bool) -> list[FloatArray]:
@@ -145,17 +203,6 @@ def _noise(values: FloatArray) -> float:
     return float((residuals**2).sum()) / ((n - 1) * (images - 1)) / values.size
 
 
-def _welch(errors: Sequence[float], degrees: Sequence[int]) -> float:
-    """Return the degrees of freedom of a sum of squared standard errors (Welch and Satterthwaite)."""
-    each = sum(error**2 / freedom for error, freedom in zip(errors, degrees, strict=True))
-    return sum(errors) ** 2 / each if each else float(min(degrees))
-
-
-def _half_width(error: float, degrees: float, confidence: float) -> float:
-    """Return the square of Student's half width for a squared standard error."""
-    return float(special.stdtrit(degrees, 0.5 + confidence / 2)) ** 2 * error
-
-
-def _around(terms: Sequence[FloatArray], squares: float) -> Interval:
-    centre = float(sum(term.mean() for term in terms))
-    return centre - float(np.sqrt(squares)), centre + float(np.sqrt(squares))
+def _around(terms: Sequence[FloatArray], components: Sequence[Component], confidence: float) -> Interval:
+    centre, half = float(sum(term.mean() for term in terms)), float(half_width(components, confidence))
+    return centre - half, centre + half

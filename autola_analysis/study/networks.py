@@ -83,14 +83,20 @@ def accuracy_frame(networks: Sequence[Network]) -> pd.DataFrame:
     return ACCURACY_TABLE.frame(rows).astype({"top1": float, "top5": float})
 
 
+def of_largest_pass(networks: Sequence[Network]) -> list[Network]:
+    """Return the networks as they were measured on the data set with the most images; a study may have several."""
+    largest = max((len(each.source) for each in networks), default=0)
+    source = next((each.source for each in networks if len(each.source) == largest), None)
+    return [each for each in networks if each.source is source]
+
+
 def accuracy_statistic(networks: Sequence[Network]) -> list[Statistic]:
-    """Return top-1 accuracy per image of the passes; nothing where it was not measured."""
+    """Return top-1 accuracy per image of the largest pass; nothing where it was not measured."""
     by_model: dict[str, list[np.ndarray]] = {}
-    for each in networks:
+    for each in of_largest_pass(networks):
         if each.correct is not None:
             by_model.setdefault(each.model.variant.name, []).append(each.correct.astype(float))
-    sizes = {len(correct) for runs in by_model.values() for correct in runs}
-    if not by_model or len(sizes) > 1:
+    if not by_model:
         return []
     return [Statistic("accuracy", "", "top1", {name: np.stack(runs) for name, runs in by_model.items()})]
 

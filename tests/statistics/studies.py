@@ -13,7 +13,6 @@ SLOPE = "slope of mean_selectivity over stages"
 CLAIMS = (
     Claim("less in depth", "It is said.", "units", "mean_selectivity", "last", -1, 0.02),
     Claim("alike in the first stage", "It is said.", "units", "mean_selectivity", "first", 0, 0.02),
-    Claim("the less the deeper", "It is said.", "units", SLOPE, "all", -1, 0.0),
     Claim("more precise masks", "It is said.", "maps", "energy", "last", 1, 0.02),
     Claim("better features", "It is said.", "features", "knn_accuracy", "last", 1, 0.01),
 )

@@ -14,6 +14,7 @@ from autola_analysis.statistics.claims import CLAIMS_TABLE, Claim
 from autola_analysis.statistics.compare import COMPARISON_TABLE, Comparison, compare
 from autola_analysis.statistics.difference import Comparable
 from autola_analysis.study.comparison.candidate import candidate_of, claims_are_about
+from autola_analysis.study.comparison.size import with_size
 from autola_analysis.study.models import StudyModel
 from autola_analysis.study.networks import Network, accuracy_statistic
 from autola_analysis.study.plan import Plan
@@ -58,9 +59,11 @@ def compare_groups(plan: Plan, results: Mapping[str, Any], networks: Sequence[Ne
         if len({model.variant.name for model in members}) < 2:
             continue
         try:
-            comparisons.append(_compared(plan, members, statistics, claims))
+            compared = _compared(plan, members, statistics, claims)
         except OptionError as error:
             warnings.append(f"nothing is compared{f' in {group}' if group else ''}: {error}")
+        else:
+            comparisons.append(replace(compared, claims=with_size(compared.claims, networks)))
     if not comparisons:
         return StudyComparison(warnings=tuple(warnings) if len(measured) > 1 else ())
     warnings += [warning for each in comparisons for warning in each.warnings]

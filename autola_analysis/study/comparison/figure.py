@@ -25,7 +25,11 @@ NAME_INCHES = 1.15
 LABEL_CHARACTERS = 18  # of a line of a row's label
 CHARACTERS_PER_INCH = 17  # of a title
 VERDICT_COLOURS = {"supported": "#007A5A", "contradicted": "#D55E00", "equivalent": "#0072B2", "undecided": "0.35"}
-SCOPES = {"checkpoints": "these checkpoints (interval over images)", "modules": "modules (over runs and images)"}
+SCOPES = {"checkpoints": "checkpoints", "modules": "modules as trained here"}
+INTERVALS = {
+    "checkpoints": "these checkpoints (interval over images)",
+    "modules": f"{SCOPES['modules']} (over runs and images)",
+}
 BAND: dict[str, Any] = {"color": "0.9", "linewidth": 0}
 
 
@@ -144,7 +148,7 @@ def _label(name: str) -> str:
 
 def _legend(claims: pd.DataFrame) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = []
-    for scope, words in SCOPES.items():
+    for scope, words in INTERVALS.items():
         if (claims["scope"] == scope).any():
             face = "0" if scope == "modules" else "1"
             style: dict[str, Any] = {"markersize": 4, "markerfacecolor": face, "markeredgecolor": "0", "linewidth": 1.1}

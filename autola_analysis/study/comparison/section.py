@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
+from autola_analysis.core.text import metric_text
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.report.templating import render
-from autola_analysis.study.comparison.figure import plot_claims
+from autola_analysis.study.comparison.figure import SCOPES, plot_claims
 
 READING = (
     "Differences are the candidate's value minus the other variant's, with a 95% interval. Statistics, layers, "
     "directions and margins were fixed before any result was looked at. A claim is supported when the interval "
     "against every other variant lies beyond the margin in the claimed direction, contradicted when one lies beyond "
-    "it in the other at a confidence of 1 - 0.05 / number of other variants, equivalent when all lie inside the "
-    "margins, and undecided otherwise, also where an interval has no width. 'Alone' is the verdict against one variant "
+    "it in the other at a confidence of 1 - 0.05 / number of other variants, equivalent when all lie within the "
+    "margin, and undecided otherwise, also where an interval has no width. 'Alone' is the verdict against one variant "
     "by its 95% interval. The error is that of a single claim, not of all claims together.",
+    "'Detectable' is the true difference that so many runs and images would find beyond the margin with 80% power: a "
+    "planning figure, since the spread between runs is estimated from these few runs.",
     "The scope 'checkpoints' (fewer than three training runs of a variant) speaks of these files alone: intervals are "
-    "over images. The scope 'modules' (three runs or more) speaks of the attention modules as they were trained here: "
-    "intervals are over runs and images together.",
+    "over images. The scope 'modules as trained here' (three runs or more) speaks of the attention modules with this "
+    "recipe: intervals are over runs and images together. Variants differ in accuracy and size too, as the table says; "
+    "either may explain a difference as well as the module.",
 )
-LIMITS = ("The paper's explanation, that context helps with patterns that are ambiguous on their own, is not tested.",)
+LIMITS = (
+    "Intervals over runs hold for runs that vary normally and images whose effects add; an outlying run among few "
+    "makes them wide.",
+)
 
 
 def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet) -> Section:
@@ -37,6 +47,7 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet)
         name = "claims" if len(candidates) == 1 else f"claims-{number}"
         rows = claims[claims["model"] == candidate].reset_index(drop=True)
         figures |= sheet.draw(name, plot_claims(rows, sheet.width), claims_caption(candidate))
+    words: dict[str, Any] = {"several": len(candidates) > 1, "scopes": SCOPES, "beside": size_text}
     blocks = [rows.to_dict("records") for _, rows in claims.groupby(["model", "claim"], sort=False)]
     tables = {"All differences between variants": comparison} if len(comparison) else {}
     return Section(
@@ -45,10 +56,20 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet)
         figures=figures,
         tables=tables,
         methods=claims_methods(claims) if len(claims) else "",
-        reading=READING if len(claims) else READING[1:],
+        reading=READING if len(claims) else READING[2:],
         limits=LIMITS if len(claims) else (),
-        body=render("claims.html.j2", __package__, blocks=blocks, several=len(candidates) > 1),
+        body=render("claims.html.j2", __package__, blocks=blocks, **words),
     )
+
+
+def size_text(row: Mapping[str, float]) -> str:
+    """Say how the candidate differs in accuracy and size from the other variant of a row of claims."""
+    parts = {
+        "top-1": f"{100 * row['top1']:+.2f} points" if row["top1"] == row["top1"] else "",
+        "parameters": metric_text(row["parameters"], "+"),
+        "multiply-adds": metric_text(row["macs"], "+"),
+    }
+    return ", ".join(f"{name} {text}" for name, text in parts.items() if text)
 
 
 def claims_caption(candidate: str) -> str:
@@ -66,6 +87,7 @@ def claims_methods(claims: pd.DataFrame) -> str:
         f"The claims of [@ma2020] were decided for {candidates} by a rule that was fixed beforehand: supported when "
         "the 95% interval of the difference from every other variant lies beyond a margin in the claimed direction, "
         "contradicted when an interval at 1 - 0.05 / number of other variants lies beyond it in the other, equivalent "
-        "when all 95% intervals lie inside the margins, else undecided. Intervals are over images, and over training "
-        "runs and images where variants have three runs or more [@efron1993]."
+        "when all 95% intervals lie within the margin, else undecided. Intervals are over images (bootstrap "
+        "[@efron1993]); where variants have three runs or more, over training runs and images, by components of "
+        "variance [@searle1992] with the degrees of freedom of [@welch1947] for the runs."
     )

@@ -13,7 +13,7 @@ from autola_analysis.study.comparison.section import claims_section
 def claim(model: str, against: str, verdict: str = "supported") -> list[object]:
     return [
         "less class selective in depth", 'it is "less"', "mean_selectivity", "layer3", model, against, -0.1, -0.15,
-        -0.05, -0.17, -0.03, 0.02, "3 v 3", "modules", "equivalent", verdict,
+        -0.05, -0.17, -0.03, 0.02, 0.09, "3 v 3", "modules", "equivalent", verdict, -0.0025, 61259, 8.9e6,
     ]  # fmt: skip
 
 
@@ -29,7 +29,9 @@ def test_claims_are_a_row_group_with_a_verdict_and_a_figure_per_candidate(tmp_pa
     assert section.body.count('class="verdict supported"') == 1
     assert "-0.1000" in section.body
     assert "[-0.1500, -0.0500]" in section.body
-    assert "3 v 3" in section.body
+    assert "0.090" in section.body
+    assert section.body.count("3 v 3, modules as trained here") == 3
+    assert section.body.count("top-1 -0.25 points, parameters +61.3 k, multiply-adds +8.9 M") == 3
     assert section.body.count('<td class="text">equivalent</td>') == 3
     assert "&#34;less&#34;" in section.body
 
