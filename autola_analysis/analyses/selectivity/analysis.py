@@ -9,9 +9,16 @@ from typing import Any
 
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
 from autola_analysis.analyses.observation import Reading, Watcher
+from autola_analysis.analyses.selectivity.caveats import bias_caveats
 from autola_analysis.analyses.selectivity.claims import CLAIMS
 from autola_analysis.analyses.selectivity.compared import selectivity_statistics
-from autola_analysis.analyses.selectivity.measure import SelectivityWatcher, check_layers, selectivity_result
+from autola_analysis.analyses.selectivity.measure import (
+    ACTIVITY,
+    SelectivityWatcher,
+    activity_watcher,
+    check_options,
+    selectivity_result,
+)
 from autola_analysis.analyses.selectivity.options import SelectivityOptions
 from autola_analysis.analyses.selectivity.result import FORMAT, SelectivityResult
 from autola_analysis.analyses.selectivity.section import selectivity_section
@@ -34,17 +41,23 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
     claims = CLAIMS
 
     def check(self, options: SelectivityOptions, subject: Subject) -> None:
-        """Refuse layers that a network does not have."""
-        check_layers(subject.variants, options)
+        """Refuse layers that a network does not have, and areas without folds."""
+        check_options(subject.variants, options)
 
     def watch(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
-        """Return what sums up units, and what keeps the images that drive them most."""
+        """Return what sums up units, and on request what keeps their activities and the images that drive them."""
         watchers: list[Watcher[Any]] = [SelectivityWatcher(options)]
-        return [*watchers, TopImageWatcher(options.layers, options.top_images)] if options.top_images else watchers
+        if options.auc:
+            watchers.append(activity_watcher(options))
+        if options.top_images:
+            watchers.append(TopImageWatcher(options.layers, options.top_images))
+        return watchers
 
     def measure(self, options: SelectivityOptions, subject: Subject, observed: Observed, reading: Reading) -> Results:
         """Make a result per network."""
-        results = [selectivity_result(each, options) for each in observed.by_watcher[SelectivityWatcher.name]]
+        sums = observed.by_watcher[SelectivityWatcher.name]
+        activities = observed.by_watcher[ACTIVITY] if options.auc else [None] * len(sums)
+        results = [selectivity_result(each, options, kept) for each, kept in zip(sums, activities, strict=True)]
         if not options.top_images:
             return results
         tops = [top_images_result(each, subject.ids) for each in observed.by_watcher[TopImageWatcher.name]]
@@ -59,7 +72,7 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
         return SelectivityResult.apart(stored)
 
     def statistics(self, result: Results) -> tuple[Sequence[Comparable], Sequence[str]]:
-        """Return mean selectivity per layer, its slope over layers, and the distributions over units."""
+        """Return corrected mean selectivity per layer, its slope over layers, and the distributions over units."""
         return selectivity_statistics(result)
 
     def sections(self, result: Results, sheet: Sheet) -> Sequence[Section]:
@@ -68,23 +81,25 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
         return [selectivity_section(result, sheet), *units]
 
     def lines(self, result: Results) -> Lines:
-        """Return a line per network and layer."""
+        """Return a line per network and layer: the plain mean beside its chance level, and the corrected mean."""
         several_runs = any(each.run != "1" for each in result)
+        dead = any(each.summary["dead"].any() for each in result)
         rows = []
         for each in result:
             name = f"{each.model} run {each.run}" if several_runs else each.model
             accuracy = "not measured" if each.accuracy.top1 is None else f"{100 * each.accuracy.top1:.2f} %"
             for row in each.summary.to_dict("records"):
-                interval = interval_text(row["ci_low"], row["ci_high"])
-                chance = "" if math.isnan(row["null_mean"]) else f"{row['null_mean']:.4f}"
-                numbers = [str(row["units"]), str(row["dead"]), f"{row['mean']:.4f}", interval, f"{row['median']:.4f}"]
-                rows.append([name, accuracy, str(row["layer"]), *numbers, chance])
+                corrected = f"{_number(row['mean_corrected'])} {interval_text(row['ci_low'], row['ci_high'])}".strip()
+                units = [str(row["units"]), *([str(row["dead"])] if dead else [])]
+                numbers = [_number(row["mean"]), _number(row["null_mean"]), corrected]
+                rows.append([name, accuracy, str(row["layer"]), *units, *numbers])
                 name = accuracy = ""
-        return Lines(["model", "top-1", "layer", "units", "dead", "mean", "95% interval", "median", "chance"], rows)
+        units = ["units", *(["dead"] if dead else [])]
+        return Lines(["model", "top-1", "layer", *units, "mean", "chance", "corrected, 95% interval"], rows)
 
     def warnings(self, result: Results) -> Sequence[str]:
-        """Return the warnings of all networks."""
-        return [warning for each in result for warning in each.warnings]
+        """Return the warnings of all networks, and where the bias of the plain mean matters."""
+        return [*(warning for each in result for warning in each.warnings), *bias_caveats(result)]
 
     def settings(self, result: Results) -> list[Mapping[str, Any]]:
         """Return what else decided the numbers, per network."""
@@ -102,3 +117,7 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
             else replace(each, top_images=replace(top, ids={key: names[name] for key, name in top.ids.items()}))
             for each in result
         ]
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"

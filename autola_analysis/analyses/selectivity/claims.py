@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from autola_analysis.statistics.claims import Claim
 
-MEAN_SELECTIVITY = "mean_selectivity"
+MEAN_SELECTIVITY = "corrected_mean_selectivity"
+"""The mean class selectivity of a layer's units less its bias."""
 SLOPE = f"slope of {MEAN_SELECTIVITY} over stages"
+"""Described and not judged: it repeats the claim about depth."""
 
 CLAIMS = (
     Claim(

@@ -1,4 +1,4 @@
-"""What variants are compared by: mean selectivity per layer, its slope over layers, distributions over units."""
+"""What variants are compared by: corrected mean selectivity per layer, its slope, distributions over units."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.selectivity.claims import MEAN_SELECTIVITY, SLOPE
+from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL, corrected_blocks
 from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.inference.layers import STAGE
 from autola_analysis.statistics.difference import Comparable, Distribution, Statistic
@@ -20,9 +21,10 @@ ANALYSIS = "selectivity"
 def selectivity_statistics(results: Sequence[SelectivityResult]) -> tuple[list[Comparable], list[str]]:
     """Return the statistics of some networks, and sentences about the folds of images behind their intervals.
 
-    The blocks of a mean are folds of images. With theta_f the mean without fold f,
-    ``theta + (F - 1) (mean(theta_f) - theta_f)`` are the jackknife's pseudo-values, moved so that their mean is theta:
-    the spread of their mean is the jackknife's standard error, and differences of variants are paired fold by fold.
+    The blocks of a mean are those of `jackknife.corrected_blocks`, one per fold of images: their mean is the corrected
+    mean, their spread its standard error, and differences of variants are paired fold by fold. Where a network has no
+    folds, all of them take the plain mean of that layer, since corrected and plain means cannot be compared, and there
+    is no interval.
 
     References:
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11.
@@ -35,17 +37,18 @@ def selectivity_statistics(results: Sequence[SelectivityResult]) -> tuple[list[C
     means = []
     for layer in dict.fromkeys(layer for result in results for layer in result.layers):
         values = {}
+        folded = all(_folded(result, layer) for result in results if layer in result.layers)
         for name in keys:
             runs = [result for result in results if result.model == name]
             if all(layer in run.layers for run in runs):
-                values[name] = np.stack([_fold_blocks(run, layer, clear[name]) for run in runs])
+                values[name] = np.stack([_blocks(run, layer, folded, clear[name]) for run in runs])
         means.append(Statistic(ANALYSIS, layer, MEAN_SELECTIVITY, values, folds=True, paired=paired))
     slope = slope_over_stages(means)
     return [*means, *([slope] if slope else []), *unit_distributions(results)], _about_folds(results, clear, paired)
 
 
 def slope_over_stages(means: Sequence[Statistic]) -> Statistic | None:
-    """Return the least-squares slope of mean selectivity on the number of the stage, as values per run and fold.
+    """Return the least-squares slope of corrected mean selectivity on the number of the stage, per run and fold.
 
     A slope is a weighted sum over stages, so that the difference of two variants' slopes is the slope of their
     difference, with the same folds and runs. None where fewer than two stages were measured.
@@ -82,19 +85,31 @@ def _folds_key(result: SelectivityResult) -> str:
     return repr((settings.get("seed"), sorted(set(lengths.values())), settings.get("images_per_class")))
 
 
-def _fold_blocks(result: SelectivityResult, layer: str, clear: bool) -> FloatArray:
-    """Return the moved pseudo-values of a layer, ``(F,)``; its mean alone where there are no folds to speak of."""
-    theta = result.summary.loc[result.summary["layer"] == layer, "mean"].to_numpy(float)
-    fold_means = result.fold_means.get(layer, np.empty(0))
-    if len(fold_means) < 2 or not clear:
-        return theta
-    return theta + (len(fold_means) - 1) * (fold_means.mean() - fold_means)
+def _folded(result: SelectivityResult, layer: str) -> bool:
+    return len(result.fold_means.get(layer, ())) >= 2
+
+
+def _blocks(result: SelectivityResult, layer: str, folded: bool, clear: bool) -> FloatArray:
+    """Return a value per fold of a layer, ``(F,)``; its mean alone where there are no folds to speak of."""
+    mean = result.summary.loc[result.summary["layer"] == layer, "mean"].to_numpy(float)
+    if not folded:
+        return mean
+    blocks = corrected_blocks(float(mean[0]), result.fold_means[layer], result.half_means[layer])
+    return blocks if clear else blocks.mean(keepdims=True)
 
 
 def _about_folds(results: Sequence[SelectivityResult], clear: dict[str, bool], paired: bool) -> list[str]:
     warnings = []
-    if any(len(means) < 2 for result in results for means in result.fold_means.values() or [()]):
-        warnings.append("differences of selectivity have no interval where a variant was measured without image folds.")
+    if not all(_folded(result, layer) for result in results for layer in result.layers):
+        warnings.append(
+            "differences of selectivity are those of the plain, biased means and have no interval where a variant was "
+            "measured without folds of images."
+        )
+    if any(0 < len(means) < FOLDS_FOR_INTERVAL for result in results for means in result.fold_means.values()):
+        warnings.append(
+            f"differences of selectivity have no interval where a variant was measured in fewer than "
+            f"{FOLDS_FOR_INTERVAL} folds of images."
+        )
     warnings += [
         f"differences of selectivity from {name} have no interval: its runs were measured on different images or folds."
         for name, same in clear.items()

@@ -73,3 +73,9 @@ def selectivity_index(means: FloatArray) -> SelectivityIndex:
     values = np.divide(mean_preferred - mean_rest, total, out=np.full_like(total, np.nan), where=~dead)
     preferred = np.where(dead, -1, present[means.argmax(axis=0)])
     return SelectivityIndex(values, preferred, mean_preferred, mean_rest, dead)
+
+
+def mean_over_live_units(values: FloatArray) -> float:
+    """Return the mean selectivity over live units; NaN where all are dead."""
+    alive = values[~np.isnan(values)]
+    return float(alive.mean()) if len(alive) else float("nan")

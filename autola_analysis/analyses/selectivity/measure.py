@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor
 
 from autola_analysis.analyses.alone import Model, given, measure_alone
 from autola_analysis.analyses.observation import Observation, Reading, class_names
-from autola_analysis.analyses.selectivity.observer import Labelings, SelectivityObserver
+from autola_analysis.analyses.per_image import PerImageObserver, PerImageWatcher
+from autola_analysis.analyses.selectivity.auc import unit_auc
+from autola_analysis.analyses.selectivity.caveats import bias_caveats, fold_caveats, image_caveats
+from autola_analysis.analyses.selectivity.observer import Labelings, SelectivityObserver, spatial_mean
 from autola_analysis.analyses.selectivity.options import SelectivityOptions
 from autola_analysis.analyses.selectivity.result import SUMMARY, SelectivityResult, summary_row, unit_rows
 from autola_analysis.analyses.selectivity.signed import SignedLayerRefusal
-from autola_analysis.analyses.selectivity.summary import summarise
+from autola_analysis.analyses.selectivity.summary import LayerSelectivity, summarise
 from autola_analysis.analyses.variants import Variant, check_layer_names
-from autola_analysis.core.errors import LayerError
+from autola_analysis.core.errors import LayerError, OptionError
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.stream import ImageData, Stream
+
+ACTIVITY = "activity per image"
+"""Name of what keeps the activity of every unit."""
 
 
 @overload
@@ -71,16 +81,23 @@ def measure_selectivity(
     from autola_analysis.analyses.selectivity.analysis import Selectivity
 
     results = measure_alone(Selectivity(), models, data, given(SelectivityOptions, options, values), reading)
+    results = [replace(each, warnings=(*each.warnings, *bias_caveats([each]))) for each in results]
     return results if isinstance(models, Sequence) else results[0]
 
 
-def check_layers(variants: Sequence[Variant], options: SelectivityOptions) -> None:
-    """Refuse layers that a network does not have, before the pass.
+def check_options(variants: Sequence[Variant], options: SelectivityOptions) -> None:
+    """Refuse layers that a network does not have, and areas without folds, before the pass.
 
     Raises:
         LayerError: If no layer is named, or a network has no stages.
         UnknownNameError: If a network has no such layer.
+        OptionError: If the area under the ROC curve is asked for without folds.
     """
+    if options.auc and options.folds < 2:
+        raise OptionError(
+            f"auc chooses the preferred class of a unit on other folds of images and needs two of them; found folds = "
+            f"{options.folds}. Give more folds, or leave auc out."
+        )
     if options.layers is not None and not options.layers:
         raise LayerError("the list of layers is empty; name at least one, or give none for the stages.")
     check_layer_names(variants, options.layers)
@@ -122,18 +139,35 @@ class SelectivityWatcher:
         return SelectivityObserver(layers, self._labelings[id(stream)][1], self.options.rectify, refuse)
 
 
-def selectivity_result(observation: Observation[SelectivityObserver], options: SelectivityOptions) -> SelectivityResult:
-    """Make a result of what a pass summed up."""
+def activity_watcher(options: SelectivityOptions) -> PerImageWatcher:
+    """Return what keeps the activity of every unit for every image, which the area under a ROC curve needs."""
+
+    def activity(activation: Tensor) -> Tensor:
+        return spatial_mean(activation.relu() if options.rectify else activation)
+
+    return PerImageWatcher(ACTIVITY, options.layers, activity, {"rectify": options.rectify})
+
+
+def selectivity_result(
+    observation: Observation[SelectivityObserver],
+    options: SelectivityOptions,
+    activity: Observation[PerImageObserver] | None = None,
+) -> SelectivityResult:
+    """Make a result of what a pass summed up, and of the activity per image where it was kept."""
     variant, classes, labelings = observation.variant, observation.classes, observation.observer.labelings
     sums = observation.observer.class_sums()
     measured = {layer: summarise(layer_sums) for layer, layer_sums in sums.items()}
+    aucs = _unit_aucs(activity.observer.values(), measured, labelings) if activity is not None else {}
     counts = next(iter(sums.values())).counts.sum(axis=0)
     images_per_class = {name: int(count) for name, count in zip(classes, counts, strict=True)}
     return SelectivityResult(
         model=variant.name,
         run=variant.run,
         units=pd.concat(
-            [unit_rows(variant.name, variant.run, layer, result, classes) for layer, result in measured.items()],
+            [
+                unit_rows(variant.name, variant.run, layer, result, classes, aucs.get(layer))
+                for layer, result in measured.items()
+            ],
             ignore_index=True,
         ),
         summary=pd.DataFrame(
@@ -142,37 +176,33 @@ def selectivity_result(observation: Observation[SelectivityObserver], options: S
         ),
         class_means={layer: result.means for layer, result in measured.items()},
         fold_means={layer: result.fold_means for layer, result in measured.items()},
+        half_means={layer: result.half_means for layer, result in measured.items()},
         classes=classes,
         accuracy=observation.accuracy,
         settings={
             **_deciding(options),
             "folds": labelings.num_folds if labelings.folds is not None else 0,
             "permutations": len(labelings.permuted),
+            "auc": options.auc,
             **observation.arithmetic,
             "images_per_class": images_per_class,
         },
-        warnings=(*observation.warnings(), *_warnings(labelings, images_per_class)),
+        warnings=(*observation.warnings(), *image_caveats(images_per_class), *fold_caveats(labelings)),
     )
 
 
 def _deciding(options: SelectivityOptions) -> dict[str, Any]:
     """Return the options that decide the numbers of a network's sums: all but those that others look after."""
-    return options.model_dump(exclude={"layers", "limit", "top_images"})
+    return options.model_dump(exclude={"layers", "limit", "auc", "top_images"})
 
 
-def _warnings(labelings: Labelings, images_per_class: dict[str, int]) -> list[str]:
-    warnings = []
-    missing = [name for name, count in images_per_class.items() if count == 0]
-    if missing:
-        warnings.append(
-            f"{len(missing)} of {len(images_per_class)} classes have no image and are left out: "
-            f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else '.'}"
-        )
-    if labelings.labels is None:
-        warnings.append(
-            "no chance level and no interval: the labels are not known before the pass "
-            "(a loader with shuffle=False over a data set with `targets` has them)."
-        )
-    elif labelings.folds is None and labelings.folds_asked_for > 1:
-        warnings.append("no interval: a class with a single image cannot be left out of a fold.")
-    return warnings
+def _unit_aucs(
+    activity: Mapping[str, NDArray[np.float32]], measured: Mapping[str, LayerSelectivity], labelings: Labelings
+) -> dict[str, NDArray[np.float64]]:
+    """Return the area under the ROC curve per unit, by layer; none without folds, or beside the first process."""
+    if labelings.labels is None or labelings.folds is None or not all(map(len, activity.values())):
+        return {}
+    labels, folds = labelings.labels.numpy(), labelings.folds.numpy()
+    return {
+        layer: unit_auc(activity[layer], labels, folds, result.fold_preferred) for layer, result in measured.items()
+    }

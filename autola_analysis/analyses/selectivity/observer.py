@@ -74,6 +74,13 @@ class ClassSums:
     null_sums: NDArray[np.float64]
 
 
+def spatial_mean(activation: Tensor) -> Tensor:
+    """Return the activity of every unit ``(B, K)``, a copy, of an activation ``(B, K)`` or ``(B, K, H, W)``."""
+    if activation.ndim == 4:
+        return activation.mean((2, 3), dtype=torch.float32)
+    return activation.to(torch.float32, copy=True)
+
+
 class SelectivityObserver:
     """Accumulate class sums of spatially averaged activity for several layers at once.
 
@@ -109,12 +116,7 @@ class SelectivityObserver:
             )
         if self._rectify:
             activation = activation.relu()
-        activity = (
-            activation.mean((2, 3), dtype=torch.float32)
-            if activation.ndim == 4
-            else activation.to(torch.float32, copy=True)
-        )
-        return activity, activation.amin()
+        return spatial_mean(activation), activation.amin()
 
     def update(self, batch: Batch, kept: Mapping[str, tuple[Tensor, Tensor]], output: Output) -> None:
         """Add one batch to the sums.

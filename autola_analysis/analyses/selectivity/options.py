@@ -16,4 +16,8 @@ class SelectivityOptions(AnalysisOptions):
         10, "Folds of images for the jackknife interval; fewer are used where a class has fewer images.", ge=0
     )
     rectify: bool = option(False, "Set negative activity to zero before averaging, rather than refuse it.")
+    auc: bool = option(
+        False,
+        "Area under the ROC curve of every unit for its preferred class; keeps 4 bytes per image and unit in memory.",
+    )
     top_images: int = option(6, "Most activating images that are kept for every unit; 0 keeps none.", ge=0, le=20)

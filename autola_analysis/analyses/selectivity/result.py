@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.selectivity.summary import LayerSelectivity
 from autola_analysis.analyses.selectivity.top_images import TopImages
-from autola_analysis.core.columns import INTERVAL, MODEL, Column, count, number, text
+from autola_analysis.core.columns import MODEL, Column, count, number, text
 from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
 from autola_analysis.core.tables import Table, rows_of
 from autola_analysis.inference.tasks.accuracy import Accuracy
@@ -28,6 +28,16 @@ UNITS = Table(
         number("mean_preferred", "mean activity for that class"),
         number("mean_rest", "mean of the other classes' mean activities"),
         Column("dead", "flag", "whether the unit is zero for every image"),
+        number(
+            "preferred_stability",
+            "share of the folds of images without which the unit prefers the same class; missing for dead units, and "
+            "without folds",
+        ),
+        number(
+            "auc",
+            "area under the ROC curve of the activity for the preferred class, chosen on the other folds, against all "
+            "other classes; missing where it was not asked for",
+        ),
     ),
 )
 SUMMARY = Table(
@@ -37,16 +47,18 @@ SUMMARY = Table(
         text("layer", "name of the layer"),
         count("units", "number of units"),
         count("dead", "units that are zero for every image, left out of all that follows"),
-        number("mean", "mean selectivity over units"),
-        *INTERVAL,
+        number("mean", "mean selectivity over units, biased upward by the noise of class means"),
+        number("mean_corrected", "the same less its bias, by a jackknife over images; missing without folds of images"),
+        number("ci_low", "lower limit of the 95% interval around mean_corrected"),
+        number("ci_high", "upper limit"),
         number("median", "over units"),
         number("q25", "lower quartile over units"),
         number("q75", "upper quartile over units"),
-        number("null_mean", "mean selectivity under permuted labels"),
+        number("null_mean", "mean selectivity under permuted labels, biased as `mean` is: to be held beside that"),
     ),
     latex=True,
 )
-FORMAT = Format("selectivity", (UNITS, SUMMARY), ("class_means", "fold_means", "top_images"))
+FORMAT = Format("selectivity", (UNITS, SUMMARY), ("class_means", "fold_means", "half_means", "top_images"))
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,8 @@ class SelectivityResult(NetworkResult):
         settings: What else decided the numbers: folds, permutations, seed, precision, ...
         warnings: Sentences that belong beside the numbers.
         fold_means: Mean selectivity per layer without each fold of images in turn, ``(F,)``; empty without folds.
+        half_means: Per layer, per way of halving the folds, per half, the plain and the corrected mean, ``(5, 2, 2)``;
+            empty below four folds. Corrected means and intervals can be made of these two and the plain mean again.
         top_images: Most activating images of every unit; None where they were not kept.
     """
 
@@ -79,12 +93,18 @@ class SelectivityResult(NetworkResult):
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     fold_means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    half_means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     top_images: TopImages | None = None
 
     @property
     def layers(self) -> list[str]:
         """Names of the layers, in order."""
         return list(self.class_means)
+
+    @property
+    def title(self) -> str:
+        """Name and run, for messages."""
+        return self.model if self.run == "1" else f"{self.model} (run {self.run})"
 
     @classmethod
     def together(cls, results: Sequence[Self]) -> Stored:
@@ -104,6 +124,7 @@ class SelectivityResult(NetworkResult):
         arrays = {
             "class_means": Arrays({**classes, **_keyed(results, "class_means")}, about),
             "fold_means": Arrays(_keyed(results, "fold_means")),
+            "half_means": Arrays(_keyed(results, "half_means")),
         }
         if any(each.top_images for each in results):
             arrays["top_images"] = top_image_arrays(results)
@@ -118,7 +139,7 @@ class SelectivityResult(NetworkResult):
     @classmethod
     def apart(cls, stored: Stored) -> list[Self]:
         """Return the results that `together` gave these tables and arrays."""
-        means, folds = stored.arrays["class_means"], stored.arrays["fold_means"].values
+        means = stored.arrays["class_means"]
         results = []
         for each in means.about:
             names = {"model": each["model"], "run": each["run"]}
@@ -129,9 +150,8 @@ class SelectivityResult(NetworkResult):
                     units=rows_of(stored.tables[UNITS.name], **names),
                     summary=rows_of(stored.tables[SUMMARY.name], **names),
                     class_means={layer: means.values[f"{key}/{layer}"] for layer in each["layers"]},
-                    fold_means={
-                        layer: folds[f"{key}/{layer}"] for layer in each["layers"] if f"{key}/{layer}" in folds
-                    },
+                    fold_means=_of_layers(stored.arrays["fold_means"], key, each["layers"]),
+                    half_means=_of_layers(stored.arrays["half_means"], key, each["layers"]),
                     classes=tuple(means.values["classes"].tolist()),
                     accuracy=Accuracy(**each["accuracy"]),
                     settings=each["settings"],
@@ -170,13 +190,24 @@ def _top_images(stored: Arrays | None, key: str, layers: Sequence[str]) -> TopIm
     return TopImages(images, {layer: stored.values[f"{key}/{layer}/values"] for layer in kept}, ids)
 
 
+def _of_layers(arrays: Arrays, key: str, layers: Sequence[str]) -> dict[str, NDArray[Any]]:
+    return {layer: arrays.values[f"{key}/{layer}"] for layer in layers if f"{key}/{layer}" in arrays.values}
+
+
 def _keyed(results: Sequence[SelectivityResult], name: str) -> dict[str, NDArray[Any]]:
     return {
         f"{each.model}/{each.run}/{layer}": array for each in results for layer, array in getattr(each, name).items()
     }
 
 
-def unit_rows(model: str, run: str, layer: str, result: LayerSelectivity, classes: tuple[str, ...]) -> pd.DataFrame:
+def unit_rows(
+    model: str,
+    run: str,
+    layer: str,
+    result: LayerSelectivity,
+    classes: tuple[str, ...],
+    auc: NDArray[np.float64] | None = None,
+) -> pd.DataFrame:
     """Return the rows of `SelectivityResult.units` for one layer."""
     index = result.index
     rows = pd.DataFrame(
@@ -190,6 +221,8 @@ def unit_rows(model: str, run: str, layer: str, result: LayerSelectivity, classe
             "mean_preferred": index.mean_preferred,
             "mean_rest": index.mean_rest,
             "dead": index.dead,
+            "preferred_stability": result.preferred_stability,
+            "auc": float("nan") if auc is None else auc,
         }
     )
     return rows[UNITS.names]
@@ -206,7 +239,8 @@ def summary_row(model: str, run: str, layer: str, result: LayerSelectivity) -> d
         "layer": layer,
         "units": len(values),
         "dead": int(result.index.dead.sum()),
-        "mean": float(alive.mean()) if len(alive) else float("nan"),
+        "mean": result.mean,
+        "mean_corrected": result.mean_corrected,
         "ci_low": result.interval[0],
         "ci_high": result.interval[1],
         "median": median,

@@ -8,6 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from autola_analysis.analyses.selectivity.figure import plot_selectivity
+from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL, HALVINGS
 from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.report.references import references_beside
 from autola_analysis.report.section import Section
@@ -17,15 +18,25 @@ READING = (
     Markup(
         "The class selectivity index of a unit is (&mu;<sub>max</sub> &minus; &mu;<sub>rest</sub>) / "
         "(&mu;<sub>max</sub> + &mu;<sub>rest</sub>) over its class-conditional mean activities: 0 for a unit that "
-        "answers all classes alike, 1 for one that answers a single class (Morcos et al., ICLR 2018). The interval of "
-        "a mean is a 95% jackknife over images; it says nothing about another training run. <em>null_mean</em> is the "
-        "mean under permuted labels: a chance level, not something to subtract. Units that never fire are "
-        "<em>dead</em>, counted and left out."
+        "answers all classes alike, 1 for one that answers a single class (Morcos et al., ICLR 2018). The figure shows "
+        "this index per unit, as the paper does. Units that never fire are <em>dead</em>, counted and left out."
+    ),
+    Markup(
+        "The largest of noisy class means is too large, so the index is biased upward, more so with few images per "
+        "class. <em>mean</em> is the plain mean over units; <em>mean_corrected</em> takes its bias off by a jackknife "
+        "over folds of images, and may lie just below 0. The 95% interval, every comparison and every claim are about "
+        "the corrected mean; the interval says nothing about another training run. The correction takes off all of a "
+        "bias that falls as one over the number of images, and half of the bias of units that answer all classes "
+        "alike. <em>null_mean</em> is the plain mean under permuted labels, with the bias of <em>mean</em>: a chance "
+        "level to hold beside that one, not something to subtract."
     ),
 )
 LIMITS = (
-    "Class selectivity is neither necessary nor sufficient for performance (Leavitt and Morcos, 2020; Gale et al., "
-    "2020): a less selective layer is not a worse or a better one.",
+    "Class selectivity is neither necessary nor sufficient for performance (Leavitt and Morcos, 2020): a less "
+    "selective layer is not a worse or a better one.",
+    "The index overstates how well a unit detects a class: the most selective units of Gale et al. (2020) missed many "
+    "images of their class or fired for many others. What signal detection says of a unit, the area under its ROC "
+    "curve, is measured with the option auc.",
 )
 
 
@@ -67,7 +78,10 @@ def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
         f"Class selectivity index of the units of {', '.join(dict.fromkeys(x for r in results for x in r.layers))} "
         f"on {sum(counts.values()):,} images of {present} classes ({data}), for {', '.join(runs)}. "
         f"A unit's activity is the spatial mean of its feature map{rectified}; "
-        "curves are kernel densities over live units, scaled to equal height, ticks their medians." + chance + pooled
+        "curves are kernel densities over live units, scaled to equal height, ticks their medians. "
+        "The index is the plain one of the paper; comparisons use means that are corrected for its bias."
+        + chance
+        + pooled
     )
 
 
@@ -92,5 +106,22 @@ def selectivity_methods(results: Sequence[SelectivityResult]) -> str:
         times = "one permutation" if settings["permutations"] == 1 else f"{settings['permutations']} permutations"
         text += f" The chance level is the mean index under {times} of the labels."
     if settings["folds"] >= 2:
-        text += f" Intervals are 95% jackknife intervals over {settings['folds']} folds of images [@efron1993]."
-    return text + " Class selectivity is neither necessary nor sufficient for performance [@leavitt2020; @gale2020]."
+        text += (
+            " The mean index over units is biased upward by the noise of class means; means that are compared are "
+            f"corrected by a jackknife over {settings['folds']} folds of images [@quenouille1956; @efron1993], figures "
+            "show the plain index."
+        )
+    if settings["folds"] >= FOLDS_FOR_INTERVAL:
+        text += (
+            " Intervals are 95% jackknife intervals around the corrected mean, with what the correction adds to the "
+            f"variance estimated from {HALVINGS} ways to halve the images [@shao1989]."
+        )
+    if settings["auc"]:
+        text += (
+            " The area under the ROC curve of a unit's activity is for its preferred class against all others, the "
+            "class chosen on other folds of images."
+        )
+    return text + (
+        " Class selectivity is neither necessary nor sufficient for performance [@leavitt2020], and the index "
+        "overstates how well a unit detects a class [@gale2020]."
+    )

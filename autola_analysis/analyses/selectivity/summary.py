@@ -1,14 +1,27 @@
-"""Numbers about a whole layer: mean selectivity with its interval, quartiles, chance level."""
+"""Numbers about a whole layer: mean selectivity, plain and corrected, with its interval, and chance level."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from numpy.typing import NDArray
 
-from autola_analysis.analyses.selectivity.index import FloatArray, SelectivityIndex, class_means, selectivity_index
+from autola_analysis.analyses.selectivity.index import (
+    FloatArray,
+    SelectivityIndex,
+    class_means,
+    mean_over_live_units,
+    selectivity_index,
+)
+from autola_analysis.analyses.selectivity.jackknife import (
+    corrected_blocks,
+    mean_of_halves,
+    pseudo_values,
+    without_each_fold,
+)
 from autola_analysis.analyses.selectivity.observer import ClassSums
+from autola_analysis.statistics.intervals import Interval, sum_interval
 
 
 @dataclass(frozen=True)
@@ -18,15 +31,28 @@ class LayerSelectivity:
     Attributes:
         index: Per unit.
         means: Class-conditional mean activity, ``(K, C)``; NaN for classes without images.
-        interval: 95% interval of the mean over units, from a jackknife over images; NaN where there are no folds.
+        mean: Plain mean over live units.
+        mean_corrected: The same less its bias, by a jackknife over images; NaN where there are no folds. It is not
+            clipped to [0, 1], so that differences of variants keep what they should.
+        interval: 95% interval around the corrected mean; NaN below four folds.
         fold_means: Mean over units without the images of each fold, ``(F,)``; empty where there are no folds.
-        null_mean: Mean over units and permutations under permuted labels; NaN where there are none.
+        half_means: Plain and corrected mean of halves of the folds, ``(5, 2, 2)``; empty below four folds.
+        fold_preferred: Preferred class without the images of each fold, ``(F, K)``; -1 where a unit never fires.
+        preferred_stability: Share of the folds without whose images a unit prefers the same class, ``(K,)``; NaN for
+            dead units, and where there are no folds.
+        null_mean: Plain mean over units and permutations under permuted labels; NaN where there are none. It shares
+            the bias of the plain mean, and is to be held beside that one.
     """
 
     index: SelectivityIndex
     means: FloatArray
-    interval: tuple[float, float]
+    mean: float
+    mean_corrected: float
+    interval: Interval
     fold_means: FloatArray
+    half_means: FloatArray
+    fold_preferred: NDArray[np.int64]
+    preferred_stability: FloatArray
     null_mean: float
 
 
@@ -35,58 +61,43 @@ def summarise(layer: ClassSums) -> LayerSelectivity:
     counts = layer.counts.sum(axis=0)
     means = class_means(layer.sums.sum(axis=0), counts)
     index = selectivity_index(means)
-    fold_means = delete_one_fold_means(layer)
-    null = [_mean(selectivity_index(class_means(sums, counts)).values) for sums in layer.null_sums]
+    mean = mean_over_live_units(index.values)
+    without = without_each_fold(layer)
+    fold_means = np.array([mean_over_live_units(each.values) for each in without])
+    fold_preferred = np.array([each.preferred for each in without]).reshape(len(without), len(index.values))
+    half_means = mean_of_halves(layer)
+    null = [mean_over_live_units(selectivity_index(class_means(sums, counts)).values) for sums in layer.null_sums]
     return LayerSelectivity(
         index=index,
         means=np.ascontiguousarray(means.T),
-        interval=jackknife_interval(_mean(index.values), fold_means),
+        mean=mean,
+        mean_corrected=float(pseudo_values(mean, fold_means).mean()) if without else float("nan"),
+        interval=corrected_interval(mean, fold_means, half_means),
         fold_means=fold_means,
+        half_means=half_means,
+        fold_preferred=fold_preferred,
+        preferred_stability=_stability(index, fold_preferred),
         null_mean=float(np.mean(null)) if null else float("nan"),
     )
 
 
-def delete_one_fold_means(layer: ClassSums) -> FloatArray:
-    """Return the mean selectivity over units without each fold of images in turn, ``(F,)``; empty below two folds."""
-    folds = len(layer.counts)
-    if folds < 2:
-        return np.empty(0)
-    sums, counts = layer.sums.sum(axis=0), layer.counts.sum(axis=0)
-    return np.array(
-        [
-            # Rounding may leave a difference just below zero where it should be zero.
-            _mean(selectivity_index(class_means((sums - fold_sums).clip(min=0), counts - fold_counts)).values)
-            for fold_sums, fold_counts in zip(layer.sums, layer.counts, strict=True)
-        ]
-    )
+def corrected_interval(mean: float, fold_means: FloatArray, half_means: FloatArray) -> Interval:
+    """Return the 95% interval around the corrected mean, from what is saved of a layer; NaN below four folds.
 
-
-def jackknife_interval(centre: float, fold_means: FloatArray, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the interval of the mean selectivity over units by a delete-one-fold jackknife over images.
-
-    With theta_f the statistic without fold f and F folds, the standard error is
-    ``sqrt((F - 1) / F * sum((theta_f - mean(theta))^2))``; the interval uses Student's t with F - 1 degrees of
-    freedom and is clipped to [0, 1]. The units are described, not sampled: they do not enter the uncertainty.
+    Student's t with F - 1 degrees of freedom over `corrected_blocks`. The units are described, not sampled: they do not
+    enter the uncertainty.
 
     Args:
-        centre: The statistic over all images.
-        fold_means: theta_f, ``(F,)``.
-        confidence: Of the interval.
-
-    References:
-        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11.
+        mean: Plain mean over units.
+        fold_means: ``(F,)``.
+        half_means: ``(5, 2, 2)``.
     """
-    folds = len(fold_means)
-    if folds < 2:
+    if not len(half_means):
         return float("nan"), float("nan")
-    error = np.sqrt((folds - 1) / folds * ((fold_means - fold_means.mean()) ** 2).sum())
-    margin = stats.t.ppf(0.5 + confidence / 2, folds - 1) * error
-    if np.isnan(centre + margin):  # all units are dead
-        return float("nan"), float("nan")
-    return max(0.0, float(centre - margin)), min(1.0, float(centre + margin))
+    return sum_interval([corrected_blocks(mean, fold_means, half_means)[None]], folds=True)
 
 
-def _mean(values: FloatArray) -> float:
-    """Mean over live units; NaN where all are dead."""
-    alive = values[~np.isnan(values)]
-    return float(alive.mean()) if len(alive) else float("nan")
+def _stability(index: SelectivityIndex, fold_preferred: NDArray[np.int64]) -> FloatArray:
+    if not len(fold_preferred):
+        return np.full(len(index.values), np.nan)
+    return np.where(index.dead, np.nan, (fold_preferred == index.preferred).mean(axis=0))

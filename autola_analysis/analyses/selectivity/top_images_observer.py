@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autola_analysis.analyses.selectivity.observer import spatial_mean
 from autola_analysis.core.distributed import Processes
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch
@@ -31,7 +32,7 @@ class TopImageObserver:
 
     def reduce(self, layer: str, activation: Tensor) -> Tensor:
         """Return the spatial mean ``(B, K)``."""
-        return activation.mean((2, 3), dtype=torch.float32) if activation.ndim == 4 else activation.float().clone()
+        return spatial_mean(activation)
 
     def update(self, batch: Batch, kept: Mapping[str, Tensor], output: Output) -> None:
         """Compare one batch with the best so far."""

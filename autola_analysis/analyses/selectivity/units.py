@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ SHOWN = 2
 READING = (
     "Of every layer and variant (its first run) the live units with the highest and the lowest class selectivity "
     "index, beside the images with the largest spatial mean of the unit's feature map, the largest first. What a few "
-    "extreme images have in common need not be what a unit answers to in all others.",
+    "extreme images have in common need not be what a unit answers to in all others. Stability is the share of the "
+    "folds of images without which the unit prefers the same class: below 1 the class may be the noise's choice.",
 )
 
 
@@ -32,6 +34,8 @@ class UnitRow:
         unit: Its number.
         selectivity: Its class selectivity index.
         preferred: Name of the class with the largest mean activity.
+        stability: Share of the folds without which it prefers the same class; NaN without folds.
+        auc: Area under its ROC curve for the preferred class; NaN where it was not asked for.
         images: Names of the images that drive it most.
         values: The unit's activity for each.
     """
@@ -42,6 +46,8 @@ class UnitRow:
     unit: int
     selectivity: float
     preferred: str
+    stability: float
+    auc: float
     images: tuple[str, ...]
     values: tuple[float, ...]
 
@@ -74,7 +80,12 @@ def units_section(results: Sequence[SelectivityResult], thumbnails: Thumbnails) 
     rows = unit_rows(results)
     layers = {layer: [row for row in rows if row.layer == layer] for layer in dict.fromkeys(row.layer for row in rows)}
     body = render(
-        "units.html.j2", __package__, layers=layers, places=thumbnails.places("selectivity"), titles=thumbnails.titles
+        "units.html.j2",
+        __package__,
+        layers=layers,
+        places=thumbnails.places("selectivity"),
+        titles=thumbnails.titles,
+        areas=any(not math.isnan(row.auc) for row in rows),
     )
     return Section("units", "Units and the images that drive them", reading=READING, body=body)
 
@@ -92,6 +103,8 @@ def _rows_of_layer(result: SelectivityResult, top: TopImages, layer: str) -> lis
             unit=int(row["unit"]),
             selectivity=float(row["selectivity"]),
             preferred=str(row["preferred_class"]),
+            stability=float(row["preferred_stability"]),
+            auc=float(row["auc"]),
             images=tuple(top.ids[int(number)] for number in top.images[layer][int(row["unit"])]),
             values=tuple(map(float, top.values[layer][int(row["unit"])])),
         )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from autola_analysis.analyses.selectivity.jackknife import HALVINGS
 from autola_analysis.analyses.selectivity.result import SUMMARY, UNITS, SelectivityResult
 from autola_analysis.inference.tasks.accuracy import Accuracy
 
@@ -20,7 +21,7 @@ def selectivity_result(
     units: Mapping[str, Sequence[float]] | None = None,
     seed: int = 0,
 ) -> SelectivityResult:
-    """Return a result with the given mean and fold means per layer."""
+    """Return a result with the given mean and fold means per layer, and halves that say nothing beyond them."""
     units = units or {layer: [mean] for layer, mean in means.items()}
     rows = [
         {"model": model, "run": run, "layer": layer, "unit": unit, "selectivity": value}
@@ -38,6 +39,7 @@ def selectivity_result(
         accuracy=Accuracy(100, 0.9, None),
         settings={"seed": seed, "images_per_class": {"a": 50, "b": 50}},
         fold_means=fold_means,
+        half_means={layer: np.zeros((HALVINGS, 2, 2)) for layer in fold_means},
     )
 
 
@@ -63,8 +65,10 @@ def selectivities(
     return results
 
 
-def shown_units(model: str, run: str, values: Sequence[float]) -> SelectivityResult:
-    """Return a result with one layer of units of the given selectivities; NaN is a dead unit."""
+def shown_units(
+    model: str, run: str, values: Sequence[float], areas: float | Sequence[float] = float("nan")
+) -> SelectivityResult:
+    """Return a result with one layer of units of the given selectivities and areas; NaN is a dead unit."""
     units = pd.DataFrame(
         {
             "model": model,
@@ -76,6 +80,8 @@ def shown_units(model: str, run: str, values: Sequence[float]) -> SelectivityRes
             "mean_preferred": 1.0,
             "mean_rest": 0.5,
             "dead": np.isnan(values),
+            "preferred_stability": 0.9,
+            "auc": areas,
         }
     )[UNITS.names]
     means = {"layer3": np.ones((len(values), 2))}

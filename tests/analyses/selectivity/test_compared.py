@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from autola_analysis.analyses.observation import Reading
-from autola_analysis.analyses.selectivity.claims import CLAIMS, SLOPE
+from autola_analysis.analyses.selectivity.claims import CLAIMS, MEAN_SELECTIVITY, SLOPE
 from autola_analysis.analyses.selectivity.compared import selectivity_statistics
 from autola_analysis.analyses.selectivity.labelings import image_folds
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
@@ -19,7 +19,7 @@ from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.statistics.compare import Comparison, compare
-from tests.analyses.selectivity.naive import naive_selectivity
+from tests.analyses.selectivity.naive import naive_blocks
 from tests.analyses.selectivity.studies import selectivities, selectivity_result
 from tests.analyses.selectivity.test_measure import PLAIN, class_sorted, stored
 from tests.inference.networks import Tiny
@@ -35,11 +35,11 @@ def compared_with(candidate: str, results: Sequence[SelectivityResult]) -> Compa
 
 def test_the_claims_are_those_of_the_paper() -> None:
     assert [(each.name, each.statistic, each.stage, each.direction, each.margin) for each in CLAIMS] == [
-        ("less class selective in depth", "mean_selectivity", "last", -1, 0.02),
-        ("alike in the first stage", "mean_selectivity", "first", 0, 0.02),
-        ("the less selective the deeper", SLOPE, "all", -1, 0.0),
+        ("less class selective in depth", MEAN_SELECTIVITY, "last", -1, 0.02),
+        ("alike in the first stage", MEAN_SELECTIVITY, "first", 0, 0.02),
     ]
     assert {each.analysis for each in CLAIMS} == {"selectivity"}
+    assert MEAN_SELECTIVITY == "corrected_mean_selectivity"
 
 
 @pytest.mark.parametrize(("effect", "verdict"), [(0.1, "supported"), (-0.1, "contradicted")])
@@ -48,8 +48,7 @@ def test_planted_differences_decide_the_claims(effect: float, verdict: str) -> N
     claims = compared_with("HOGA", selectivities(planted, 3, 0.001, 0.001)).claims
     found = dict(zip(claims["claim"], claims["verdict"], strict=True))
     assert found.pop("alike in the first stage") == "equivalent"
-    assert set(found.values()) == {verdict}
-    assert len(found) == 2
+    assert found == {"less class selective in depth": verdict}
 
 
 def test_the_jackknife_of_a_difference_leaves_the_same_folds_out_of_both_networks() -> None:
@@ -58,19 +57,11 @@ def test_the_jackknife_of_a_difference_leaves_the_same_folds_out_of_both_network
     variants = [Variant(Tiny(), "SE"), Variant(Tiny(), "HOGA")]
     options = SelectivityOptions(layers=["layer2"], folds=5)
     results = measure_selectivity(variants, data, options, replace(PLAIN, batch_size=16))
-    row = row_of(compared_with("HOGA", results).table, "mean_selectivity", layer="layer2", against="SE")
+    row = row_of(compared_with("HOGA", results).table, MEAN_SELECTIVITY, layer="layer2", against="SE")
     folds = image_folds(data.tensors[1].numpy(), 5, seed=0)
-
-    def naive(variant: Variant, kept: np.ndarray) -> float:
-        activations, labels = stored(variant.model, data, "layer2")
-        return float(np.nanmean(naive_selectivity(activations[kept], labels[kept])))
-
-    def both(kept: np.ndarray) -> float:
-        return naive(variants[1], kept) - naive(variants[0], kept)
-
-    theta = np.array([both(folds != fold) for fold in range(5)])
-    half = stats.t.ppf(0.975, 4) * np.sqrt(4 / 5 * ((theta - theta.mean()) ** 2).sum())
-    centre = both(folds >= 0)
+    se, hoga = (naive_blocks(*stored(each.model, data, "layer2"), folds) for each in variants)
+    centre = (hoga - se).mean()
+    half = stats.t.ppf(0.975, 4) * np.std(hoga - se, ddof=1) / np.sqrt(5)
     assert [row["value"], row["ci_low"], row["ci_high"]] == pytest.approx(
         [centre, centre - half, centre + half], abs=1e-6
     )
@@ -83,7 +74,7 @@ def test_variants_with_other_folds_are_compared_unpaired_and_it_is_said() -> Non
     paired, unpaired = (compared_with("HOGA", each) for each in (results, [results[0], moved]))
     assert any("not paired" in warning for warning in unpaired.warnings)
     assert not any("not paired" in warning for warning in paired.warnings)
-    narrow, wide = (row_of(each.table, "mean_selectivity", layer="layer2") for each in (paired, unpaired))
+    narrow, wide = (row_of(each.table, MEAN_SELECTIVITY, layer="layer2") for each in (paired, unpaired))
     assert wide["value"] == narrow["value"]
     assert wide["ci_high"] - wide["ci_low"] > 2 * (narrow["ci_high"] - narrow["ci_low"])
     errors = [9 / 10 * ((each.fold_means["layer2"] - each.fold_means["layer2"].mean()) ** 2).sum() for each in results]
@@ -94,27 +85,49 @@ def test_runs_with_different_folds_or_none_have_no_interval_and_it_is_said() -> 
     results = selectivities({"SE": (0, 0, 0), "HOGA": (0, 0, 0)})
     odd = replace(results[0], settings={**results[0].settings, "seed": 7})
     compared = compared_with("HOGA", [odd, *results[1:]])
-    row = row_of(compared.table, "mean_selectivity", layer="layer1")
+    row = row_of(compared.table, MEAN_SELECTIVITY, layer="layer1")
     assert np.isnan(row["ci_low"])
     assert row["value"] == pytest.approx(
-        row_of(compared_with("HOGA", results).table, "mean_selectivity", layer="layer1")["value"]
+        row_of(compared_with("HOGA", results).table, MEAN_SELECTIVITY, layer="layer1")["value"]
     )
     assert any("from SE have no interval" in warning for warning in compared.warnings)
     without = [replace(each, fold_means={}) for each in results]
     compared = compared_with("HOGA", without)
-    assert row_of(compared.table, "mean_selectivity", layer="layer1")[["ci_low", "ci_high"]].isna().all()
-    assert any("without image folds" in warning for warning in compared.warnings)
+    assert row_of(compared.table, MEAN_SELECTIVITY, layer="layer1")[["ci_low", "ci_high"]].isna().all()
+    assert any("plain, biased means and have no interval" in warning for warning in compared.warnings)
+
+
+def test_networks_in_too_few_folds_are_compared_by_corrected_means_without_an_interval_and_it_is_said() -> None:
+    data = class_sorted((20, 3, 25))
+    results = measure_selectivity([Variant(Tiny(), "SE"), Variant(Tiny(), "HOGA")], data, reading=PLAIN)
+    compared = compared_with("HOGA", results)
+    assert any("in fewer than 4 folds of images" in warning for warning in compared.warnings)
+    row = row_of(compared.table, MEAN_SELECTIVITY, layer="layer2")
+    corrected = [each.summary.set_index("layer")["mean_corrected"]["layer2"] for each in results]
+    assert row["value"] == pytest.approx(corrected[1] - corrected[0])
+    assert np.isnan(row["ci_low"])
+
+
+def test_a_corrected_mean_is_never_compared_with_a_plain_one() -> None:
+    folds = {"layer3": np.full(10, 0.31)}
+    results = [
+        selectivity_result("SE", "1", {"layer3": 0.3}, folds), selectivity_result("HOGA", "1", {"layer3": 0.3}, {}),
+    ]  # fmt: skip
+    assert row_of(compared_with("HOGA", results).table, MEAN_SELECTIVITY)["value"] == 0
+    both = [results[0], selectivity_result("HOGA", "1", {"layer3": 0.3}, {"layer3": np.full(10, 0.3)})]
+    row = row_of(compared_with("HOGA", both).table, MEAN_SELECTIVITY)
+    assert row["value"] == pytest.approx(0.3 - (10 * 0.3 - 9 * 0.31))
 
 
 def test_the_slope_is_the_least_squares_slope_of_the_differences() -> None:
     planted = {"none": (0, 0, 0), "SE": (0, 0, 0), "HOGA": (0, -0.05, -0.1)}
     compared = compared_with("HOGA", selectivities(planted, 3, 0.001, 0.001))
-    table = compared.table[(compared.table["statistic"] == "mean_selectivity") & (compared.table["against"] == "SE")]
+    table = compared.table[(compared.table["statistic"] == MEAN_SELECTIVITY) & (compared.table["against"] == "SE")]
     slope = np.polyfit([1, 2, 3], table["value"], 1)[0]
-    for rows in (compared.claims, compared.table):
-        row = row_of(rows, SLOPE, against="SE", layer="layer1 to layer3")
-        assert row["value"] == pytest.approx(slope)
-        assert row["ci_low"] < slope < row["ci_high"]
+    row = row_of(compared.table, SLOPE, against="SE", layer="layer1 to layer3")
+    assert row["value"] == pytest.approx(slope)
+    assert row["ci_low"] < slope < row["ci_high"]
+    assert SLOPE not in set(compared.claims["statistic"])  # described, not judged
 
 
 def test_a_slope_needs_two_stages_of_all_variants() -> None:
@@ -155,12 +168,12 @@ def test_distances_between_units_pool_runs_and_leave_dead_units_out() -> None:
 def test_what_is_measured_can_be_compared() -> None:
     variants = [Variant(Tiny(), name, preprocessing=Preprocessing()) for name in ("SE", "HOGA")]
     reading = Reading(PLAIN.settings, batch_size=8)
-    results = measure_selectivity(variants, ClutteredDigits("test", 24), reading=reading)
+    results = measure_selectivity(variants, ClutteredDigits("test", 60), reading=reading)
     compared = compared_with("HOGA", results)
     assert compared.warnings == ()
     assert list(dict.fromkeys(compared.claims["claim"])) == [claim.name for claim in CLAIMS]
-    means = [each.summary.set_index("layer")["mean"] for each in results]
-    row = row_of(compared.table, "mean_selectivity", layer="layer2")
+    means = [each.summary.set_index("layer")["mean_corrected"] for each in results]
+    row = row_of(compared.table, MEAN_SELECTIVITY, layer="layer2")
     assert row["value"] == pytest.approx((means[1] - means[0])["layer2"])
     described = compared.table["statistic"].isin(["wasserstein", "cliffs_delta"])
     assert compared.table.loc[described, "ci_low"].isna().all()

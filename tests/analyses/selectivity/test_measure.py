@@ -1,5 +1,6 @@
 """Selectivity of networks: against naive computations on stored activations, and what must not matter."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +19,16 @@ from autola_analysis.analyses.selectivity.labelings import image_folds, permuted
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.selectivity.options import SelectivityOptions
 from autola_analysis.analyses.selectivity.result import SelectivityResult
+from autola_analysis.analyses.selectivity.summary import corrected_interval
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.checkpoints import load_model
 from autola_analysis.core.errors import DataError, LayerError, OptionError, UnknownNameError
+from autola_analysis.core.files import sha256_of
 from autola_analysis.data import ClutteredDigits, Preprocessing, limit, open_source
 from autola_analysis.inference.run import Job, PassRecord, Settings, run
 from autola_analysis.inference.tap import tap
-from tests.analyses.selectivity.naive import naive_selectivity
+from tests.analyses.selectivity.naive import naive_blocks, naive_means, naive_selectivity
 from tests.inference.networks import Fails, ReusedReLU, Tiny, expectation
 from tests.inference.state import state_of
 
@@ -93,19 +96,20 @@ def test_the_null_equals_a_naive_permutation_of_the_whole_runs_labels() -> None:
     assert result.summary["null_mean"].item() < 0.5 * result.summary["mean"].item()
 
 
-def test_the_interval_is_the_jackknife_over_image_folds() -> None:
+def test_corrected_mean_and_interval_are_the_jackknife_over_image_folds() -> None:
     data = class_sorted((20, 15, 25))
     model = Tiny()
     result = measure_selectivity(model, data, layers=["layer2"], folds=5, reading=PLAIN)
     activations, labels = stored(model, data, "layer2")
     folds = image_folds(labels, 5, seed=0)
-    theta = np.array([np.nanmean(naive_selectivity(activations[folds != f], labels[folds != f])) for f in range(5)])
-    error = np.sqrt(4 / 5 * ((theta - theta.mean()) ** 2).sum())
-    centre = np.nanmean(naive_selectivity(activations, labels))
-    np.testing.assert_allclose(result.fold_means["layer2"], theta, atol=1e-6)
+    plain, corrected, without = naive_means(activations, labels, folds, range(5))
+    half = stats.t.ppf(0.975, 4) * np.std(naive_blocks(activations, labels, folds), ddof=1) / np.sqrt(5)
+    np.testing.assert_allclose(result.fold_means["layer2"], without, atol=1e-6)
     row = result.summary.iloc[0]
-    assert row["ci_low"] == pytest.approx(centre - stats.t.ppf(0.975, 4) * error, abs=1e-6)
-    assert row["ci_high"] == pytest.approx(centre + stats.t.ppf(0.975, 4) * error, abs=1e-6)
+    assert row["mean"] == pytest.approx(plain, abs=1e-6)
+    assert row["mean_corrected"] == pytest.approx(corrected, abs=1e-6)
+    assert corrected < plain
+    assert [row["ci_low"], row["ci_high"]] == pytest.approx([corrected - half, corrected + half], abs=1e-6)
 
 
 def test_summary_describes_the_live_units() -> None:
@@ -126,9 +130,12 @@ def test_classes_without_images_are_reported_and_left_out() -> None:
 
 def test_a_class_with_one_image_leaves_the_interval_empty_and_says_so() -> None:
     result = measure_selectivity(Tiny(), class_sorted((5, 1)), reading=QUIET)
-    assert result.summary["ci_low"].isna().all()
+    assert result.summary[["mean_corrected", "ci_low"]].isna().all(axis=None)
+    assert result.units["preferred_stability"].isna().all()
     assert len(result.fold_means["layer1"]) == 0
-    assert any("no interval: a class with a single image" in warning for warning in result.warnings)
+    assert any(
+        "no corrected mean and no interval: a class with a single image" in warning for warning in result.warnings
+    )
     assert result.summary["null_mean"].notna().all()
 
 
@@ -238,11 +245,52 @@ def test_a_result_survives_saving(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.class_means["layer1"], result.class_means["layer1"])
     assert list(loaded.fold_means) == ["layer1", "layer2"]
     np.testing.assert_array_equal(loaded.fold_means["layer2"], result.fold_means["layer2"])
+    np.testing.assert_array_equal(loaded.half_means["layer2"], result.half_means["layer2"])
     assert (loaded.classes, loaded.accuracy, loaded.warnings) == (result.classes, result.accuracy, result.warnings)
     assert loaded.settings == result.settings
     assert "layer2" in result._repr_html_()
     with pytest.raises(DataError, match="holds no saved selectivity result"):
         SelectivityResult.load(tmp_path)
+
+
+def test_corrected_means_and_intervals_can_be_made_again_of_what_is_saved(tmp_path: Path) -> None:
+    measure_selectivity(Tiny(), class_sorted((20, 15, 25)), reading=QUIET).save(tmp_path)
+    loaded = SelectivityResult.load(tmp_path)
+    for row in loaded.summary.to_dict("records"):
+        fold_means = loaded.fold_means[row["layer"]]
+        folds = len(fold_means)
+        assert row["mean_corrected"] == pytest.approx(folds * row["mean"] - (folds - 1) * fold_means.mean(), abs=1e-12)
+        interval = corrected_interval(row["mean"], fold_means, loaded.half_means[row["layer"]])
+        assert interval == (row["ci_low"], row["ci_high"])
+        assert interval[0] < row["mean_corrected"] < interval[1]
+
+
+def test_a_result_of_an_earlier_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    measure_selectivity(Tiny(), class_sorted(), reading=QUIET).save(tmp_path)
+    table, manifest = tmp_path / "tables" / "selectivity_summary.csv", tmp_path / "result.json"
+    pd.read_csv(table).drop(columns="mean_corrected").to_csv(table, index=False)
+    record = json.loads(manifest.read_text())
+    record["files"]["tables/selectivity_summary.csv"] = sha256_of(table)
+    manifest.write_text(json.dumps(record))
+    with pytest.raises(DataError, match="has no column 'mean_corrected'; run the analysis again"):
+        SelectivityResult.load(tmp_path)
+
+
+def test_a_preferred_class_carries_the_share_of_folds_that_choose_it() -> None:
+    torch.manual_seed(0)
+    data, model = class_sorted((20, 15, 25)), Tiny()
+    result = measure_selectivity(model, data, layers=["layer2"], folds=5, reading=PLAIN)
+    activations, labels = stored(model, data, "layer2")
+    activity, folds = activations.astype(np.float64).mean((2, 3)), image_folds(labels, 5, seed=0)
+
+    def preferred(kept: np.ndarray) -> np.ndarray:
+        return np.array([activity[kept & (labels == label)].mean(0) for label in range(3)]).argmax(0)
+
+    chosen = [preferred(folds != fold) for fold in range(5)]
+    expected = np.mean([each == preferred(folds >= 0) for each in chosen], axis=0)
+    live = (activity > 0).any(axis=0)
+    np.testing.assert_array_equal(result.units["preferred_stability"], np.where(live, expected, np.nan))
+    assert 0 < expected[live].min() < 1
 
 
 def test_trained_networks_give_the_same_at_any_batch_size(real_files: Path, cifar10_jpeg: Path) -> None:
@@ -325,7 +373,7 @@ def test_a_layer_of_dead_units_has_no_interval() -> None:
         model.layer2[1].bias[:] = -1
     row = measure_selectivity(model, class_sorted((8, 9, 7)), layers=["layer2"], reading=PLAIN).summary.iloc[0]
     assert row["dead"] == row["units"] == 8
-    assert row[["mean", "ci_low", "ci_high", "null_mean"]].isna().all()
+    assert row[["mean", "mean_corrected", "ci_low", "ci_high", "null_mean"]].isna().all()
 
 
 def test_the_slightest_negative_activity_is_refused() -> None:

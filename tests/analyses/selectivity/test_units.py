@@ -72,7 +72,7 @@ def test_there_is_a_section_where_top_images_were_kept(kept: bool, tmp_path: Pat
     result = with_tops("SE", "1", [0.5, 0.4])
     result = replace(
         result if kept else replace(result, top_images=None),
-        settings={"images_per_class": {"a": 2, "b": 2}, "permutations": 0, "folds": 0, "rectify": False},
+        settings={"images_per_class": {"a": 2, "b": 2}, "permutations": 0, "folds": 0, "rectify": False, "auc": False},
     )
     names = [section.name for section in Selectivity().sections([result], Sheet(tmp_path, "digits"))]
     assert names == (["selectivity", "units"] if kept else ["selectivity"])

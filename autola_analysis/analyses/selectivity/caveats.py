@@ -1,0 +1,80 @@
+"""Sentences that belong beside the numbers: too few images, unbalanced classes, a bias that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL
+from autola_analysis.analyses.selectivity.observer import Labelings
+from autola_analysis.analyses.selectivity.result import SelectivityResult
+from autola_analysis.core.text import counted
+
+FEW_IMAGES = 20
+"""Classes of fewer images have means so noisy that the correction cannot be trusted to take the bias off."""
+BALANCED = 0.5
+"""Classes are unbalanced where the smallest has less than this share of the images of the largest."""
+BIAS, RELATIVE_BIAS = 0.005, 0.02
+"""A correction is worth a sentence where it exceeds either."""
+
+
+def image_caveats(images_per_class: Mapping[str, int]) -> list[str]:
+    """Return what is to be said of the numbers of images."""
+    caveats = []
+    missing = [name for name, count in images_per_class.items() if count == 0]
+    if missing:
+        caveats.append(
+            f"{len(missing)} of {len(images_per_class)} classes have no image and are left out: "
+            f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else '.'}"
+        )
+    present = {name: count for name, count in images_per_class.items() if count}
+    smallest, largest = min(present, key=present.__getitem__), max(present, key=present.__getitem__)
+    few = sum(count < FEW_IMAGES for count in present.values())
+    if few:
+        caveats.append(
+            f"{few} of {len(present):,} classes have fewer than {FEW_IMAGES} images ({smallest} has "
+            f"{present[smallest]}): class means of so few are noisy, class selectivity is biased upward, and the "
+            "correction takes off only a part of it."
+        )
+    if present[smallest] < BALANCED * present[largest]:
+        caveats.append(
+            f"classes are unbalanced: {smallest} has {counted(present[smallest], 'image')}, {largest} "
+            f"{present[largest]:,}; the mean of a small class is noisier, so that units prefer it by chance more often."
+        )
+    return caveats
+
+
+def fold_caveats(labelings: Labelings) -> list[str]:
+    """Return what is to be said where there is no chance level, no correction or no interval."""
+    if labelings.labels is None:
+        return [
+            "no chance level, no corrected mean and no interval: the labels are not known before the pass "
+            "(a loader with shuffle=False over a data set with `targets` has them)."
+        ]
+    if labelings.folds is None and labelings.folds_asked_for > 1:
+        return ["no corrected mean and no interval: a class with a single image cannot be left out of a fold."]
+    if labelings.folds is None:
+        return ["no corrected mean and no interval: they are made of folds of images, and none were asked for."]
+    if labelings.num_folds < FOLDS_FOR_INTERVAL:
+        return [
+            f"no interval: it needs {FOLDS_FOR_INTERVAL} folds of images, found {labelings.num_folds} "
+            "(a class with fewer images than folds, or --folds)."
+        ]
+    return []
+
+
+def bias_caveats(results: Sequence[SelectivityResult]) -> list[str]:
+    """Return a sentence per layer in which the correction matters in some network, with the largest one."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    for result in results:
+        for row in result.summary.to_dict("records"):
+            plain, corrected = float(row["mean"]), float(row["mean_corrected"])
+            correction = abs(plain - corrected)  # NaN, without folds, is never larger
+            if correction > BIAS or correction > RELATIVE_BIAS * plain:
+                words = f"{plain:.4f}, corrected {corrected:.4f}, in {result.title}"
+                found.setdefault(str(row["layer"]), []).append((correction, words))
+    return [
+        f"noise of the class means biases the plain mean class selectivity of {layer} by more than "
+        f"{100 * RELATIVE_BIAS:g}% or {BIAS:g} in {len(biased)} of {counted(len(results), 'network')} (most: "
+        f"{max(biased)[1]}); intervals and comparisons are about the corrected mean."
+        for layer, biased in found.items()
+    ]

@@ -1,0 +1,87 @@
+"""Sentences beside the numbers: when they are given, and which numbers they name."""
+
+import numpy as np
+import pytest
+
+from autola_analysis.analyses.selectivity.analysis import Selectivity
+from autola_analysis.analyses.selectivity.caveats import bias_caveats, fold_caveats, image_caveats
+from autola_analysis.analyses.selectivity.measure import measure_selectivity
+from autola_analysis.analyses.selectivity.observer import Labelings
+from autola_analysis.analyses.selectivity.result import SUMMARY, SelectivityResult
+from tests.analyses.selectivity.studies import selectivity_result
+from tests.analyses.selectivity.test_measure import QUIET, class_sorted
+from tests.inference.networks import Tiny
+
+
+def corrected(model: str, run: str, **means: tuple[float, float]) -> SelectivityResult:
+    """Return a result with a plain and a corrected mean per layer."""
+    result = selectivity_result(model, run, {layer: plain for layer, (plain, _) in means.items()}, {})
+    result.summary["mean_corrected"] = [value for _, value in means.values()]
+    return result
+
+
+@pytest.mark.parametrize("counts", [{"cat": 20, "dog": 40}, {"cat": 500, "dog": 500}])
+def test_enough_images_in_classes_that_differ_by_no_more_than_half_need_no_words(counts: dict[str, int]) -> None:
+    assert image_caveats(counts) == []
+
+
+def test_few_images_and_unbalanced_classes_are_named() -> None:
+    assert image_caveats({"cat": 19, "dog": 1500, "cow": 19, "ant": 0}) == [
+        "1 of 4 classes have no image and are left out: ant.",
+        "2 of 3 classes have fewer than 20 images (cat has 19): class means of so few are noisy, class selectivity is "
+        "biased upward, and the correction takes off only a part of it.",
+        "classes are unbalanced: cat has 19 images, dog 1,500; the mean of a small class is noisier, so that units "
+        "prefer it by chance more often.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "folds", "words"),
+    [
+        (None, 10, "no chance level, no corrected mean and no interval: the labels are not known"),
+        ((5, 1), 10, "no corrected mean and no interval: a class with a single image"),
+        ((5, 5), 0, "no corrected mean and no interval: they are made of folds of images, and none were asked for"),
+        ((5, 3), 10, "no interval: it needs 4 folds of images, found 3"),
+        ((5, 4), 10, ""),
+    ],
+)
+def test_what_folds_do_not_allow_is_said(sizes: tuple[int, ...] | None, folds: int, words: str) -> None:
+    labels = None if sizes is None else np.repeat(np.arange(len(sizes)), sizes)
+    caveats = fold_caveats(Labelings.draw(labels, 2, permutations=0, folds=folds, seed=0))
+    assert len(caveats) == bool(words)
+    assert "".join(caveats).startswith(words)
+
+
+def test_a_bias_beyond_2_percent_or_0_005_is_said_once_per_layer_with_the_largest() -> None:
+    results = [
+        corrected("SE", "1", layer1=(0.0202, 0.02), layer3=(0.5, 0.4951), layer2=(0.1, float("nan"))),
+        corrected("HOGA", "2", layer1=(0.021, 0.02), layer3=(0.5, 0.4949), layer2=(0.1, 0.0985)),
+    ]
+    (layer1, layer3) = bias_caveats(results)
+    assert layer1.startswith("noise of the class means biases the plain mean class selectivity of layer1 by more than")
+    assert "2% or 0.005 in 1 of 2 networks (most: 0.0210, corrected 0.0200, in HOGA (run 2))" in layer1
+    assert "layer3 by more than 2% or 0.005 in 1 of 2 networks" in layer3
+    assert list(Selectivity().warnings(results)) == [layer1, layer3]
+
+
+def test_a_measurement_in_python_says_it_too() -> None:
+    result = measure_selectivity(Tiny(), class_sorted((6, 13, 9)), reading=QUIET)
+    assert [warning for warning in result.warnings if "noise of the class means" in warning] == bias_caveats([result])
+    assert any("fewer than 20 images (class 0 has 6)" in warning for warning in result.warnings)
+    assert any("unbalanced: class 0 has 6 images, class 1 13" in warning for warning in result.warnings)
+
+
+def test_the_terminal_shows_plain_mean_chance_and_corrected_mean_in_80_columns() -> None:
+    rows = [
+        ["none", str(run), layer, 64, 0, 0.5, 0.49, 0.48, 0.5, 0.5, 0.4, 0.6, 0.1] for run in (1, 2) for layer in "ab"
+    ]
+    results = [selectivity_result("none", str(run), {"layer1": 0.5}, {}) for run in (1, 2)]
+    for run, result in enumerate(results):
+        result.summary[SUMMARY.names] = [rows[2 * run]]
+    lines = Selectivity().lines(results)
+    assert lines.header == ["model", "top-1", "layer", "units", "mean", "chance", "corrected, 95% interval"]
+    assert lines.rows[0] == ["none run 1", "90.00 %", "a", "64", "0.5000", "0.1000", "0.4900 [0.4800, 0.5000]"]
+    widths = [max(len(row[column]) for row in [lines.header, *lines.rows]) for column in range(len(lines.header))]
+    assert sum(widths) + 2 * (len(widths) - 1) <= 80
+    results[0].summary["dead"] = 3
+    assert Selectivity().lines(results).header[3:5] == ["units", "dead"]
