@@ -50,12 +50,12 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.saliency.sanity import SanityResult as SanityResult
     from autola_analysis.analyses.saliency.sanity import sanity_check as sanity_check
     from autola_analysis.analyses.selectivity.figure import plot_selectivity as plot_selectivity
-    from autola_analysis.analyses.selectivity.index import SelectivityIndex as SelectivityIndex
     from autola_analysis.analyses.selectivity.measure import measure_selectivity as measure_selectivity
     from autola_analysis.analyses.selectivity.metric import ClassSelectivity as ClassSelectivity
     from autola_analysis.analyses.selectivity.options import SelectivityOptions as SelectivityOptions
     from autola_analysis.analyses.selectivity.result import SelectivityResult as SelectivityResult
     from autola_analysis.analyses.selectivity.top_images import TopImages as TopImages
+    from autola_analysis.analyses.selectivity_index import SelectivityIndex as SelectivityIndex
     from autola_analysis.analyses.variants import Variant as Variant
     from autola_analysis.analyses.variants import as_variant as as_variant
     from autola_analysis.attention import Genotype as Genotype

@@ -16,6 +16,8 @@ from pydantic_core import ErrorDetails
 from autola_analysis.core.errors import OptionError
 
 Everything = Literal["all"]
+Pool = Literal["mean", "flatten"]
+"""What becomes of a layer's maps: their mean over space, or all of their values."""
 
 
 def option(

@@ -13,10 +13,10 @@ from functools import partial
 
 import numpy as np
 
-from autola_analysis.analyses.selectivity.index import mean_over_live_units, selectivity_index
 from autola_analysis.analyses.selectivity.jackknife import corrected_blocks, pseudo_values
 from autola_analysis.analyses.selectivity.observer import ClassSums
 from autola_analysis.analyses.selectivity.summary import summarise
+from autola_analysis.analyses.selectivity_index import mean_over_live_units, selectivity_index
 from autola_analysis.statistics.intervals import sum_interval
 from benchmarks.simulations.simulation import Simulation
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from autola_analysis.analyses.options import AnalysisOptions, Limit, Names, limit_option, option
+from autola_analysis.analyses.options import AnalysisOptions, Limit, Names, Pool, limit_option, option
 
-Pool = Literal["mean", "flatten"]
 Method = Literal["barnes-hut", "fft", "pca"]
 Metric = Literal["euclidean", "cosine"]
 

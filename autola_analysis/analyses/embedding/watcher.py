@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from autola_analysis.analyses.embedding.features import Features
-from autola_analysis.analyses.embedding.observer import FeatureObserver
-from autola_analysis.analyses.embedding.options import Pool
 from autola_analysis.analyses.observation import Observation
+from autola_analysis.analyses.options import Pool
+from autola_analysis.analyses.pooled import FeatureObserver
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.layers import resolve_layers

@@ -10,7 +10,7 @@ REGISTRATION = Registration(
     analysis=f"{__name__}.analysis:Selectivity",
     public={
         "ClassSelectivity": f"{__name__}.metric",
-        "SelectivityIndex": f"{__name__}.index",
+        "SelectivityIndex": "autola_analysis.analyses.selectivity_index",
         "SelectivityOptions": f"{__name__}.options",
         "SelectivityResult": f"{__name__}.result",
         "TopImages": f"{__name__}.top_images",

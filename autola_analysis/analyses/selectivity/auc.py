@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from autola_analysis.analyses.selectivity.index import FloatArray
+from autola_analysis.analyses.selectivity_index import FloatArray
 
 UNITS_AT_ONCE = 64
 """Units whose activities are ranked at once, for memory."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.selectivity.index import (
+from autola_analysis.analyses.selectivity.observer import ClassSums
+from autola_analysis.analyses.selectivity_index import (
     FloatArray,
     SelectivityIndex,
     class_means,
     mean_over_live_units,
     selectivity_index,
 )
-from autola_analysis.analyses.selectivity.observer import ClassSums
 
 HALVINGS = 5
 """Ways in which the folds are split into two halves."""

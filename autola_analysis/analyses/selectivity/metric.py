@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from autola_analysis.analyses.selectivity.index import SelectivityIndex, class_means, selectivity_index
+from autola_analysis.analyses.selectivity_index import SelectivityIndex, class_means, selectivity_index
 from autola_analysis.core.errors import LayerError, OptionError
 from autola_analysis.inference.stream import check_labels
 

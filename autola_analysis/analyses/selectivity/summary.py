@@ -7,13 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.selectivity.index import (
-    FloatArray,
-    SelectivityIndex,
-    class_means,
-    mean_over_live_units,
-    selectivity_index,
-)
 from autola_analysis.analyses.selectivity.jackknife import (
     corrected_blocks,
     mean_of_halves,
@@ -21,6 +14,13 @@ from autola_analysis.analyses.selectivity.jackknife import (
     without_each_fold,
 )
 from autola_analysis.analyses.selectivity.observer import ClassSums
+from autola_analysis.analyses.selectivity_index import (
+    FloatArray,
+    SelectivityIndex,
+    class_means,
+    mean_over_live_units,
+    selectivity_index,
+)
 from autola_analysis.statistics.intervals import Interval, sum_interval
 
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autola_analysis.analyses.selectivity.index import mean_over_live_units, selectivity_index
 from autola_analysis.analyses.selectivity.jackknife import corrected_blocks, mean_of_halves, pseudo_values
 from autola_analysis.analyses.selectivity.observer import ClassSums
 from autola_analysis.analyses.selectivity.summary import LayerSelectivity, summarise
+from autola_analysis.analyses.selectivity_index import mean_over_live_units, selectivity_index
 from autola_analysis.statistics.intervals import sum_interval
 
 MARGIN = 0.02

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from autola_analysis.analyses.selectivity.index import class_means, selectivity_index
+from autola_analysis.analyses.selectivity_index import class_means, selectivity_index
 from autola_analysis.core.errors import DataError
 
 MEANS = hnp.arrays(np.float64, st.tuples(st.integers(2, 6), st.integers(1, 5)), elements=st.floats(0, 1e6))

@@ -1,4 +1,4 @@
-"""The part of feature extraction that hangs on the pass: pooled activations, image by image."""
+"""Pooled activations of a layer, image by image: what analyses of features hang on the pass."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autola_analysis.analyses.embedding.feature_files import FileSink, MemorySink, Sink
-from autola_analysis.analyses.embedding.features import FloatArray, IntArray
-from autola_analysis.analyses.embedding.options import Pool
+from autola_analysis.analyses.options import Pool
+from autola_analysis.analyses.row_files import FileSink, FloatArray, MemorySink, Sink
 from autola_analysis.core.distributed import Processes
 from autola_analysis.core.errors import DataError, LayerError
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch
 
+IntArray = NDArray[np.int64]
 VALUES, LABELS = "values.npy", "labels.npy"
 
 

@@ -1,4 +1,4 @@
-"""Where features go during a pass: into memory, or row by row into a file of the cache."""
+"""Where rows of numbers go during a pass: into memory, or row by row into a file of the cache."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import IO, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from autola_analysis.analyses.embedding.features import FloatArray
 from autola_analysis.analyses.pass_cache import cache_errors
 from autola_analysis.core.files import sync
+
+FloatArray = NDArray[np.float32]
 
 
 class Sink(Protocol):
