@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.saliency.boxes import Box, boxes_for, mask_of, preprocessed_mask, read_boxes
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.core.errors import OptionError
+from autola_analysis.data.boxes import Box, object_mask, preprocessed_mask, read_boxes
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource, hash_of
 from autola_analysis.data.subset import Subset, limit
@@ -72,10 +72,7 @@ class Question:
         """Return where the objects of a batch are in its pixels: by the source's masks, else by the boxes."""
         masks = []
         for index in batch.indices.tolist():
-            mask = self.data.mask(index)
-            if mask is None and (boxes := boxes_for(self.boxes, self.data.ids[index])):
-                width, height = self.data.image(index).size
-                mask = mask_of(boxes, height, width)
+            mask = object_mask(self.data, index, self.boxes)
             masks.append(None if mask is None else preprocessed_mask(mask, geometry))
         return masks
 

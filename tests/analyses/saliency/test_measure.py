@@ -12,7 +12,6 @@ import torch
 
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency import network
-from autola_analysis.analyses.saliency.boxes import box_of, mask_of
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.faithfulness import faithfulness
 from autola_analysis.analyses.saliency.localisation import localise
@@ -22,6 +21,7 @@ from autola_analysis.analyses.saliency.result import CHANCE, IMAGES, METRICS_TAB
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.data.boxes import box_of, mask_of
 from autola_analysis.inference.run import Settings
 from tests.inference.networks import Tiny
 from tests.inference.state import state_of

@@ -16,6 +16,7 @@ from PIL import Image
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.source import ImageSource
 
 Mask = NDArray[np.bool_]
 
@@ -94,6 +95,21 @@ def boxes_for(boxes: Mapping[str, Sequence[Box]], image: str) -> list[Box]:
         if name in boxes:
             return list(boxes[name])
     return []
+
+
+def object_mask(source: ImageSource, index: int, boxes: Mapping[str, Sequence[Box]]) -> Mask | None:
+    """Return where the object of an image is, ``(H, W)``: by the source's mask, else by its boxes; None for neither.
+
+    Args:
+        source: The images.
+        index: Number of the image.
+        boxes: As `read_boxes` returns them.
+    """
+    mask = source.mask(index)
+    if mask is None and (found := boxes_for(boxes, source.ids[index])):
+        width, height = source.image(index).size
+        mask = mask_of(found, height, width)
+    return mask
 
 
 def read_coco(path: str | Path) -> dict[str, list[Box]]:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autola_analysis.analyses.saliency.boxes import Box, box_of, boxes_for, mask_of, preprocessed_mask, read_boxes
 from autola_analysis.core.errors import DataError
 from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.data.boxes import Box, box_of, boxes_for, mask_of, object_mask, preprocessed_mask, read_boxes
 
 VOC = """<?xml version="1.0"?>
 <annotation><filename>dog</filename><size><width>6</width><height>4</height></size>
@@ -92,3 +92,16 @@ def test_a_missing_file_or_empty_folder_is_said(tmp_path: Path) -> None:
         read_boxes(tmp_path / "nothing.json")
     with pytest.raises(DataError, match=r"holds no \.xml file"):
         read_boxes(tmp_path)
+
+
+def test_a_source_with_masks_needs_no_boxes_and_one_without_has_the_union_of_its_boxes() -> None:
+    digits = ClutteredDigits(length=3)
+    np.testing.assert_array_equal(object_mask(digits, 2, {digits.ids[2]: BOTH}), digits.mask(2))
+
+    class Unmasked(ClutteredDigits):
+        def mask(self, index: int) -> None:  # type: ignore[override]
+            return None
+
+    plain = Unmasked(length=3)
+    np.testing.assert_array_equal(object_mask(plain, 2, {plain.ids[2]: BOTH}), mask_of(BOTH, 32, 32))
+    assert object_mask(plain, 1, {plain.ids[2]: BOTH}) is None
