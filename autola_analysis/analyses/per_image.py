@@ -56,40 +56,33 @@ class PerImageWatcher:
         return PerImageObserver(resolve_layers(variant.model, self._layers), self._measure)
 
 
-class PerImageObserver:
-    """Keeps a value per image and layer.
+class PerImageValues:
+    """Values per image by name, gathered over batches and processes.
 
     Args:
-        layers: Names of the layers.
-        measure: What is kept of an activation.
+        names: Of the values.
     """
 
-    def __init__(self, layers: Sequence[str], measure: Measure) -> None:
-        self.layers = tuple(layers)
-        self._measure = measure
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
         self._parts: dict[int, tuple[Tensor, dict[str, Tensor]]] = {}
-        """Number of a batch's first image -> numbers of its images, and the values per layer"""
+        """Number of a batch's first image -> numbers of its images, and the values by name"""
 
-    def reduce(self, layer: str, activation: Tensor) -> Tensor:
-        """Return what is kept of an activation, on the CPU."""
-        return self._measure(activation).float().cpu()
-
-    def update(self, batch: Batch, kept: Mapping[str, Tensor], output: Output) -> None:
-        """Keep the values of one batch."""
-        self._parts[int(batch.indices[0])] = (batch.indices, {layer: kept[layer] for layer in self.layers})
+    def keep(self, batch: Batch, values: Mapping[str, Tensor]) -> None:
+        """Keep the values of one batch, ``(B,)`` or ``(B, D)``, on the CPU."""
+        self._parts[int(batch.indices[0])] = (batch.indices, {name: values[name] for name in self._names})
 
     def gather(self, processes: Processes, device: torch.device) -> None:
         """Bring the values of all processes to the first one."""
         self._parts = dict(processes.gather_in_order(sorted(self._parts.items())))
 
     def values(self) -> dict[str, NDArray[np.float32]]:
-        """Return the values per layer in the order of the images, ``(N,)`` or ``(N, D)``."""
+        """Return the values by name in the order of the images, ``(N,)`` or ``(N, D)``."""
         if not self._parts:
-            return {layer: np.empty(0, dtype=np.float32) for layer in self.layers}
+            return {name: np.empty(0, dtype=np.float32) for name in self._names}
         order = torch.cat([numbers for numbers, _ in self._parts.values()]).argsort()
         return {
-            layer: torch.cat([values[layer] for _, values in self._parts.values()])[order].numpy()
-            for layer in self.layers
+            name: torch.cat([values[name] for _, values in self._parts.values()])[order].numpy() for name in self._names
         }
 
     def save(self, folder: Path) -> None:
@@ -100,5 +93,27 @@ class PerImageObserver:
     def restore(self, folder: Path) -> None:
         """Take the values that `save` wrote."""
         with np.load(folder / FILE) as arrays:
-            values = {layer: torch.from_numpy(arrays[layer]) for layer in self.layers}
+            values = {name: torch.from_numpy(arrays[name]) for name in self._names}
         self._parts = {0: (torch.arange(len(next(iter(values.values())))), values)}
+
+
+class PerImageObserver(PerImageValues):
+    """Keeps a value per image and layer.
+
+    Args:
+        layers: Names of the layers.
+        measure: What is kept of an activation.
+    """
+
+    def __init__(self, layers: Sequence[str], measure: Measure) -> None:
+        super().__init__(layers)
+        self.layers = tuple(layers)
+        self._measure = measure
+
+    def reduce(self, layer: str, activation: Tensor) -> Tensor:
+        """Return what is kept of an activation, on the CPU."""
+        return self._measure(activation).float().cpu()
+
+    def update(self, batch: Batch, kept: Mapping[str, Tensor], output: Output) -> None:
+        """Keep the values of one batch."""
+        self.keep(batch, kept)

@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data.preprocessing import NO_STATISTICS
+from autola_analysis.data.scene import Scene, Sprite
 from autola_analysis.data.source import ImageSource, hash_of
 
 VERSION = 1
@@ -60,11 +61,6 @@ def _resized(scan: Array, side: int) -> Array:
     return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), dtype=np.float64) / 255
 
 
-def _paint(canvas: Array, ink: Array, top: int, left: int, colour: Array) -> None:
-    patch = canvas[top : top + ink.shape[0], left : left + ink.shape[1]]
-    patch += ink[:, :, None] * (colour - patch)
-
-
 def _contrasting_colour(covered: Array, generator: np.random.Generator) -> Array:
     """Draw a colour whose mean differs from the covered pixels' by at least `MINIMUM_CONTRAST` grey levels."""
     background = covered.mean()
@@ -103,8 +99,8 @@ def _place(size: int, side: int, generator: np.random.Generator) -> tuple[int, i
     return int(generator.integers(size - side + 1)), int(generator.integers(size - side + 1))
 
 
-def make_image(seed: int, split: Split, index: int, size: int = 32) -> DigitImage:
-    """Make image `index` of a split, a pure function of its arguments.
+def make_scene(seed: int, split: Split, index: int, size: int = 32) -> Scene:
+    """Make image `index` of a split in parts, a pure function of its arguments: photograph, fragments, digit.
 
     Args:
         seed: Of the whole data set.
@@ -115,20 +111,31 @@ def make_image(seed: int, split: Split, index: int, size: int = 32) -> DigitImag
     scans, labels = _scans(split)
     generator = np.random.default_rng([VERSION, seed, SPLITS.index(split), index])
     label = index % 10
-    canvas = _background(split, size, generator)
+    backdrop = _background(split, size, generator)
+    fragments = []
     for _ in range(FRAGMENTS):
         scan = scans[generator.choice(np.flatnonzero(labels != label))]
         side = _scaled(generator.integers(FRAGMENT_SIDES[0], FRAGMENT_SIDES[1] + 1), size)
         row, column = generator.integers(0, 5, 2)
         ink = _resized(scan[row : row + 4, column : column + 4], side)
-        _paint(canvas, ink, *_place(size, side, generator), generator.uniform(0, 255, 3))
+        top, left = _place(size, side, generator)
+        fragments.append(Sprite(ink, generator.uniform(0, 255, 3), top, left))
     scan = scans[generator.choice(np.flatnonzero(labels == label))]
     ink = _resized(scan, _scaled(generator.integers(DIGIT_SIDES[0], DIGIT_SIDES[1] + 1), size))
     top, left = _place(size, len(ink), generator)
     mask = np.zeros((size, size), dtype=bool)
     mask[top : top + ink.shape[0], left : left + ink.shape[1]] = ink >= INK
-    _paint(canvas, ink, top, left, _contrasting_colour(canvas[mask], generator))
-    return DigitImage(np.clip(np.rint(canvas), 0, 255).astype(np.uint8), mask, label)
+    canvas = backdrop.copy()
+    for fragment in fragments:
+        fragment.paint(canvas)
+    colour = _contrasting_colour(canvas[mask], generator)
+    return Scene(backdrop, tuple(fragments), Sprite(ink, colour, top, left), mask)
+
+
+def make_image(seed: int, split: Split, index: int, size: int = 32) -> DigitImage:
+    """Make image `index` of a split: the parts of `make_scene`, which takes the same arguments, put together."""
+    scene = make_scene(seed, split, index, size)
+    return DigitImage(scene.image(), scene.mask, index % 10)
 
 
 def _scaled(side: int | np.integer, size: int) -> int:
@@ -175,6 +182,10 @@ class ClutteredDigits(ImageSource):
     def mask(self, index: int) -> NDArray[np.bool_]:
         """Return where the digit's stroke is, ``(size, size)``."""
         return self.item(index).mask
+
+    def scene(self, index: int) -> Scene:
+        """Return one image as its photograph, its fragments of other digits, and its digit."""
+        return make_scene(self.seed, self.split, index, self.size)
 
     def fingerprint(self) -> str:
         """Return a hash of everything the pixels depend on."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.scene import Scene
 
 IntArray = NDArray[np.int64]
 
@@ -49,6 +50,10 @@ class ImageSource(ABC):
 
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         """Return where the object of image `index` is, shape ``(H, W)``; None where that is not known."""
+        return None
+
+    def scene(self, index: int) -> Scene | None:
+        """Return image `index` as the parts it was made of; None for a source that has only the finished image."""
         return None
 
     def contents(self, index: int) -> bytes:

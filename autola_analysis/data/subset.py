@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autola_analysis.core.errors import OptionError
+from autola_analysis.data.scene import Scene
 from autola_analysis.data.source import ImageSource, IntArray, hash_of
 
 
@@ -39,6 +40,10 @@ class Subset(ImageSource):
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         """Return where the object of one image is, where the source knows."""
         return self.source.mask(int(self.indices[index]))
+
+    def scene(self, index: int) -> Scene | None:
+        """Return one image as the parts it was made of, where the source knows."""
+        return self.source.scene(int(self.indices[index]))
 
     def contents(self, index: int) -> bytes:
         """Return one image as the source stores it."""

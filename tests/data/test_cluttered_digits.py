@@ -7,7 +7,7 @@ import pytest
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data import ClutteredDigits, cluttered_digits
-from autola_analysis.data.cluttered_digits import SPLITS, Split, make_image
+from autola_analysis.data.cluttered_digits import SPLITS, Split, make_image, make_scene
 
 SIZES = (32, 64)
 
@@ -58,22 +58,15 @@ def test_splits_share_no_photograph_area() -> None:
 @pytest.mark.parametrize(("split", "size"), list(product(SPLITS, SIZES)))
 class TestTheDigit:
     @pytest.fixture
-    def drawings(self, split: Split, size: int, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, np.ndarray]]:
-        """Forty images with the canvas as it was before the last stroke: the digit's."""
-        strokes: list[dict[str, np.ndarray]] = []
-        paint = cluttered_digits._paint
-
-        def note(canvas: np.ndarray, ink: np.ndarray, top: int, left: int, colour: np.ndarray) -> None:
-            weight = np.zeros(canvas.shape[:2])
-            weight[top : top + len(ink), left : left + len(ink)] = ink
-            strokes.append({"before": canvas.copy(), "weight": weight, "colour": colour})
-            paint(canvas, ink, top, left, colour)
-
-        monkeypatch.setattr(cluttered_digits, "_paint", note)
+    def drawings(self, split: Split, size: int) -> list[dict[str, np.ndarray]]:
+        """Forty images with the canvas as it was before the digit."""
         drawings = []
         for index in range(40):
-            item = make_image(0, split, index, size)
-            drawings.append({**strokes[-1], "pixels": item.pixels, "mask": item.mask})
+            item, scene = make_image(0, split, index, size), make_scene(0, split, index, size)
+            digit, weight = scene.object, np.zeros((size, size))
+            weight[digit.top :, digit.left :][: len(digit.opacity), : len(digit.opacity)] = digit.opacity
+            drawing = {"before": scene.background, "weight": weight, "colour": digit.colours}
+            drawings.append({**drawing, "pixels": item.pixels, "mask": item.mask})
         return drawings
 
     def test_mask_is_where_ink_covers_at_least_half(self, drawings: list[dict[str, np.ndarray]], size: int) -> None:
