@@ -11,6 +11,12 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.analysis import Observed as Observed
     from autola_analysis.analyses.analysis import Step as Step
     from autola_analysis.analyses.analysis import Subject as Subject
+    from autola_analysis.analyses.context.figure import plot_altered_images as plot_altered_images
+    from autola_analysis.analyses.context.figure import plot_context as plot_context
+    from autola_analysis.analyses.context.measure import measure_context as measure_context
+    from autola_analysis.analyses.context.options import ContextOptions as ContextOptions
+    from autola_analysis.analyses.context.result import AlteredPicture as AlteredPicture
+    from autola_analysis.analyses.context.result import ContextResult as ContextResult
     from autola_analysis.analyses.embedding.embed import embed as embed
     from autola_analysis.analyses.embedding.embed import embed_all as embed_all
     from autola_analysis.analyses.embedding.extract import extract_features as extract_features
@@ -81,6 +87,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.data.open import open_source as open_source
     from autola_analysis.data.open import register_source as register_source
     from autola_analysis.data.preprocessing import Preprocessing as Preprocessing
+    from autola_analysis.data.scene import Scene as Scene
+    from autola_analysis.data.scene import Sprite as Sprite
     from autola_analysis.data.source import ImageSource as ImageSource
     from autola_analysis.inference.cost import Cost as Cost
     from autola_analysis.inference.distributed import joined as joined
@@ -154,9 +162,11 @@ _HOMES = {
     "Processes": "core.distributed",
     "Reading": "analyses.observation",
     "Registration": "analyses.registration",
+    "Scene": "data.scene",
     "Section": "report.section",
     "Settings": "inference.run",
     "Sheet": "report.sheet",
+    "Sprite": "data.scene",
     "Statistic": "statistics.difference",
     "Step": "analyses.analysis",
     "Stored": "core.results",
