@@ -6,6 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time names are imported when they are first used
+    from autola_analysis.analyses.ablation.figure import plot_ablation as plot_ablation
+    from autola_analysis.analyses.ablation.measure import measure_ablation as measure_ablation
+    from autola_analysis.analyses.ablation.options import AblationOptions as AblationOptions
+    from autola_analysis.analyses.ablation.result import AblationResult as AblationResult
     from autola_analysis.analyses.analysis import Analysis as Analysis
     from autola_analysis.analyses.analysis import Lines as Lines
     from autola_analysis.analyses.analysis import Observed as Observed

@@ -80,6 +80,7 @@ def assert_same_pass(several: list[dict[str, Any]], alone: dict[str, Any], image
                 np.testing.assert_allclose(means[layer], values, rtol=1e-12, atol=1e-15)
         assert each["accuracies"] == alone["accuracies"]
         assert each["images"] == alone["images"] == [images, images]
+        assert [found[:2] for found in each["ablation"]] == [found[:2] for found in alone["ablation"]]
         pd.testing.assert_frame_equal(each["gates"].gates, alone["gates"].gates, rtol=1e-12, atol=1e-12)
         assert each["gates"].spatial_maps.keys() == alone["gates"].spatial_maps.keys() != set()
         for gate, values in alone["gates"].spatial_maps.items():
@@ -91,6 +92,10 @@ def assert_same_pass(several: list[dict[str, Any]], alone: dict[str, Any], image
     for (values, labels), (expected, theirs) in zip(first["features"], alone["features"], strict=True):
         np.testing.assert_array_equal(values, expected)
         np.testing.assert_array_equal(labels, theirs)
+    for (head, signed, values, labels), expected in zip(first["ablation"], alone["ablation"], strict=True):
+        assert (head, signed) == expected[:2] == ("fc", False)
+        np.testing.assert_array_equal(values, expected[2])
+        np.testing.assert_array_equal(labels, expected[3])
     for name in ("predictions", "largest"):
         for arrays, expected in zip(first[name], alone[name], strict=True):
             assert arrays.keys() == expected.keys() != set()

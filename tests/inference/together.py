@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
+from autola_analysis.analyses.ablation.observer import AblationWatcher
 from autola_analysis.analyses.chosen import ChosenImages
 from autola_analysis.analyses.embedding.extract import extract_features
 from autola_analysis.analyses.embedding.watcher import FeatureWatcher
@@ -90,6 +91,7 @@ def watchers() -> list[Watcher[Any]]:
         FeatureWatcher("layer3"),
         TopImageWatcher(),
         PredictionWatcher(),
+        AblationWatcher(),
         PerImageWatcher("largest", ["layer1"], lambda activation: activation.flatten(1).amax(1)),
     ]
 
@@ -99,7 +101,7 @@ def observed(source: ClutteredDigits, chosen: Sequence[int] | None = None) -> di
     numbers = np.array(chosen)
     hung = watchers() if chosen is None else [ChosenImages(watcher, numbers) for watcher in watchers()]
     found = observe_all(networks(), source, hung, Reading(QUIET, batch_size=BATCH))
-    selectivity, gates, features, top, predictions, largest = (_present(each) for each in found)
+    selectivity, gates, features, top, predictions, ablation, largest = (_present(each) for each in found)
     results = [selectivity_result(each, OPTIONS) for each in selectivity]
     return {
         "units": [result.units for result in results],
@@ -110,6 +112,7 @@ def observed(source: ClutteredDigits, chosen: Sequence[int] | None = None) -> di
         "features": [each.observer.found() for each in features],
         "top images": [top_images_result(each, None) for each in top],
         "predictions": [each.observer.predictions().arrays() for each in predictions],
+        "ablation": [(each.observer.head, each.observer.signed, *each.observer.found()) for each in ablation],
         "largest": [each.observer.values() for each in largest],
     }
 

@@ -28,6 +28,8 @@ show = 1
 kind = "gates"
 [[analyses]]
 kind = "evaluate"
+[[analyses]]
+kind = "ablation"
 """
 
 
