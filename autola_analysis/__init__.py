@@ -66,6 +66,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.selectivity.result import SelectivityResult as SelectivityResult
     from autola_analysis.analyses.selectivity.top_images import TopImages as TopImages
     from autola_analysis.analyses.selectivity_index import SelectivityIndex as SelectivityIndex
+    from autola_analysis.analyses.similarity.figure import plot_similarity as plot_similarity
+    from autola_analysis.analyses.similarity.measure import measure_similarity as measure_similarity
+    from autola_analysis.analyses.similarity.options import SimilarityOptions as SimilarityOptions
+    from autola_analysis.analyses.similarity.result import SimilarityResult as SimilarityResult
     from autola_analysis.analyses.variants import Variant as Variant
     from autola_analysis.analyses.variants import as_variant as as_variant
     from autola_analysis.attention import Genotype as Genotype

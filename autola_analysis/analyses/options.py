@@ -16,8 +16,6 @@ from pydantic_core import ErrorDetails
 from autola_analysis.core.errors import OptionError
 
 Everything = Literal["all"]
-Pool = Literal["mean", "flatten"]
-"""What becomes of a layer's maps: their mean over space, or all of their values."""
 
 
 def option(
@@ -76,6 +74,8 @@ FilePaths = Annotated[list[FilePath], BeforeValidator(_names)]
 """One or more files or folders."""
 Limit = Annotated[Annotated[int, Field(ge=1)] | Everything, BeforeValidator(whole)]
 """A number of images, or all of them."""
+Pool = Literal["mean", "flatten"]
+"""What becomes of a layer's maps where features are looked at, see `pooling`."""
 
 
 def limit_option(default: int | Everything) -> Any:
@@ -85,6 +85,11 @@ def limit_option(default: int | Everything) -> Any:
         "Images that the analysis looks at, drawn at random with each class in proportion; 'all' takes all.",
         metavar="N|all",
     )
+
+
+def pool_option() -> Any:
+    """Return the option of what becomes of a layer's maps."""
+    return option("mean", "What becomes of a layer's maps: their mean over space, or all of their values.")
 
 
 class AnalysisOptions(BaseModel):

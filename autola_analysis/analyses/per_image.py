@@ -13,6 +13,7 @@ from torch import Tensor
 
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.distributed import Processes
+from autola_analysis.core.errors import LayerError
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.outputs import Output
@@ -111,8 +112,15 @@ class PerImageObserver(PerImageValues):
         self._measure = measure
 
     def reduce(self, layer: str, activation: Tensor) -> Tensor:
-        """Return what is kept of an activation, on the CPU."""
-        return self._measure(activation).float().cpu()
+        """Return what is kept of an activation, on the CPU.
+
+        Raises:
+            LayerError: If the activation cannot be measured, with the name of the layer before the sentence.
+        """
+        try:
+            return self._measure(activation).float().cpu()
+        except LayerError as error:
+            raise LayerError(f"layer {layer!r} {error}") from error
 
     def update(self, batch: Batch, kept: Mapping[str, Tensor], output: Output) -> None:
         """Keep the values of one batch."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.analyses.options import Pool
+from autola_analysis.analyses.pooling import pooled
 from autola_analysis.analyses.row_files import FileSink, FloatArray, MemorySink, Sink
 from autola_analysis.core.distributed import Processes
 from autola_analysis.core.errors import DataError, LayerError
@@ -54,15 +55,10 @@ class FeatureObserver:
         Raises:
             LayerError: If the activation has a shape that cannot be pooled.
         """
-        if activation.ndim < 2 or (self._pool == "mean" and activation.ndim not in (2, 4)):
-            raise LayerError(
-                f"layer {layer!r} puts out shape {tuple(activation.shape)}; "
-                "features need (B, K) or (B, K, H, W), or --pool flatten."
-            )
-        if self._pool == "mean" and activation.ndim == 4:
-            return activation.mean((2, 3), dtype=torch.float32)
-        # What follows the layer may overwrite it in place.
-        return activation.flatten(1).to(torch.float32, copy=True)
+        try:
+            return pooled(activation, self._pool)
+        except LayerError as error:
+            raise LayerError(f"layer {layer!r} {error}") from error
 
     def update(self, batch: Batch, kept: Mapping[str, Any], output: Output) -> None:
         """Keep the rows of one batch."""

@@ -19,7 +19,7 @@ from autola_analysis.core.errors import OptionError, UnknownNameError
 from autola_analysis.core.registry import nearest
 
 GROUP = "autola_analysis.analyses"
-ORDER = ("evaluate", "selectivity", "saliency", "embedding", "gates", "context", "ablation")
+ORDER = ("evaluate", "selectivity", "saliency", "embedding", "gates", "context", "ablation", "similarity")
 """Order of the sections of a page, of commands and of tables; analyses that are not named here follow."""
 
 

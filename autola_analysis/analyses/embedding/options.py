@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from autola_analysis.analyses.options import AnalysisOptions, Limit, Names, Pool, limit_option, option
+from autola_analysis.analyses.options import AnalysisOptions, Limit, Names, Pool, limit_option, option, pool_option
 
 Method = Literal["barnes-hut", "fft", "pca"]
 Metric = Literal["euclidean", "cosine"]
@@ -18,7 +18,7 @@ class EmbeddingOptions(AnalysisOptions):
 
     limit: Limit = limit_option(2000)
     layer: Names | None = option(None, "Layers. Default: the last stage.", metavar="A[,B]")
-    pool: Pool = option("mean", "What becomes of a layer's maps: their mean over space, or all of their values.")
+    pool: Pool = pool_option()
     method: Method = option("barnes-hut", "How to embed: t-SNE, fft for very large sets, or pca for no t-SNE at all.")
     perplexity: float = option(
         30.0, "Effective number of neighbours; capped at a third of the images.", ge=1, allow_inf_nan=False
