@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from autola_analysis.attention.operations import OPERATIONS
 from autola_analysis.core.errors import OptionError
@@ -122,3 +123,12 @@ def as_genotype(value: Genotype | str | Path | Iterable[Sequence[object]]) -> Ge
     if isinstance(value, (str, Path)):
         return Genotype.from_json(value)
     return Genotype.from_pairs(value)
+
+
+def wiring_of(attention: str, options: Mapping[str, Any]) -> Genotype | None:
+    """Return the wiring of a registered attention with its options; None for a module that has none."""
+    if attention == "hoga":
+        return as_genotype(options.get("genotype", RELEASED))
+    if attention == "hoga-random":
+        return Genotype.random(options.get("genotype_seed", 0))
+    return None

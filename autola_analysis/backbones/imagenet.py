@@ -111,4 +111,5 @@ for _name, _build in {
     "wide_resnet18_2": partial(basic_resnet, (2, 2, 2, 2), width=128),
     "wide_resnet50_2": partial(bottleneck_resnet, (3, 4, 6, 3), inner_width=128),
 }.items():
-    BACKBONES.register(_name)(Backbone(_build, input_side=224))
+    _width = "inner_width" if _build.func is bottleneck_resnet else "width"
+    BACKBONES.register(_name)(Backbone(_build, input_side=224, width=_width))

@@ -10,15 +10,16 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from autola_analysis.attention import RELEASED, Genotype, list_attentions
+from autola_analysis.attention import Genotype, list_attentions
 from autola_analysis.attention.genotype import as_genotype
 from autola_analysis.attention.registry import AttentionFactory
 from autola_analysis.backbones import ModelSpec, create_model, list_backbones
+from autola_analysis.backbones.building import build_aside, build_outline
 from autola_analysis.checkpoints.attentions import Attention
 from autola_analysis.checkpoints.dialects import translate
 from autola_analysis.checkpoints.external import build_external, load_attention
 from autola_analysis.checkpoints.identification import Identification, identify
-from autola_analysis.checkpoints.matching import build_aside, build_outline, check_match, number_formats
+from autola_analysis.checkpoints.matching import check_match, number_formats
 from autola_analysis.checkpoints.native import Record, is_native, read_record
 from autola_analysis.checkpoints.prefixes import Stripped, strip_resnet, strip_to_match
 from autola_analysis.checkpoints.reading import RawCheckpoint, check_stored, short_reason
@@ -180,8 +181,7 @@ def _recorded(found: Interpretation, record: Record, request: Request) -> None:
         raise CheckpointError(
             f"{found.path} records that it is a {spec.backbone}, not {request.arch}; leave --arch out."
         )
-    wiring = as_genotype(spec.attention_options.get("genotype", RELEASED)) if spec.attention == "hoga" else None
-    if request.genotype not in (None, wiring):
+    if request.genotype is not None and request.genotype != spec.wiring:
         raise CheckpointError(f"{found.path} records another genotype than the given one; leave --genotype out.")
     found.spec = spec
     found.evidence.append(f"the file records: {spec.backbone}, attention {spec.attention}, {spec.num_classes} classes")

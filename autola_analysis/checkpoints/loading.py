@@ -12,6 +12,7 @@ from torch import nn
 
 from autola_analysis.attention.registry import AttentionFactory
 from autola_analysis.backbones import ModelSpec
+from autola_analysis.backbones.building import build_aside
 from autola_analysis.checkpoints.interpretation import (
     GenotypeLike,
     Interpretation,
@@ -20,7 +21,7 @@ from autola_analysis.checkpoints.interpretation import (
     interpret,
     outline_of,
 )
-from autola_analysis.checkpoints.matching import build_aside, check_match, load_strictly
+from autola_analysis.checkpoints.matching import check_match, load_strictly
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
 from autola_analysis.core.device import resolve_device
 from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing

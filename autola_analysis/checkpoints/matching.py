@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from autola_analysis.core.errors import CheckpointError
@@ -13,18 +12,6 @@ from autola_analysis.core.registry import nearest
 
 _COUNTER = "num_batches_tracked"
 _SHOWN = 3
-
-
-def build_aside(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a network without advancing the caller's random number generator."""
-    with torch.random.fork_rng(devices=[]):
-        return build()
-
-
-def build_outline(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a network for its names and shapes only: a damaged file can describe one that no memory holds."""
-    with torch.device("meta"):
-        return build_aside(build)
 
 
 def check_match(model: nn.Module, state: Mapping[str, Tensor], path: Path, outside: Sequence[str] = ()) -> None:

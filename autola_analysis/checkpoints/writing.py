@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from autola_analysis.attention import list_attentions
 from autola_analysis.attention.genotype import as_genotype
 from autola_analysis.backbones import ModelSpec
-from autola_analysis.checkpoints.matching import build_aside, check_match
+from autola_analysis.backbones.building import build_aside
+from autola_analysis.checkpoints.matching import check_match
 from autola_analysis.checkpoints.native import HASH_KEY, RECORD_KEY, Record, content_hash
 from autola_analysis.checkpoints.reading import check_finite
 from autola_analysis.core.errors import CheckpointError, OptionError

@@ -85,6 +85,13 @@ class CheckpointFlags:
             help="Checkpoint file; NAME labels the variant. Repeat for more; the same NAME again adds a training run.",
         ),
     ] = field(default_factory=list)
+    wirings: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]mixed",
+            help="The files of a variant have HOGA with several wirings, one run each, and stand for more.",
+        ),
+    ] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -200,7 +207,7 @@ def command_of(
         checkpoints.ckpt,
         analyses,
         images.table(limit),
-        architecture.values(),
+        {**architecture.values(), "wirings": checkpoints.wirings},
         trust=architecture.trust_checkpoint,
         seed=images.seed,
         width=output.width,

@@ -46,7 +46,20 @@ class NetworkFlags:
     override: Annotated[
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe. Repeat for more.")
     ] = field(default_factory=list)
+    match_parameters: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|NAME",
+            help="Choose the width by the number of parameters, of the whole network: the nearest to N, or to that of "
+            "the backbone with the attention NAME at the recipe's width.",
+        ),
+    ] = None
     seed: Seed = 0
+
+    def wanted_parameters(self) -> int | str | None:
+        """Return the number of parameters to match, or the name of the attention whose number is matched."""
+        text = self.match_parameters
+        return int(text) if text is not None and text.isdecimal() else text
 
     def attention_options(self) -> dict[str, Any]:
         """Return the options of the attention module by name, the genotype among them."""
@@ -61,7 +74,8 @@ class NetworkFlags:
         """Return what tells this attention from others in the name of a file."""
         name = self.attention.rpartition(":")[2]
         wiring = [] if self.genotype is None else [self.genotype.stem]
-        return re.sub(r"[^\w.=-]", "_", "-".join([name, *wiring, *self.attention_option]))
+        size = [] if self.match_parameters is None else [f"as-{self.match_parameters}"]
+        return re.sub(r"[^\w.=-]", "_", "-".join([name, *wiring, *self.attention_option, *size]))
 
     def overrides(self) -> dict[str, str]:
         """Return the overridden values by key."""
@@ -83,6 +97,13 @@ def train(
         str | None, typer.Option(metavar="SOURCE", help="Where the images are. Default: the recipe's source.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Checkpoint to write (.safetensors).")] = None,
+    keep_at_accuracy: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Keep the first epoch with this accuracy on the test split too, e.g. 90, as NAME.at90.safetensors.",
+        ),
+    ] = None,
 ) -> None:
     """Train a network with an attention module. Killed and started again, it goes on after its last epoch.
 
@@ -94,8 +115,10 @@ def train(
         raise MissingExtraError(
             "training needs pytorch-lightning, which is not installed; pip install 'autola-analysis[train]' adds it."
         )
+    from autola_analysis.training.keeping import kept_path
     from autola_analysis.training.recipes import RECIPES
-    from autola_analysis.training.trainer import Machine, Training, run_training
+    from autola_analysis.training.settings import Machine, Training
+    from autola_analysis.training.trainer import run_training
 
     training = Training(
         recipe_name=recipe,
@@ -105,11 +128,16 @@ def train(
         seed=network.seed,
         attention_options=network.attention_options(),
         data=data,
+        match_parameters=network.wanted_parameters(),
+        keep_at_accuracy=keep_at_accuracy,
     )
     backbone = network.backbone or training.recipe.backbone
     out = out or Path(f"{backbone}_{network.label()}_{recipe}_seed{network.seed}.safetensors")
     metrics = run_training(
         training, out, Machine(machine.device, machine.precision, machine.workers, machine.quiet, machine.half)
     )
-    if not machine.quiet:
-        typer.echo(f"{out}: test accuracy {100 * metrics['accuracy']:.2f} %")
+    if machine.quiet:
+        return
+    typer.echo(f"{out}: test accuracy {100 * metrics['accuracy']:.2f} %")
+    if keep_at_accuracy is not None and kept_path(out, keep_at_accuracy).exists():
+        typer.echo(f"{kept_path(out, keep_at_accuracy)}: the first epoch with {keep_at_accuracy:g} % or more")

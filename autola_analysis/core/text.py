@@ -42,3 +42,8 @@ def metric_text(number: float, sign: str = "") -> str:
         if abs(number) >= size:
             return f"{number / size:{sign}.1f}{letter}"
     return f"{number:{sign if number else ''}.0f}"
+
+
+def wirings_text(number: int) -> str:
+    """Say how many training runs a variant has that stands for a population of wirings."""
+    return f"{counted(number, 'wiring')}, one run each"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from autola_analysis.core.text import counted, wirings_text
 from autola_analysis.report.references import bibliography
 from autola_analysis.report.section import Section
 
@@ -26,10 +27,23 @@ def write_methods(directory: Path, networks: str, sections: Sequence[Section]) -
         (directory / name).write_text(content, encoding="utf-8", errors="replace")
 
 
-def networks_paragraph(accuracy: pd.DataFrame, data: str, versions: Mapping[str, str]) -> str:
-    """Say which networks were analysed on what, and with which software."""
+def networks_paragraph(
+    accuracy: pd.DataFrame, data: str, versions: Mapping[str, str], wirings: Mapping[str, int]
+) -> str:
+    """Say which networks were analysed on what, and with which software.
+
+    Args:
+        accuracy: A row per network.
+        data: What they were run on.
+        versions: Of packages.
+        wirings: Number of wirings of every variant that has several, one run each.
+    """
     runs = accuracy.groupby("model", sort=False)["run"].nunique()
-    names = ", ".join(f"{name} ({count} training run{'s' if count > 1 else ''})" for name, count in runs.items())
+    words = {
+        name: wirings_text(wirings[str(name)]) if name in wirings else counted(count, "training run")
+        for name, count in runs.items()
+    }
+    names = ", ".join(f"{name} ({text})" for name, text in words.items())
     packages = {"autola-analysis": "autola-analysis", "torch": "PyTorch"}
     known = [f"{title} {versions[name]}" for name, title in packages.items() if name in versions]
     software = f" Numbers were computed with {' and '.join(known)}." if known else ""

@@ -13,6 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
+from autola_analysis.core.text import wirings_text
 from autola_analysis.report.record import recorded_data
 from autola_analysis.report.section import Section
 from autola_analysis.report.templating import raw, render
@@ -32,6 +33,7 @@ def write_page(
     accuracy: pd.DataFrame,
     record: Mapping[str, Any],
     thumbnails: Thumbnails | None = None,
+    wirings: Mapping[str, int] | None = None,
 ) -> None:
     """Write ``index.html``: a summary, the sections in the given order, limits, where the numbers come from.
 
@@ -43,6 +45,7 @@ def write_page(
         accuracy: Table of accuracy and cost.
         record: What ``run.json`` says, but for the outputs.
         thumbnails: Small images that the sections show; stored once.
+        wirings: Number of wirings of every variant that has several, one run each.
     """
     pictures = {
         name: _picture(directory / "figures" / f"{name}.png") for section in sections for name in section.figures
@@ -60,7 +63,8 @@ def write_page(
         warnings=record["warnings"],
         counts=counts[0] if len(counts) == 1 else "",
         provenance=_provenance(record),
-        limits=[*_limits_of_runs(accuracy), *(limit for section in sections for limit in section.limits)],
+        wirings=[f"{name} is {wirings_text(number)}" for name, number in (wirings or {}).items()],
+        limits=[*_limits_of_runs(accuracy, wirings), *(limit for section in sections for limit in section.limits)],
         thumbnails=_json([base64.b64encode(jpeg).decode() for jpeg in (thumbnails or Thumbnails()).jpegs]),
         style=raw("page.css"),
         script=raw("page.js"),
@@ -82,7 +86,7 @@ def _json(value: object) -> Markup:
     return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))
 
 
-def _limits_of_runs(accuracy: pd.DataFrame) -> list[str]:
+def _limits_of_runs(accuracy: pd.DataFrame, wirings: Mapping[str, int] | None = None) -> list[str]:
     runs = accuracy.groupby("model", sort=False)["run"].nunique()
     few = [str(name) for name, count in runs.items() if count < RUNS_FOR_MODULES]
     said = [
@@ -95,6 +99,11 @@ def _limits_of_runs(accuracy: pd.DataFrame) -> list[str]:
             f"differ too. Fewer than {RUNS_FOR_MODULES} training runs are here of {', '.join(few)}; what is said of "
             "them is said of these checkpoints."
         )
+    said += [
+        f"Runs of {name} differ in their wiring and in their training ({wirings_text(number)}): an interval over them "
+        "speaks for wirings and training together, and for no single wiring."
+        for name, number in (wirings or {}).items()
+    ]
     return said
 
 

@@ -25,6 +25,7 @@ class Sheet:
         width: Of the figures: "neurips", "cvpr", "column" or inches.
         thumbnails: Small images that the page holds.
         options: Options of the analysis.
+        note: Sentence at the end of every caption.
     """
 
     directory: Path
@@ -32,9 +33,11 @@ class Sheet:
     width: str | float = "neurips"
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     options: Any = None
+    note: str = ""
 
     def draw(self, name: str, figure: Figure, caption: str) -> Mapping[str, str]:
         """Write a figure as ``figures/<name>.*`` and return what a section says of it."""
+        caption = f"{caption} {self.note}".rstrip()
         write_figure(figure, self.directory, name, caption)
         return {name: caption}
 

@@ -43,9 +43,11 @@ def _loader(package: str | None) -> PackageLoader:
 
 
 def format_cell(value: object) -> str:
-    """Return a table cell as text: four digits behind the point, thousands separated, nothing for missing."""
+    """Return a table cell as text: four decimal digits, thousands separated, yes or no, nothing for missing."""
     if value is pd.NA or value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return "" if value != value else f"{value:.4f}"
     if isinstance(value, int):

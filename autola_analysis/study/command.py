@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
+
+from autola_analysis.analyses.options import sentence_of
 from autola_analysis.core.errors import OptionError
 from autola_analysis.study.file import AnalysisRequest, DataTable, ModelTable, StudyFile
 
-READING_OPTIONS = ("arch", "genotype", "attention", "normalize")
+READING_OPTIONS = ("arch", "genotype", "attention", "normalize", "wirings")
 """Options of a model table that a command line gives once for all variants or per variant."""
 
 
@@ -58,16 +62,21 @@ def model_tables(
 ) -> dict[str, ModelTable]:
     """Return the model tables of the checkpoints of a command; see `command_study`."""
     files = named_files(checkpoints)
-    values = {option: per_variant(how.get(option, ()), list(files), f"--{option}") for option in READING_OPTIONS}
-    return {
-        name: ModelTable(
-            paths=[str(path) for path in paths],
-            group=group,
-            trust=trust,
-            **{option: of_name.get(name, of_name.get("")) for option, of_name in values.items()},
-        )
-        for name, paths in files.items()
+    values: dict[str, dict[str, Any]] = {
+        option: per_variant(how.get(option, ()), list(files), f"--{option}") for option in READING_OPTIONS
     }
+    try:
+        return {
+            name: ModelTable(
+                paths=[str(path) for path in paths],
+                group=group,
+                trust=trust,
+                **{option: of_name.get(name, of_name.get("")) for option, of_name in values.items()},
+            )
+            for name, paths in files.items()
+        }
+    except ValidationError as error:
+        raise OptionError(sentence_of(error, ModelTable, "--")) from error
 
 
 def named_files(checkpoints: Sequence[str]) -> dict[str, list[Path]]:

@@ -10,6 +10,7 @@ from typing import Any
 from autola_analysis.analyses.registry import analysis_of, registration_of
 from autola_analysis.core.results import read_stored
 from autola_analysis.core.tables import has_table, read_table
+from autola_analysis.core.text import wirings_text
 from autola_analysis.report.methods import networks_paragraph, write_methods
 from autola_analysis.report.page import write_page
 from autola_analysis.report.section import Section
@@ -17,8 +18,10 @@ from autola_analysis.report.sheet import Sheet
 from autola_analysis.report.thumbnails import read_thumbnails
 from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.statistics.compare import COMPARISON_TABLE
+from autola_analysis.study.comparison.controls import CONTROLS_TABLE
 from autola_analysis.study.comparison.section import claims_section
 from autola_analysis.study.networks import ACCURACY_TABLE
+from autola_analysis.study.wirings import WIRINGS_TABLE, numbers_of_wirings
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,18 @@ def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any]) -> N
     """
     thumbnails = read_thumbnails(directory)
     accuracy = read_table(directory, ACCURACY_TABLE)
+    wirings = _wirings(directory)
+    note = " ".join(f"{name} is {wirings_text(number)}." for name, number in wirings.items())
     sections: list[Section] = []
     if has_table(directory, COMPARISON_TABLE.name):
-        comparison, claims = (read_table(directory, table) for table in (COMPARISON_TABLE, CLAIMS_TABLE))
-        sections.append(claims_section(comparison, claims, Sheet(directory, layout.data, layout.width)))
+        comparison, claims, controls = (
+            read_table(directory, table) for table in (COMPARISON_TABLE, CLAIMS_TABLE, CONTROLS_TABLE)
+        )
+        sheet = Sheet(directory, layout.data, layout.width, note=note)
+        sections.append(claims_section(comparison, claims, sheet, controls))
     for name, asked in layout.analyses.items():
         analysis, kind = analysis_of(name), registration_of(name).options_class()
-        sheet = Sheet(directory, asked["data"], layout.width, thumbnails, kind(**asked["options"]))
+        sheet = Sheet(directory, asked["data"], layout.width, thumbnails, kind(**asked["options"]), note)
         sections += analysis.sections(analysis.restore(read_stored(directory, analysis.format)), sheet)
     write_page(
         directory,
@@ -63,5 +71,13 @@ def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any]) -> N
         accuracy=accuracy,
         record=record,
         thumbnails=thumbnails,
+        wirings=wirings,
     )
-    write_methods(directory, networks_paragraph(accuracy, layout.data, record["versions"]), sections)
+    write_methods(directory, networks_paragraph(accuracy, layout.data, record["versions"], wirings), sections)
+
+
+def _wirings(directory: Path) -> dict[str, int]:
+    """Return the number of wirings of every variant that has several."""
+    if not has_table(directory, WIRINGS_TABLE.name):
+        return {}
+    return numbers_of_wirings(read_table(directory, WIRINGS_TABLE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -55,6 +55,8 @@ class ModelTable(_Table):
         genotype: As ``--genotype``.
         attention: As ``--attention``.
         normalize: As ``--normalize``.
+        wirings: "mixed" where the files are HOGA modules of several wirings, one run each: the variant then stands for
+            this population of wirings.
         trust: As ``--trust-checkpoint``.
     """
 
@@ -66,6 +68,7 @@ class ModelTable(_Table):
     genotype: str | None = None
     attention: str | None = None
     normalize: str | None = None
+    wirings: Literal["mixed"] | None = None
     trust: bool = False
 
     @model_validator(mode="after")

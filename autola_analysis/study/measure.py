@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import pandas as pd
 
 from autola_analysis.analyses.analysis import Observed
 from autola_analysis.analyses.observation import Reading
@@ -12,9 +14,11 @@ from autola_analysis.core.distributed import current
 from autola_analysis.core.results import Stored
 from autola_analysis.inference.run import PassRecord
 from autola_analysis.study.comparison.compared import StudyComparison, compare_groups
+from autola_analysis.study.comparison.controls import CONTROLS_TABLE, controls_frame
 from autola_analysis.study.networks import Network, loading_warnings
 from autola_analysis.study.passes import run_passes
 from autola_analysis.study.plan import Plan, PlannedAnalysis
+from autola_analysis.study.wirings import numbers_of_wirings, wirings_frame, with_wirings
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class StudyResults:
         of: Result of every analysis, by name.
         networks: Networks with their accuracy and cost.
         comparison: Differences of variants, and claims.
+        controls: Rows of ``controls.csv``.
         passes: Records of the passes that were run.
         warnings: Sentences that belong beside the numbers, each once.
     """
@@ -32,6 +37,7 @@ class StudyResults:
     of: dict[str, Any]
     networks: Sequence[Network]
     comparison: StudyComparison = field(default_factory=StudyComparison)
+    controls: pd.DataFrame = field(default_factory=CONTROLS_TABLE.frame)
     passes: Sequence[PassRecord] = ()
     warnings: Sequence[str] = ()
 
@@ -50,8 +56,10 @@ def measure_study(plan: Plan, reading: Reading) -> StudyResults:
         for planned in plan.analyses
     }
     networks = passes.networks or _networks(plan, results)
-    comparison = compare_groups(plan, results, networks)
-    return StudyResults(results, networks, comparison, passes.records, _warnings(plan, results, comparison))
+    comparison = _with_wirings(compare_groups(plan, results, networks), plan)
+    controls = controls_frame(comparison.table, networks)
+    warnings = _warnings(plan, results, comparison)
+    return StudyResults(results, networks, comparison, controls, passes.records, warnings)
 
 
 def _needed(planned: PlannedAnalysis, plan: Plan, results: dict[str, Any]) -> dict[str, Stored]:
@@ -70,6 +78,12 @@ def _networks(plan: Plan, results: dict[str, Any]) -> list[Network]:
             if accuracy is not None and model.title not in networks:
                 networks[model.title] = Network.of(model, planned.source, accuracy)
     return list(networks.values())
+
+
+def _with_wirings(comparison: StudyComparison, plan: Plan) -> StudyComparison:
+    wirings = numbers_of_wirings(wirings_frame([model.variant for model in plan.models]))
+    table, claims = (with_wirings(frame, wirings) for frame in (comparison.table, comparison.claims))
+    return replace(comparison, table=table, claims=claims)
 
 
 def _warnings(plan: Plan, results: dict[str, Any], comparison: StudyComparison) -> list[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.checkpoints import LoadedModel, load_model
 from autola_analysis.core.errors import OptionError
 from autola_analysis.study.file import ModelTable
+from autola_analysis.study.wirings import refuse_unlike_runs
 
 LONGEST_NAME = 60
 MISSING_IN_TABLES = {"NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "-nan", "-NaN", "#N/A", "#NA"}
@@ -53,20 +53,19 @@ def load_models(tables: Mapping[str, ModelTable], base: Path) -> list[StudyModel
     """
     _refuse_equal_names(tables)
     models: list[StudyModel] = []
-    runs: Counter[str] = Counter()
     seen: dict[str, Path] = {}
     for key, table in tables.items():
+        name, of_table = table.name or key, []
         for file in table.files:
             path = base / Path(file).expanduser()
             loaded = _loaded(path, table, base)
             if loaded.sha256 in seen:
                 raise OptionError(f"{path} and {seen[loaded.sha256]} are the same checkpoint; give each file once.")
             seen[loaded.sha256] = path
-            runs[key] += 1
+            of_table.append(loaded)
             group = table.group or (loaded.spec.backbone if loaded.spec else "")
-            variant = as_variant(loaded, table.name or key, str(runs[key]))
-            models.append(StudyModel(key, group, variant, loaded))
-    _refuse_mixed_runs(models)
+            models.append(StudyModel(key, group, as_variant(loaded, name, str(len(of_table))), loaded))
+        refuse_unlike_runs(name, of_table, table.wirings == "mixed")
     return models
 
 
@@ -96,15 +95,4 @@ def _refuse_equal_names(tables: Mapping[str, ModelTable]) -> None:
             raise OptionError(
                 f"models.{other} and models.{key} are both called {name!r}; name them apart, or give "
                 "the runs of one model as paths = [...]."
-            )
-
-
-def _refuse_mixed_runs(models: Sequence[StudyModel]) -> None:
-    first: dict[str, StudyModel] = {}
-    for model in models:
-        other = first.setdefault(model.key, model)
-        if other.loaded.spec != model.loaded.spec:
-            raise OptionError(
-                f"{other.loaded.path} and {model.loaded.path} are different networks and cannot be runs of one "
-                f"variant {model.variant.name!r}; give each a NAME of its own."
             )

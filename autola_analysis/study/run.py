@@ -21,12 +21,14 @@ from autola_analysis.report.record import new_record, write_record
 from autola_analysis.report.thumbnails import source_thumbnails, write_thumbnails
 from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.statistics.compare import COMPARISON_TABLE
+from autola_analysis.study.comparison.controls import CONTROLS_TABLE
 from autola_analysis.study.draw import Layout, draw_report
 from autola_analysis.study.file import StudyFile, parse_study, read_study
 from autola_analysis.study.measure import StudyResults, measure_study
 from autola_analysis.study.networks import ACCURACY_TABLE, accuracy_frame, recorded_data, recorded_models
 from autola_analysis.study.plan import OWN_IMAGES, Plan, make_plan
 from autola_analysis.study.sources import StudyData
+from autola_analysis.study.wirings import WIRINGS_TABLE, wirings_frame
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,9 @@ def _write(directory: Path, plan: Plan, results: StudyResults, anonymous: bool, 
     if len(results.comparison.table):
         write_table(directory, COMPARISON_TABLE, results.comparison.table)
         write_table(directory, CLAIMS_TABLE, results.comparison.claims)
+        write_table(directory, CONTROLS_TABLE, results.controls)
+    if len(wirings := wirings_frame([model.variant for model in plan.models])):
+        write_table(directory, WIRINGS_TABLE, wirings)
     groups = {}
     for planned in plan.analyses:
         result = results.of[planned.name]

@@ -24,7 +24,7 @@ class Recipe:
     Attributes:
         description: One line for ``list recipes``.
         data: Source of the images, as ``--data`` takes it.
-        test_split: Split that accuracy is measured on; nothing is selected by it.
+        test_split: Split that accuracy is measured on; nothing is selected by it but an epoch to keep at an accuracy.
         backbone: Default backbone.
         width: Base width of the network; 0 leaves the backbone's own.
         epochs: Passes over the training split.

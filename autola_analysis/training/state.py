@@ -15,6 +15,7 @@ from autola_analysis.core.files import replacing
 
 SETTINGS = "settings.json"
 LAST = "last.ckpt"
+KEPT = "kept.safetensors"
 PARTS = {"epoch", "global_step", "loops", "lr_schedulers", "optimizer_states", "state_dict"}
 """What lightning needs of a state to go on."""
 
@@ -28,6 +29,11 @@ class WholeFiles(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
+def state_of(out: Path) -> Path:
+    """Return the state folder of the training that writes `out`."""
+    return out.with_name(out.name + ".training")
+
+
 def open_state(out: Path, record: dict[str, Any]) -> Path:
     """Return the state folder of the training that writes `out`; make it where there is none.
 
@@ -39,7 +45,7 @@ def open_state(out: Path, record: dict[str, Any]) -> Path:
         OptionError: If the folder holds an unfinished training with other settings.
         TrainingError: If the settings or the state in it are damaged.
     """
-    state = out.with_name(out.name + ".training")
+    state = state_of(out)
     state.mkdir(parents=True, exist_ok=True)
     settings = state / SETTINGS
     if not settings.exists():
@@ -71,6 +77,18 @@ def last_state(state: Path) -> Path | None:
     if not isinstance(content, dict) or not content.keys() >= PARTS:
         raise TrainingError(_damaged(last, "it holds no state of a training", state))
     return last
+
+
+def kept_checkpoint(state: Path) -> Path:
+    """Return the checkpoint that was kept at an accuracy.
+
+    Raises:
+        TrainingError: If it is missing.
+    """
+    kept = state / KEPT
+    if not kept.exists():
+        raise TrainingError(_damaged(kept, "it is missing", state))
+    return kept
 
 
 def _settings(path: Path) -> dict[str, Any]:

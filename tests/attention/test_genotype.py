@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autola_analysis.attention import RELEASED, Genotype
-from autola_analysis.attention.genotype import as_genotype
+from autola_analysis.attention import RELEASED, Genotype, create_attention
+from autola_analysis.attention.genotype import as_genotype, wiring_of
 from autola_analysis.core.errors import OptionError, UnknownNameError
 
 
@@ -69,3 +69,14 @@ def test_a_file_without_a_genotype_is_refused(tmp_path: Path, content: str | Non
 def test_the_json_is_a_plain_list_of_pairs(tmp_path: Path) -> None:
     RELEASED.to_json(tmp_path / "g.json")
     assert json.loads((tmp_path / "g.json").read_text())[1] == ["sep_conv_3x3_spatial", 0]
+
+
+def test_the_wiring_of_an_attention_follows_from_its_options() -> None:
+    other = Genotype.random(3)
+    assert wiring_of("hoga", {}) == RELEASED
+    assert wiring_of("hoga", {"genotype": other.to_pairs()}) == other
+    assert wiring_of("hoga-random", {}) == create_attention("hoga-random", 4).genotype
+    assert (
+        wiring_of("hoga-random", {"genotype_seed": 3}) == create_attention("hoga-random", 4, genotype_seed=3).genotype
+    )
+    assert wiring_of("se", {"reduction": 4}) is None

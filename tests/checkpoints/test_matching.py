@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from autola_analysis.backbones.building import build_aside
 from autola_analysis.checkpoints import load_model
-from autola_analysis.checkpoints.matching import build_aside, check_match, load_strictly
+from autola_analysis.checkpoints.matching import check_match, load_strictly
 from autola_analysis.core.errors import CheckpointError
 
 from .helpers import logits

@@ -9,7 +9,8 @@ pytest.importorskip("pytorch_lightning")
 
 from autola_analysis.checkpoints import load_model
 from autola_analysis.training.recipes import RECIPES
-from autola_analysis.training.trainer import Machine, Training, run_training
+from autola_analysis.training.settings import Machine, Training
+from autola_analysis.training.trainer import run_training
 from tests.conftest import GPU_DEVICE
 
 pytestmark = pytest.mark.gpu

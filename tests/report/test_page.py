@@ -67,6 +67,7 @@ def test_the_page_asks_for_nothing_from_anywhere(tmp_path: Path) -> None:
 def test_numbers_are_shown_with_four_digits_and_separated_thousands(tmp_path: Path) -> None:
     assert "0.1235" in page(tmp_path, "SE").text
     assert format_cell(1234) == "1,234"
+    assert (format_cell(True), format_cell(False)) == ("yes", "no")
     assert format_cell(float("nan")) == format_cell(pd.NA) == ""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from autola_analysis.cli import main as entry
 from autola_analysis.training.recipes import RECIPES
-from autola_analysis.training.trainer import Machine, Training
+from autola_analysis.training.settings import Machine, Training
 
 QUIET = Machine(device="cpu", quiet=True)
 

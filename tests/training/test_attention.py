@@ -12,7 +12,8 @@ from autola_analysis.cli import main as entry
 from autola_analysis.core.errors import OptionError
 from autola_analysis.training.attention import parse_option
 from autola_analysis.training.recipes import RECIPES
-from autola_analysis.training.trainer import Machine, Training, run_training
+from autola_analysis.training.settings import Machine, Training
+from autola_analysis.training.trainer import run_training
 from tests.training.conftest import QUIET, short
 
 OTHER = Genotype.random(5)

@@ -13,7 +13,8 @@ from autola_analysis.data.folder import ImageFolderSource
 from autola_analysis.data.preprocessing import NORMALIZATIONS
 from autola_analysis.training.data import measured, open_splits, preprocessing_of
 from autola_analysis.training.recipes import RECIPES, Recipe
-from autola_analysis.training.trainer import Training, run_training
+from autola_analysis.training.settings import Training
+from autola_analysis.training.trainer import run_training
 from tests.data.conftest import write_image
 from tests.training.conftest import QUIET
 

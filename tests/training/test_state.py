@@ -8,8 +8,9 @@ import torch
 
 from autola_analysis.core.errors import TrainingError
 from autola_analysis.training.module import ClassifierTraining
+from autola_analysis.training.settings import Machine
 from autola_analysis.training.state import open_state
-from autola_analysis.training.trainer import Machine, run_training
+from autola_analysis.training.trainer import run_training
 from tests.training.conftest import QUIET, short
 
 pytestmark = pytest.mark.usefixtures("few_images")

@@ -10,7 +10,8 @@ from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.training.images import AugmentedImages, cutout
 from autola_analysis.training.module import ClassifierTraining
 from autola_analysis.training.recipes import RECIPES, Recipe
-from autola_analysis.training.trainer import Machine, Training, run_training
+from autola_analysis.training.settings import Machine, Training
+from autola_analysis.training.trainer import run_training
 from tests.data.conftest import write_image
 
 QUIET = Machine(device="cpu", quiet=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autola_analysis.analyses.variants import Variant
+from autola_analysis.backbones import ModelSpec
 from autola_analysis.core.errors import OptionError, UnknownNameError
 
 
@@ -13,7 +14,7 @@ def candidate_of(variants: Sequence[Variant], name: str | None = None) -> str:
 
     Args:
         variants: In the order given; training runs of one variant share its name.
-        name: Of the variant; None takes the one with HOGA as its attention, else (a random genotype is a control) the
+        name: Of the variant; None takes the one with HOGA as its attention, else (random genotypes are controls) the
             one with a kind of HOGA, else the last.
 
     Raises:
@@ -45,6 +46,9 @@ def claims_are_about(variants: Sequence[Variant], name: str | None = None) -> bo
 
 def _with_hoga(variants: Sequence[Variant]) -> list[str]:
     """Return the names of the variants with HOGA; where there are none, of those with a kind of it."""
-    attentions = {variant.name: variant.spec.attention for variant in variants if variant.spec is not None}
-    exact = [name for name, attention in attentions.items() if attention == "hoga"]
-    return exact or [name for name, attention in attentions.items() if attention.startswith("hoga-")]
+    specs: dict[str, list[ModelSpec]] = {}
+    for variant in variants:
+        if variant.spec is not None and variant.spec.attention.startswith("hoga"):
+            specs.setdefault(variant.name, []).append(variant.spec)
+    exact = [name for name, runs in specs.items() if runs[0].attention == "hoga" and len({s.wiring for s in runs}) == 1]
+    return exact or list(specs)

@@ -11,6 +11,7 @@ from autola_analysis.core.text import metric_text
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.report.templating import render
+from autola_analysis.study.comparison.controls import lacking
 from autola_analysis.study.comparison.figure import SCOPES, plot_claims
 
 READING = (
@@ -33,13 +34,14 @@ LIMITS = (
 )
 
 
-def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet) -> Section:
+def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet, controls: pd.DataFrame) -> Section:
     """Draw ``figures/claims.*``, one per candidate, and return the section.
 
     Args:
         comparison: Differences of variants.
         claims: A row per claim and other variant.
         sheet: What to draw on.
+        controls: A row per candidate and control.
     """
     figures: dict[str, str] = {}
     candidates = list(dict.fromkeys(claims["model"]))
@@ -49,7 +51,8 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet)
         figures |= sheet.draw(name, plot_claims(rows, sheet.width), claims_caption(candidate))
     words: dict[str, Any] = {"several": len(candidates) > 1, "scopes": SCOPES, "beside": size_text}
     blocks = [rows.to_dict("records") for _, rows in claims.groupby(["model", "claim"], sort=False)]
-    tables = {"All differences between variants": comparison} if len(comparison) else {}
+    tables = {"Is it the module? Controls that the study holds or lacks": controls} if len(controls) else {}
+    tables |= {"All differences between variants": comparison} if len(comparison) else {}
     return Section(
         "claims",
         "What the paper claims" if len(claims) else "How the variants differ",
@@ -57,7 +60,7 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet)
         tables=tables,
         methods=claims_methods(claims) if len(claims) else "",
         reading=READING if len(claims) else READING[2:],
-        limits=LIMITS if len(claims) else (),
+        limits=[*(LIMITS if len(claims) else ()), *lacking(controls)],
         body=render("claims.html.j2", __package__, blocks=blocks, **words),
     )
 

@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from autola_analysis.analyses.variants import Variant
+from autola_analysis.attention import Genotype
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.core.errors import OptionError, UnknownNameError
 from autola_analysis.study.comparison.candidate import candidate_of, claims_are_about
 
 
-def variant(name: str, attention: str | None = None) -> Variant:
-    spec = None if attention is None else ModelSpec("resnet20", attention, 10)
+def variant(name: str, attention: str | None = None, **options: object) -> Variant:
+    spec = None if attention is None else ModelSpec("resnet20", attention, 10, {}, options)
     return Variant(torch.nn.Identity(), name, spec=spec)
 
 
@@ -36,3 +37,9 @@ def test_claims_are_about_variants_with_hoga_and_about_the_one_that_the_user_nam
     assert claims_are_about([none, se], "SE")
     assert not claims_are_about([none, se])
     assert not claims_are_about([variant("mine"), variant("theirs")])
+
+
+def test_a_population_of_wirings_is_no_candidate_beside_the_searched_one() -> None:
+    rand = [variant("Rand", "hoga", genotype=Genotype.random(seed).to_pairs()) for seed in range(2)]
+    assert candidate_of([variant("ours", "hoga"), *rand]) == "ours"
+    assert candidate_of([variant("SE", "se"), *rand]) == "Rand"

@@ -7,6 +7,7 @@ import pandas as pd
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.statistics.compare import COMPARISON_TABLE
+from autola_analysis.study.comparison.controls import CONTROLS_TABLE
 from autola_analysis.study.comparison.section import claims_section
 
 
@@ -21,7 +22,7 @@ def test_claims_are_a_row_group_with_a_verdict_and_a_figure_per_candidate(tmp_pa
     claims = pd.DataFrame(
         [claim("HOGA", "SE"), claim("HOGA", "CBAM"), claim("other", "SE", "undecided")], columns=CLAIMS_TABLE.names
     )
-    section = claims_section(COMPARISON_TABLE.frame(), claims, Sheet(tmp_path, "data"))
+    section = claims_section(COMPARISON_TABLE.frame(), claims, Sheet(tmp_path, "data"), CONTROLS_TABLE.frame())
     assert list(section.figures) == ["claims-1", "claims-2"]
     assert (tmp_path / "figures" / "claims-2.pdf").exists()
     assert section.tables == {}
@@ -37,6 +38,8 @@ def test_claims_are_a_row_group_with_a_verdict_and_a_figure_per_candidate(tmp_pa
 
 
 def test_without_a_claim_the_section_says_so(tmp_path: Path) -> None:
-    section = claims_section(COMPARISON_TABLE.frame(), CLAIMS_TABLE.frame(), Sheet(tmp_path, "data"))
+    section = claims_section(
+        COMPARISON_TABLE.frame(), CLAIMS_TABLE.frame(), Sheet(tmp_path, "data"), CONTROLS_TABLE.frame()
+    )
     assert section.figures == {}
     assert "No claim was decided" in section.body

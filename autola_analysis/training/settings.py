@@ -1,0 +1,158 @@
+"""What is trained, and how the machine is used for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import nn
+
+from autola_analysis.attention.genotype import as_genotype
+from autola_analysis.attention.registry import ATTENTIONS, AttentionFactory, attention_factory
+from autola_analysis.backbones import ModelSpec
+from autola_analysis.backbones.building import build_aside, build_outline
+from autola_analysis.backbones.registry import BACKBONES, create_model, matched_width
+from autola_analysis.core.device import resolve_device
+from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import sha256_of
+from autola_analysis.training.attention import GENOTYPE, check_options, find_attention
+from autola_analysis.training.keeping import check_percent
+from autola_analysis.training.recipes import Recipe
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training to run.
+
+    Attributes:
+        recipe_name: For the record.
+        recipe: What to do.
+        attention: Registered name of the attention module, or ``FILE.py:Class`` or ``package.module:Class``.
+        backbone: Registered name; None takes the recipe's.
+        seed: Of the weights, the order of the images and the augmentation.
+        attention_options: Options of the attention module; a genotype becomes (operation, source) pairs.
+        data: Where the images are, if not the recipe's source as it stands (``cifar10:ROOT``).
+        match_parameters: Number of parameters to match by the width of the network, or the registered name of an
+            attention: that of the backbone with this attention, at the recipe's width. None keeps the recipe's width.
+        keep_at_accuracy: Accuracy on the test split in percent; the checkpoint of the first epoch that reaches it is
+            kept beside the last one's.
+
+    Raises:
+        OptionError: If a genotype cannot be read or is not possible, or an accuracy is no percentage.
+    """
+
+    recipe_name: str
+    recipe: Recipe
+    attention: str = "none"
+    backbone: str | None = None
+    seed: int = 0
+    attention_options: dict[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    match_parameters: int | str | None = None
+    keep_at_accuracy: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.keep_at_accuracy is not None:
+            check_percent(self.keep_at_accuracy)
+        if GENOTYPE in self.attention_options:
+            pairs = as_genotype(self.attention_options[GENOTYPE]).to_pairs()
+            object.__setattr__(self, "attention_options", {**self.attention_options, GENOTYPE: pairs})
+
+    def checked_attention(self) -> AttentionFactory:
+        """Return the attention module's class or function, once a network with it could be built.
+
+        Raises:
+            UnknownNameError: If the attention or the backbone is not known.
+            OptionError: If an option is not possible, or building the network fails.
+        """
+        if isinstance(self.match_parameters, str):
+            attention_factory(self.match_parameters)
+        factory = find_attention(self.attention)
+        check_options(self.attention, factory, self.attention_options)
+        try:
+            (build_outline if self.attention in ATTENTIONS else build_aside)(lambda: build_with(self.spec(2), factory))
+        except (ArithmeticError, RuntimeError, ValueError) as error:
+            raise OptionError(
+                f"a network with the attention {self.attention} and the options {self.attention_options} cannot be "
+                f"built ({error}); give other options."
+            ) from error
+        return factory
+
+    def matched_spec(self, num_classes: int, attention: AttentionFactory) -> ModelSpec:
+        """Return the description of the network at the width that matches a number of parameters, if one is to be.
+
+        Args:
+            num_classes: Outputs of the head.
+            attention: The module's class or function.
+
+        Raises:
+            OptionError: If the narrowest network has more parameters.
+        """
+        spec, wanted = self.spec(num_classes), self.match_parameters
+        if wanted is None:
+            return spec
+        if isinstance(wanted, str):
+            wanted = replace(spec, attention=wanted, attention_options={}).parameters
+        module = self.attention if self.attention in ATTENTIONS else attention
+        options = {"attention_options": spec.attention_options, **spec.options}
+        width = matched_width(spec.backbone, wanted, module, num_classes, **options)
+        return replace(spec, options={**spec.options, BACKBONES.get(spec.backbone).width: width})
+
+    def spec(self, num_classes: int) -> ModelSpec:
+        """Return the description of the network at the recipe's width."""
+        options = {"width": self.recipe.width} if self.recipe.width else {}
+        return ModelSpec(
+            self.backbone or self.recipe.backbone, self.attention, num_classes, options, self.attention_options
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Return everything that decides the outcome, JSON-ready; an own module is recorded by its file's content."""
+        file = self.attention.rpartition(":")[0]
+        controls = {"match_parameters": self.match_parameters, "keep_at_accuracy": self.keep_at_accuracy}
+        own = {"attention_sha256": sha256_of(file)} if file.endswith(".py") else {}
+        return {
+            "name": self.recipe_name,
+            **self.recipe.to_dict(),
+            "backbone": self.backbone or self.recipe.backbone,
+            "attention": self.attention,
+            "attention_options": self.attention_options,
+            "seed": self.seed,
+            **own,
+            **{key: value for key, value in controls.items() if value is not None},
+        }
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How a training uses the machine; nothing here is part of the recipe.
+
+    Attributes:
+        device: "auto", "cpu" or "cuda".
+        precision: As pytorch-lightning names it ("32-true", "bf16-mixed").
+        workers: Processes that decode images.
+        quiet: Whether to leave out the progress bar.
+        half: Whether the weights are stored in half precision.
+
+    Raises:
+        OptionError: If there is no such device or precision.
+    """
+
+    device: str = "auto"
+    precision: str = "32-true"
+    workers: int = 0
+    quiet: bool = False
+    half: bool = False
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"precision is one of {', '.join(PRECISIONS)}; found {self.precision!r}.")
+        resolve_device(self.device)
+
+
+def build_with(spec: ModelSpec, attention: AttentionFactory) -> nn.Module:
+    """Build the network that a spec describes, with the module that its attention stands for."""
+    return create_model(
+        spec.backbone, attention, spec.num_classes, attention_options=spec.attention_options, **spec.options
+    )

@@ -1,0 +1,152 @@
+"""Variants that stand for a population of wirings."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from autola_analysis.attention import Genotype
+from autola_analysis.backbones import ModelSpec
+from autola_analysis.checkpoints import save_model
+from autola_analysis.cli import main as entry
+from autola_analysis.core.errors import OptionError
+from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.study.command import model_tables
+from autola_analysis.study.file import parse_study
+from autola_analysis.study.models import StudyModel, load_models
+from autola_analysis.study.redraw import redraw
+from autola_analysis.study.run import run_study
+from autola_analysis.study.wirings import with_wirings
+from tests.study.asked import QUIET
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a network of width 4 with a HOGA module and return the file."""
+
+    def written(name: str, attention: str = "hoga-random", width: int = 4, **options: Any) -> Path:
+        torch.manual_seed(len(name))
+        spec = ModelSpec("resnet20", attention, 10, {"width": width}, options)
+        model = spec.build()
+        with torch.no_grad():
+            model.fc.bias += torch.rand(10)
+        return save_model(
+            tmp_path / f"{name}.safetensors",
+            model,
+            spec,
+            classes=ClutteredDigits("test", 1).classes,
+            preprocessing=Preprocessing(),
+            source="cluttered-digits",
+        )
+
+    return written
+
+
+def loaded(*files: Path, wirings: str | None = "mixed") -> list[StudyModel]:
+    how = {} if wirings is None else {"wirings": [wirings]}
+    return load_models(model_tables([f"Rand={file}" for file in files], how), Path())
+
+
+def test_a_mixed_variant_has_to_be_asked_for(write: Callable[..., Path]) -> None:
+    files = [write("a", genotype_seed=0), write("bb", genotype_seed=1)]
+    with pytest.raises(OptionError) as caught:
+        loaded(*files, wirings=None)
+    assert str(caught.value) == (
+        f"{files[0]} and {files[1]} have different wirings of HOGA and cannot be runs of one variant 'Rand'; give each "
+        'a NAME of its own, or, where the variant stands for a population of wirings, wirings = "mixed" in its table '
+        "(--wirings Rand=mixed)."
+    )
+    assert [model.variant.run for model in loaded(*files)] == ["1", "2"]
+    assert len(loaded(*files, wirings="Rand=mixed")) == 2
+
+
+def test_wirings_given_by_seed_and_by_pairs_are_one_population(write: Callable[..., Path]) -> None:
+    files = [write("a", genotype_seed=0), write("bb", "hoga", genotype=Genotype.random(1).to_pairs())]
+    assert len(loaded(*files, write("ccc", "hoga"))) == 3
+
+
+def test_networks_that_differ_in_more_than_the_wiring_are_refused(write: Callable[..., Path]) -> None:
+    first = write("a", genotype_seed=0)
+    for other in (
+        write("bb", genotype_seed=1, width=8),
+        write("ccc", genotype_seed=1, reduction=4),
+        write("dddd", "none"),
+    ):
+        with pytest.raises(OptionError, match="are different networks and cannot be runs of one variant 'Rand'"):
+            loaded(first, other)
+
+
+def test_a_population_has_one_run_of_each_wiring(write: Callable[..., Path]) -> None:
+    same = write("a", genotype_seed=0), write("bb", genotype_seed=0)
+    assert len(loaded(*same)) == 2  # nothing is mixed
+    with pytest.raises(OptionError) as caught:
+        loaded(*same, write("ccc", genotype_seed=1))
+    assert str(caught.value) == (
+        f"{same[0]} and {same[1]} have the same wiring, and other runs of 'Rand' have others; a population of wirings "
+        "has one run of each, so that its runs are independent: leave one out."
+    )
+
+
+def test_other_words_than_mixed_are_refused(write: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(write("a"))
+    with pytest.raises(OptionError, match=r"models\.Rand\.wirings is one of mixed; found 'many'"):
+        parse_study(
+            {
+                "data": {"d": {}},
+                "models": {"Rand": {"path": file, "wirings": "many"}},
+                "analyses": [{"kind": "gates"}],
+            }
+        )
+    assert entry._run(["gates", "--ckpt", f"Rand={file}", "--wirings", "many"], debug=False) == 2
+    assert re.fullmatch(r"autola-analyze: --wirings is one of mixed; found 'many'\.\n", capsys.readouterr().err)
+
+
+def test_runs_of_a_comparison_say_which_are_wirings() -> None:
+    frame = pd.DataFrame({"model": ["HOGA", "Rand"], "against": ["Rand", "none"], "runs": ["3 v 5", "5 v 3"]})
+    assert list(with_wirings(frame, {"Rand": 5})["runs"]) == ["3 v 5 wirings", "5 wirings v 3"]
+    assert list(with_wirings(frame, {})["runs"]) == ["3 v 5", "5 v 3"]
+
+
+def test_a_report_speaks_of_wirings_and_of_controls_and_can_be_redrawn(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    rand = [str(write("r" * (1 + seed), genotype_seed=seed)) for seed in range(3)]
+    study = {
+        "data": {"d": {"source": "cluttered-digits", "limit": 20}},
+        "models": {
+            "none": {"path": str(write("plain", "none"))},
+            "HOGA": {"path": str(write("searched", "hoga"))},
+            "Rand": {"paths": rand, "wirings": "mixed"},
+        },
+        "analyses": [{"kind": "evaluate"}],
+    }
+    out = tmp_path / "out"
+    report = run_study(study, out, QUIET)
+    assert report.plan.file.values()["models"]["Rand"]["wirings"] == "mixed"
+    page = (out / "index.html").read_text()
+    words = "Rand is 3 wirings, one run each."
+    assert words in page
+    assert "speaks for wirings and training together, and for no single wiring" in page
+    assert "A control is lacking for HOGA, equal parameters: no variant without the module" in page
+    assert (out / "figures" / "confusion.caption.txt").read_text().strip().endswith(words)
+    methods = (out / "methods.md").read_text()
+    assert "HOGA (1 training run), Rand (3 wirings, one run each), on" in methods
+    comparison = pd.read_csv(out / "tables" / "comparison.csv")
+    assert set(zip(comparison["against"], comparison["runs"], strict=True)) == {
+        ("none", "1 v 1"),
+        ("Rand", "1 v 3 wirings"),
+    }
+    wirings = pd.read_csv(out / "tables" / "wirings.csv")
+    assert [json.loads(text) for text in wirings["genotype"]] == [Genotype.random(seed).to_pairs() for seed in range(3)]
+    controls = pd.read_csv(out / "tables" / "controls.csv").set_index("control")
+    assert list(controls.index) == ["random wirings", "equal parameters", "equal accuracy"]
+    assert controls.loc["random wirings", "held"]
+
+    redraw(out)
+    assert (out / "index.html").read_text() == page
+    assert (out / "methods.md").read_text() == methods
