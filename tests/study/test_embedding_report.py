@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from autola_analysis.analyses.embedding import optimise as one_run
-from autola_analysis.analyses.embedding.result import QUALITY
+from autola_analysis.analyses.embedding.tables import QUALITY
 from autola_analysis.core.errors import DataError, OptionError, ReportError, UnknownNameError
 from autola_analysis.core.files import sha256_of
 from autola_analysis.study.run import StudyReport
@@ -36,9 +36,12 @@ def test_the_report_holds_what_other_programs_read(checkpoint: Callable[..., Pat
     assert quality.columns.tolist() == QUALITY.names
     assert quality[["model", "run"]].drop_duplicates().to_numpy().tolist() == [["none", 1], ["HOGA", 1], ["HOGA", 2]]
     # Of the first run of a variant the features and two planes are rated, of the others the features.
-    assert len(quality) == 2 * (2 + 2 * 5) + 2
+    assert len(quality) == 2 * (3 + 2 * 5) + 3
     assert set(quality["seed"].dropna()) == {3, 4}
     assert set(quality["layer"]) == {"layer3"}
+    sweep = pd.read_csv(report / "tables" / "embedding_knn.csv")
+    assert set(sweep["k"]) == {1, 5, 10}
+    assert len(sweep) == 3 * (2 * (1 + 2) + 1)
     spread = pd.read_csv(report / "tables" / "embedding_seeds.csv")
     assert set(spread["seeds"]) == {2}
     accuracy = pd.read_csv(report / "tables" / "accuracy.csv")
@@ -75,7 +78,8 @@ def test_the_caption_says_what_is_drawn_without_anybodys_path(checkpoint: Callab
     caption = (tmp_path / "r" / "figures" / "embedding.caption.txt").read_text()
     for part in (
         "Barnes-Hut t-SNE", "spatial means of layer3", "40 images of 10 classes", "cluttered-digits, test split",
-        "none, HOGA", "Perplexity 7", "seed 0", "Procrustes", "for display only",
+        "none, HOGA", "Perplexity 7", "seed 0", "Procrustes", "for display only", "drawn at random, every class in",
+        "Training run 1 of every network is shown.",
     ):  # fmt: skip
         assert part in caption
     assert str(tmp_path) not in caption
@@ -102,7 +106,7 @@ def test_a_second_run_opens_what_the_first_left_in_the_cache(checkpoint: Callabl
         ({"pool": "max"}, OptionError, "pool is one of mean, flatten"),
         ({"seeds": 0}, OptionError, "seeds is a number from 1 on; found 0"),
         ({"processes": 0}, OptionError, "processes is a number from 1 on; found 0"),
-        ({"limit": 9}, DataError, "at least 10 images; layer3 of none has 9"),
+        ({"limit": 9}, DataError, "at least 10 images; 9 images would be looked at"),
         ({"width": "wide"}, OptionError, "width is"),
     ],
 )

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Step, Subject
 from autola_analysis.analyses.embedding.claims import CLAIMS
 from autola_analysis.analyses.embedding.compared import embedding_statistics
-from autola_analysis.analyses.embedding.embed import embed_all
+from autola_analysis.analyses.embedding.embed import FEWEST, embed_all
 from autola_analysis.analyses.embedding.features import Features
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.panels import shown_points
+from autola_analysis.analyses.embedding.quality import PROBE
 from autola_analysis.analyses.embedding.result import FORMAT, Embedding
 from autola_analysis.analyses.embedding.section import embedding_section
 from autola_analysis.analyses.embedding.watcher import FeatureWatcher, feature_result
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.variants import check_layer_names
-from autola_analysis.core.errors import LayerError
+from autola_analysis.core.errors import DataError, LayerError
 from autola_analysis.core.results import Stored
 from autola_analysis.core.text import counted, interval_text
 from autola_analysis.data.source import ImageSource
@@ -29,7 +30,15 @@ from autola_analysis.statistics.difference import Comparable
 SECONDS_PER_IMAGE = 4e-3
 """Of an embedding, 750 iterations on one core; measured with 2,000 images."""
 NOTHING_CACHED = "nothing is cached, since only an image source can be recognised again."
-PLANE_METRICS = ("knn_accuracy", "trustworthiness", "knn_recall", "kl_divergence")
+FURTHER = (
+    ("features", "silhouette"),
+    ("features", PROBE),
+    ("plane", "knn_accuracy"),
+    ("plane", "trustworthiness"),
+    ("plane", "knn_recall"),
+    ("plane", "kl_divergence"),
+)
+"""Spaces and metrics whose values stand behind the accuracy of nearest neighbours in the terminal."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +62,18 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
     name = "embedding"
     format = FORMAT
     claims = CLAIMS
+    fewest_images: ClassVar = FEWEST
 
     def check(self, options: EmbeddingOptions, subject: Subject) -> None:
-        """Refuse layers that a network does not have."""
+        """Refuse layers that a network does not have, and too few images, where their number is known."""
         if options.layer is not None and not options.layer:
             raise LayerError("the list of layers is empty; name at least one, or give none for the last stage.")
         check_layer_names(subject.variants, options.layer)
+        if isinstance(subject.source, ImageSource) and len(subject.source) < self.fewest_images:
+            raise DataError(
+                f"an embedding needs at least {self.fewest_images} images; {counted(len(subject.source), 'image')} "
+                "would be looked at; raise the limit or give more."
+            )
 
     def watch(self, options: EmbeddingOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what keeps the features of each layer."""
@@ -107,7 +122,7 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
         return EmbeddingResults(embeddings=Embedding.apart(stored))
 
     def statistics(self, result: EmbeddingResults) -> tuple[Sequence[Comparable], Sequence[str]]:
-        """Return accuracy of the nearest neighbours and silhouette in the feature space, per layer."""
+        """Return accuracy of the nearest neighbours, silhouette and linear probe in the feature space, per layer."""
         return embedding_statistics(result.embeddings)
 
     def sections(self, result: EmbeddingResults, sheet: Sheet) -> Sequence[Section]:
@@ -123,7 +138,7 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
             top1 = each.accuracy.top1 if each.accuracy else None
             quality = {(row["space"], row["metric"]): row for row in each.quality.to_dict("records")}
             knn = quality["features", "knn_accuracy"]
-            of_plane = [quality.get(("plane", metric)) for metric in PLANE_METRICS]
+            numbers = [quality.get(key) for key in FURTHER]
             rows.append(
                 [
                     name,
@@ -132,12 +147,11 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
                     *([str(each.seed)] if several_seeds else []),
                     f"{knn['value']:.4f}",
                     interval_text(knn["ci_low"], knn["ci_high"]),
-                    f"{quality['features', 'silhouette']['value']:.4f}",
-                    *("" if row is None else f"{row['value']:.4f}" for row in of_plane),
+                    *("" if row is None else f"{row['value']:.4f}" for row in numbers),
                 ]
             )
         seed = ["seed"] if several_seeds else []
-        measured = ["kNN", "95% interval", "silhouette", "plane kNN", "trust", "recall", "KL"]
+        measured = ["kNN", "95% interval", "silhouette", "probe", "plane kNN", "trust", "recall", "KL"]
         return Lines(["model", "top-1", "layer", *seed, *measured], rows)
 
     def warnings(self, result: EmbeddingResults) -> Sequence[str]:

@@ -12,7 +12,8 @@ KNN_ACCURACY = "knn_accuracy"
 CLAIMS = (
     Claim(
         "more discriminative features",
-        'The features of the HOGA network are "more discriminative".',
+        'The supplement says of Figure 2: "networks with the searched HOGA can learn more discriminative features '
+        'than those with other attention modules".',
         "embedding", KNN_ACCURACY, stage="last", direction=1, margin=0.01,
     ),
 )  # fmt: skip

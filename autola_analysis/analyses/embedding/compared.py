@@ -7,14 +7,18 @@ from collections.abc import Sequence
 import pandas as pd
 
 from autola_analysis.analyses.embedding.claims import KNN_ACCURACY
+from autola_analysis.analyses.embedding.quality import PROBE
 from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.statistics.difference import Statistic, values_per_image
 
-FEATURE_METRICS = (KNN_ACCURACY, "silhouette")
+FEATURE_METRICS = (KNN_ACCURACY, "silhouette", PROBE)
 
 
 def embedding_statistics(embeddings: Sequence[Embedding]) -> tuple[list[Statistic], list[str]]:
-    """Return accuracy of the nearest neighbours and silhouette in the feature space, per layer.
+    """Return accuracy of the nearest neighbours, silhouette and linear probe in the feature space, per layer.
+
+    Of neighbours and silhouettes an image has its influence value, so that a difference of two networks counts that
+    the image also bears on others, in both networks.
 
     The second list holds a sentence where the embeddings are not all of the same images.
     """
@@ -26,7 +30,7 @@ def embedding_statistics(embeddings: Sequence[Embedding]) -> tuple[list[Statisti
         for metric in FEATURE_METRICS:
             rows = [
                 pd.DataFrame(
-                    {"model": each.model, "run": each.run, "image": each.ids, metric: each.samples["features", metric]}
+                    {"model": each.model, "run": each.run, "image": each.ids, metric: each.decisive["features", metric]}
                 )
                 for each in first.values()
                 if each.layer == layer and ("features", metric) in each.samples

@@ -21,14 +21,16 @@ from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.parallel import optimise_all, usable_cores
 from autola_analysis.analyses.embedding.pca import principal_components
 from autola_analysis.analyses.embedding.quality import (
-    Metric,
-    feature_metrics,
+    Quality,
+    feature_quality,
     neighbour_count,
-    plane_metrics,
-    quality_table,
+    neighbours_needed,
+    plane_quality,
+    undefined_plane,
 )
 from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.analyses.embedding.solutions import SolutionCache
+from autola_analysis.analyses.embedding.tables import QUALITY, SWEEP, metric_rows
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
 
@@ -165,7 +167,7 @@ class _Prepared:
     perplexity: float
     components: FloatArray
     device: str
-    metrics: list[Metric]
+    quality: Quality
     warnings: list[str]
 
     def problem(self, method: str, seed: int) -> Problem:
@@ -186,16 +188,18 @@ def _prepare(
             f"{features.title}: perplexity {options.perplexity:g} needs more than {3 * options.perplexity:g} images; "
             f"with {n} images {perplexity:.4g} was used."
         )
-    k = max(neighbour_count(n), affinity_neighbours(perplexity, n) if options.method != "pca" else 0)
+    k = max(neighbours_needed(n), affinity_neighbours(perplexity, n) if options.method != "pca" else 0)
     neighbours = nearest_neighbours(features.values, k, options.metric, device, cache, quiet)
     warnings += _about_values(features, neighbours)
+    quality = feature_quality(features.values, features.labels, neighbours, device, options.seed, options.probe)
+    warnings += [f"{features.title}: {warning}" for warning in quality.warnings]
     return _Prepared(
         features,
         neighbours,
         perplexity,
         principal_components(features.values),
         device,
-        feature_metrics(features.values, features.labels, neighbours, device, options.seed),
+        quality,
         warnings,
     )
 
@@ -251,13 +255,16 @@ def useful_threads(problem: Problem) -> int:
 
 def _embedding(prepared: _Prepared, options: EmbeddingOptions, seed: int, solution: Solution) -> Embedding:
     features = prepared.features
-    metrics = [*prepared.metrics, *_plane_metrics(prepared, seed, solution)]
+    plane = _plane_quality(prepared, seed, solution)
+    metrics, sweep = [*prepared.quality.metrics, *plane.metrics], [*prepared.quality.sweep, *plane.sweep]
+    names = (features.model, features.run, features.layer)
     return Embedding(
         coords=solution.coords,
         labels=features.labels,
         kl_divergence=solution.kl_divergence,
         params=_params(prepared, options, seed),
-        quality=quality_table(features.model, features.run, features.layer, metrics, seed),
+        quality=metric_rows(QUALITY, *names, metrics, seed),
+        sweep=metric_rows(SWEEP, *names, sweep, seed),
         ids=features.ids,
         classes=features.classes,
         model=features.model,
@@ -267,19 +274,19 @@ def _embedding(prepared: _Prepared, options: EmbeddingOptions, seed: int, soluti
         attention=features.attention,
         accuracy=features.accuracy,
         samples={(each.space, each.name): each.samples for each in metrics if each.samples is not None},
+        influence={
+            (each.space, each.name): each.influence for each in [*metrics, *sweep] if each.influence is not None
+        },
         warnings=(*prepared.warnings, *about_positions(features.title, solution, options.method)),
     )
 
 
-def _plane_metrics(prepared: _Prepared, seed: int, solution: Solution) -> list[Metric]:
+def _plane_quality(prepared: _Prepared, seed: int, solution: Solution) -> Quality:
     features, coords = prepared.features, solution.coords
     if not np.isfinite(coords).all():
-        separation = ("knn_accuracy", "silhouette") if features.labelled else ()
-        names = (*separation, "trustworthiness", "knn_recall", "kl_divergence")
-        return [Metric("plane", name, float("nan")) for name in names]
-    k = neighbour_count(len(features))
-    plane = nearest_neighbours(coords, k, device=prepared.device)
-    return plane_metrics(
+        return undefined_plane(features.labelled)
+    plane = nearest_neighbours(coords, neighbours_needed(len(features)), device=prepared.device)
+    return plane_quality(
         coords,
         solution.kl_divergence,
         features.values,
@@ -294,12 +301,14 @@ def _plane_metrics(prepared: _Prepared, seed: int, solution: Solution) -> list[M
 def _params(prepared: _Prepared, options: EmbeddingOptions, seed: int) -> dict[str, Any]:
     common = {"method": options.method, "metric": options.metric, "seed": seed, "pool": prepared.features.pool}
     common |= {"images": len(prepared.features), "quality_k": neighbour_count(len(prepared.features))}
+    common["probe"] = options.probe
     if options.method == "pca":
         return common
     return {
         **common,
         "perplexity": prepared.perplexity,
         "neighbours": affinity_neighbours(prepared.perplexity, len(prepared.features)),
+        "kl_divergence": "exact" if len(prepared.features) <= one_run.EXACT else "Barnes-Hut sum",
         "theta": one_run.THETA,
         "early_exaggeration": one_run.EXAGGERATION,
         "early_iterations": one_run.EARLY_ITERATIONS,

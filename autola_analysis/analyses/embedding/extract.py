@@ -16,7 +16,9 @@ from autola_analysis.inference.stream import ImageData
 
 
 class _Extraction(EmbeddingAnalysis):
-    """The analysis as far as the features."""
+    """The analysis as far as the features, of any number of images."""
+
+    fewest_images = 1
 
     def finish(
         self, options: EmbeddingOptions, subject: Subject, result: EmbeddingResults, reading: Reading

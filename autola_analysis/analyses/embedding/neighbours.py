@@ -31,6 +31,7 @@ ROWS = 1024  # points whose neighbours are looked for at once
 COLUMNS = 8192  # points they are compared with at once
 SPARE = 8  # further candidates, so that rounding cannot push a neighbour out
 GATHERED = 2**23  # float64 values of candidates held at once
+DISTANCES = 2**23  # float64 distances to all points held at once
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -172,6 +173,12 @@ def _measured(points: Points, rows: range, candidates: Tensor, k: int) -> tuple[
         distances[part] = points.measure(rows[part], candidates[part])
     distances, order = distances.sort(dim=1, stable=True)  # equal distances keep the order of index
     return candidates.gather(1, order)[:, :k].cpu(), distances[:, :k].cpu()
+
+
+def row_blocks(rows: IntArray, columns: int) -> list[tuple[int, IntArray]]:
+    """Return rows in blocks whose distances to so many columns are held at once, each with its start."""
+    step = int(np.clip(DISTANCES // columns, 64, 1024))
+    return [(start, rows[start : start + step]) for start in range(0, len(rows), step)]
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:

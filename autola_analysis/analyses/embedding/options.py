@@ -26,4 +26,7 @@ class EmbeddingOptions(AnalysisOptions):
     metric: Metric = option("euclidean", "Distance between features.")
     seeds: int = option(1, "Embeddings per network, with seeds from --seed on; the first is drawn.", ge=1)
     align: bool = option(False, "Turn, mirror and scale panels to fit the first, for display only.")
+    probe: bool = option(
+        True, "Leave out the linear probe, which takes long with hundreds of classes.", flag="--no-probe", negated=True
+    )
     processes: int | None = option(None, "Embeddings optimised at once. Default: one per core.", ge=1)

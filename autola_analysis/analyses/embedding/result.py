@@ -12,25 +12,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.embedding.features import NO_LABEL
-from autola_analysis.analyses.embedding.quality import QUALITY
-from autola_analysis.core.columns import MODEL, count, number, text
+from autola_analysis.analyses.embedding.tables import (
+    QUALITY,
+    SEEDS,
+    SWEEP,
+    merged,
+    of_embedding,
+    of_features,
+    seed_spread,
+)
 from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
-from autola_analysis.core.tables import Table, rows_of
 from autola_analysis.inference.tasks.accuracy import Accuracy
 
-SEEDS = Table(
-    "embedding_seeds",
-    (
-        *MODEL,
-        text("layer", "name of the layer"),
-        text("metric", "of the plane"),
-        count("seeds", "number of embeddings of the same features"),
-        number("lowest", "of these embeddings"),
-        number("highest", "of these embeddings"),
-    ),
-    optional=True,
-)
-FORMAT = Format("embedding", (QUALITY, SEEDS), ("embeddings", "embedding_samples"))
+FORMAT = Format("embedding", (QUALITY, SWEEP, SEEDS), ("embeddings", "embedding_samples", "embedding_influence"))
 FACTS = ("model", "run", "layer", "backbone", "attention")
 
 
@@ -53,8 +47,12 @@ class Embedding(NetworkResult):
         backbone: Name of the backbone; None where that is not known.
         attention: Name of the attention module; None where that is not known.
         accuracy: Of the pass that made the features; None for features from elsewhere.
+        sweep: A row per space and number of neighbours, columns of `SWEEP`; no row without labels.
         samples: What the metrics of `quality` are means of, per space and metric, ``(N,)``: whether the nearest
             neighbours get an image right, its silhouette, ...; NaN for images that were not drawn.
+        influence: The value of a metric plus the influence of each image on it, per space and metric, ``(N,)``:
+            what intervals of accuracies of neighbours and of silhouettes are made of. Those of the sweep are called
+            ``knn_accuracy_<k>``.
         warnings: Sentences that belong beside the picture.
     """
 
@@ -73,7 +71,9 @@ class Embedding(NetworkResult):
     backbone: str | None = None
     attention: str | None = None
     accuracy: Accuracy | None = None
+    sweep: pd.DataFrame = field(default_factory=SWEEP.frame)
     samples: Mapping[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
+    influence: Mapping[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -96,11 +96,21 @@ class Embedding(NetworkResult):
         """Whether the positions are to be drawn; False where only the quality of the features was asked for."""
         return bool(self.params.get("drawn", True))
 
+    @property
+    def decisive(self) -> Mapping[tuple[str, str], NDArray[np.float64]]:
+        """What intervals and differences of variants are made of: influence values, where there are any."""
+        return {**self.samples, **self.influence}
+
     def without_plane(self) -> Embedding:
         """Return only what it says of the features: its positions are not to be drawn or rated."""
-        quality = self.quality[self.quality["space"] == "features"]
-        samples = {key: values for key, values in self.samples.items() if key[0] == "features"}
-        return replace(self, quality=quality, samples=samples, params={**self.params, "drawn": False})
+        return replace(
+            self,
+            quality=of_features(self.quality),
+            sweep=of_features(self.sweep),
+            samples={key: values for key, values in self.samples.items() if key[0] == "features"},
+            influence={key: values for key, values in self.influence.items() if key[0] == "features"},
+            params={**self.params, "drawn": False},
+        )
 
     @classmethod
     def together(cls, embeddings: Sequence[Self]) -> Stored:
@@ -108,8 +118,8 @@ class Embedding(NetworkResult):
 
         What the metrics are means of is kept too, so that variants can be compared anew.
         """
-        quality = quality_of(embeddings)
-        spread = seed_spread(quality)
+        quality, sweep = quality_of(embeddings), sweep_of(embeddings)
+        optional = {SWEEP.name: sweep, SEEDS.name: seed_spread(quality)}
         first = embeddings[0]
         positions = {
             "labels": first.labels,
@@ -127,39 +137,38 @@ class Embedding(NetworkResult):
             }
             for each in embeddings
         ]
-        samples = {
-            f"{each.key}/{space}/{metric}": values
-            for each in embeddings
-            for (space, metric), values in each.samples.items()
-        }
         return Stored(
-            {QUALITY.name: quality, **({SEEDS.name: spread} if len(spread) else {})},
-            {"embeddings": Arrays(positions, about), "embedding_samples": Arrays(samples)},
+            {QUALITY.name: quality, **{name: table for name, table in optional.items() if len(table)}},
+            {
+                "embeddings": Arrays(positions, about),
+                "embedding_samples": Arrays(_by_name({each.key: each.samples for each in embeddings})),
+                "embedding_influence": Arrays(_by_name({each.key: each.influence for each in embeddings})),
+            },
         )
 
     @classmethod
     def apart(cls, stored: Stored) -> list[Self]:
         """Return the embeddings that `together` gave these tables and arrays."""
-        arrays, samples = stored.arrays["embeddings"], stored.arrays["embedding_samples"].values
+        arrays = stored.arrays["embeddings"]
+        samples, influence = (stored.arrays[f"embedding_{name}"].values for name in ("samples", "influence"))
+        sweep = stored.tables.get(SWEEP.name, SWEEP.frame())
         embeddings = []
         for each in arrays.about:
-            names, seed = {name: each[name] for name in ("model", "run", "layer")}, each["params"]["seed"]
-            rows = rows_of(stored.tables[QUALITY.name], **names)
-            own = (rows["space"] == "features") | rows["seed"].eq(seed).fillna(False)
-            rows = rows[own.astype(bool)].reset_index(drop=True)
-            key = _key(**names, seed=seed)
-            measured = {pair: f"{key}/{'/'.join(pair)}" for pair in zip(rows["space"], rows["metric"], strict=True)}
+            names = {name: each[name] for name in ("model", "run", "layer")} | {"seed": each["params"]["seed"]}
+            key = _key(**names)
             embeddings.append(
                 cls(
                     coords=arrays.values[key],
                     labels=arrays.values["labels"],
                     kl_divergence=math.nan if each["kl_divergence"] is None else each["kl_divergence"],
                     params=each["params"],
-                    quality=rows,
+                    quality=of_embedding(stored.tables[QUALITY.name], **names),
+                    sweep=of_embedding(sweep, **names),
                     ids=tuple(arrays.values["ids"].tolist()),
                     classes=tuple(arrays.values["classes"].tolist()),
                     accuracy=Accuracy(**each["accuracy"]) if each["accuracy"] else None,
-                    samples={pair: samples[name] for pair, name in measured.items() if name in samples},
+                    samples=_of_key(samples, key),
+                    influence=_of_key(influence, key),
                     warnings=tuple(each["warnings"]),
                     **{name: each[name] for name in FACTS},
                 )
@@ -171,22 +180,28 @@ class Embedding(NetworkResult):
         return html
 
 
+def _by_name(
+    values: Mapping[str, Mapping[tuple[str, str], NDArray[np.float64]]],
+) -> dict[str, NDArray[np.float64]]:
+    """Return arrays by the key of their embedding, space and metric, as ``key/space/metric``."""
+    return {f"{key}/{space}/{name}": each for key, by in values.items() for (space, name), each in by.items()}
+
+
+def _of_key(values: Mapping[str, NDArray[Any]], key: str) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Return the arrays of an embedding by space and metric."""
+    named = {name: name.rsplit("/", 2) for name in values}
+    return {(space, metric): values[name] for name, (owner, space, metric) in named.items() if owner == key}
+
+
 def _key(model: str, run: str, layer: str, seed: int) -> str:
     return f"{model}/{run}/{layer}/{seed}"
 
 
 def quality_of(embeddings: Sequence[Embedding]) -> pd.DataFrame:
-    """Return the quality of several embeddings as one table; the feature space is the same for all seeds."""
-    rows = pd.concat([embedding.quality for embedding in embeddings], ignore_index=True)
-    return rows.drop_duplicates(["model", "run", "layer", "space", "metric", "seed"], ignore_index=True)
+    """Return the quality of several embeddings as one table."""
+    return merged([each.quality for each in embeddings])
 
 
-def seed_spread(quality: pd.DataFrame) -> pd.DataFrame:
-    """Return how far each metric in the plane moves with the seed of the embedding.
-
-    It describes the embedding, is no sample of anything, and decides nothing between networks.
-    """
-    plane = quality[quality["space"] == "plane"]
-    groups = plane.groupby(["model", "run", "layer", "metric"], sort=False)
-    spread = groups.agg(seeds=("seed", "nunique"), lowest=("value", "min"), highest=("value", "max")).reset_index()
-    return spread[spread["seeds"] > 1].reset_index(drop=True)
+def sweep_of(embeddings: Sequence[Embedding]) -> pd.DataFrame:
+    """Return the accuracies of several numbers of neighbours as one table, those of several embeddings."""
+    return merged([each.sweep for each in embeddings])

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from autola_analysis.analyses.embedding.figure import plot_embedding, plot_knn_accuracy
 from autola_analysis.analyses.embedding.panels import embedding_panels
-from autola_analysis.analyses.embedding.result import Embedding, quality_of, seed_spread
-from autola_analysis.core.tables import rows_of, side_by_side
+from autola_analysis.analyses.embedding.result import Embedding, quality_of, sweep_of
+from autola_analysis.analyses.embedding.tables import of_features, seed_spread
+from autola_analysis.analyses.embedding.words import chosen_images, embedding_caption, embedding_methods, knn_caption
+from autola_analysis.core.tables import side_by_side
 from autola_analysis.report.references import references_beside
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
-from autola_analysis.report.style import CLASS_COLOURS
 
-METHOD_NAMES = {"barnes-hut": "Barnes-Hut t-SNE", "fft": "Interpolation-based t-SNE", "pca": "Principal components"}
 READING = (
-    "How well features separate the classes is measured in the feature space: leave-one-out accuracy of the k nearest "
-    "neighbours, and silhouette. Numbers of the plane say how faithful the picture is: trustworthiness and k-nearest-"
-    "neighbour recall compare its neighbourhoods with those of the features.",
-    "Intervals are 95% bootstrap intervals over images; they say nothing about another training run. The KL "
-    "divergence depends on the features that it is computed for: compare it between embeddings of the same features, "
-    "never between networks. Where several seeds were run, their spread describes the embedding algorithm and is no "
-    "evidence about networks.",
+    "How well features separate the classes is measured in the feature space: by the leave-one-out accuracy of the k "
+    "nearest neighbours (of classes with equally many votes the first in order wins), the silhouette, and a linear "
+    "probe, which is the accuracy of logistic regression on images that it was not fitted on. Numbers of the plane say "
+    "how faithful the picture is: trustworthiness and k-nearest-neighbour recall compare its neighbourhoods with those "
+    "of the features.",
+    "Intervals are 95% bootstrap intervals over images; they say nothing about another training run. An image is also "
+    "a neighbour of others, so intervals and differences of nearest-neighbour accuracies and silhouettes are made of "
+    "influence values, which count both. Intervals of the linear probe take the fitted classifiers as given, those of "
+    "trustworthiness and recall the neighbours, and are too narrow by what other images would change in these.",
+    "The KL divergence depends on the features that it is computed for: compare it between embeddings of the same "
+    "features, never between networks. Where several seeds were run, their spread describes the embedding algorithm "
+    "and is no evidence about networks.",
 )
 LIMITS = (
     "Distances between clusters, their sizes and their densities in a t-SNE plane carry no meaning; another seed of "
     "the embedding places them otherwise.",
+    "The accuracy of nearest neighbours rises with the number of images, and falls with the number of classes: compare "
+    "it where both are the same.",
 )
 
 
@@ -41,15 +46,16 @@ def embedding_section(embeddings: Sequence[Embedding], sheet: Sheet) -> Section:
         sheet: What to draw on; its options say whether panels are aligned to the first.
     """
     align = bool(sheet.options and sheet.options.align)
+    data = chosen_images(sheet.data, len(embeddings[0].ids), sheet.options)
     drawn = [each for each in embeddings if each.drawn]
-    sheet.draw("embedding", plot_embedding(drawn, sheet.width, align), embedding_caption(drawn, sheet.data, align))
-    on_page = embedding_caption(drawn, sheet.data, align, labelled=False)
+    sheet.draw("embedding", plot_embedding(drawn, sheet.width, align), embedding_caption(drawn, data, align))
+    on_page = embedding_caption(drawn, data, align, labelled=False)
     body, scripts = embedding_panels(drawn, sheet.thumbnails, on_page, align)
     return Section(
         "embedding",
         "How the features separate the classes",
         body=body,
-        figures=sheet.draw("knn_accuracy", plot_knn_accuracy(embeddings), knn_caption(embeddings, sheet.data)),
+        figures=sheet.draw("knn_accuracy", plot_knn_accuracy(embeddings), knn_caption(embeddings, data)),
         tables=_tables(embeddings),
         methods=embedding_methods(drawn),
         references=references_beside(__file__),
@@ -60,79 +66,14 @@ def embedding_section(embeddings: Sequence[Embedding], sheet: Sheet) -> Section:
 
 
 def _tables(embeddings: Sequence[Embedding]) -> dict[str, pd.DataFrame]:
-    quality = quality_of(embeddings)
-    features, spread = rows_of(quality, space="features"), seed_spread(quality)
-    wide = side_by_side(features, ["model", "run", "layer"], "metric", "value")
+    quality, sweep = quality_of(embeddings), sweep_of(embeddings)
+    spread = seed_spread(quality)
+    wide = side_by_side(of_features(quality), ["model", "run", "layer"], "metric", "value")
     tables = {"Quality of the features, with 95% intervals": wide, "Embedding quality, all numbers": quality}
+    if len(sweep):
+        shown = sweep.assign(k="k = " + sweep["k"].astype(str), seed=sweep["seed"].astype("string").fillna(""))
+        by_k = side_by_side(shown, ["model", "run", "layer", "space", "seed"], "k", "value")
+        tables["Accuracy of the k nearest neighbours, with 95% intervals"] = by_k
     if len(spread):
         tables["Spread over seeds of the embedding (no evidence about networks)"] = spread
     return tables
-
-
-def embedding_caption(embeddings: Sequence[Embedding], data: str, align: bool = False, labelled: bool = True) -> str:
-    """Say what Figure 2 shows, of how many images, with which settings; `labelled` where classes stand in it."""
-    first = embeddings[0]
-    params = first.params
-    models = ", ".join(dict.fromkeys(each.model for each in embeddings))
-    layers = ", ".join(dict.fromkeys(each.layer for each in embeddings))
-    pooled = "spatial means of" if params["pool"] == "mean" else "flattened maps of"
-    classes = len(np.unique(first.labels))
-    marks = ", labelled at its median" if labelled else ""
-    if classes > len(CLASS_COLOURS):
-        marks = ", by its place in the first panel"
-    parts = [
-        f"{METHOD_NAMES[params['method']]} of the features ({pooled} {layers}) of {len(first.labels):,} images of "
-        f"{classes} classes ({data}), for {models}; the same images in every panel, a colour per class"
-        f"{marks}."
-    ]
-    if params["method"] != "pca":
-        parts.append(
-            f"Perplexity {params['perplexity']:.4g}, {params['metric']} distances, exact neighbours, theta "
-            f"{params['theta']}, exaggeration {params['early_exaggeration']} for {params['early_iterations']} "
-            f"iterations, then {params['iterations']}; learning rate {params['learning_rate']}, started from the "
-            f"principal components, seed {params['seed']}."
-        )
-    if align and len(embeddings) > 1:
-        parts.append("Panels are turned, mirrored and scaled to fit the first (Procrustes), for display only.")
-    return " ".join(parts)
-
-
-def knn_caption(embeddings: Sequence[Embedding], data: str) -> str:
-    """Say what the figure of the nearest-neighbour accuracy shows."""
-    first = embeddings[0]
-    return (
-        f"Leave-one-out accuracy of the {first.params['quality_k']} nearest neighbours in the feature space "
-        f"({', '.join(dict.fromkeys(each.layer for each in embeddings))}, {first.params['metric']} distances) of "
-        f"{len(first.labels):,} images ({data}); lines: 95% bootstrap intervals over images."
-    )
-
-
-def embedding_methods(embeddings: Sequence[Embedding]) -> str:
-    """Say how features were embedded and rated."""
-    first = embeddings[0]
-    params = first.params
-    pooled = "spatial means" if params["pool"] == "mean" else "flattened maps"
-    layers = ", ".join(dict.fromkeys(each.layer for each in embeddings))
-    text = (
-        f"The features ({pooled} of {layers}) of {len(first.labels):,} images were rated by the leave-one-out accuracy "
-        f"of the {params['quality_k']} nearest neighbours ({params['metric']} distances) and the silhouette "
-        "[@rousseeuw1987], with 95% bootstrap intervals over images [@efron1993], "
-    )
-    return text + f"and laid out in the plane by {_layout_method(params)}. {_faithfulness_of_plane()}"
-
-
-def _layout_method(params: Mapping[str, Any]) -> str:
-    if params["method"] == "pca":
-        return "their first two principal components"
-    approximation = "[@vandermaaten2013]" if params["method"] == "barnes-hut" else "[@linderman2019]"
-    name = "Barnes-Hut t-SNE" if params["method"] == "barnes-hut" else "interpolation-based t-SNE"
-    return (
-        f"{name} [@vandermaaten2008] {approximation} as implemented in openTSNE [@policar2024] (perplexity "
-        f"{params['perplexity']:.4g}, exact neighbours, theta {params['theta']}, exaggeration "
-        f"{params['early_exaggeration']} for {params['early_iterations']} iterations, then {params['iterations']}, "
-        f"started from the principal components, seed {params['seed']})"
-    )
-
-
-def _faithfulness_of_plane() -> str:
-    return "How faithful the plane is we rate by trustworthiness [@venna2001] and the recall of nearest neighbours."

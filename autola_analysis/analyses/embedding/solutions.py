@@ -52,4 +52,4 @@ def problem_hash(problem: Problem) -> str:
     how = (one_run.THETA, one_run.EXAGGERATION, one_run.EARLY_ITERATIONS, one_run.ITERATIONS)
     arrays = [content_hash(array) for array in (problem.indices, problem.distances, problem.start)]
     options = (problem.perplexity, problem.method, problem.seed, *how, version("openTSNE"))
-    return hash_of("1", *arrays, *map(str, options))[:32]
+    return hash_of("2", *arrays, *map(str, options))[:32]

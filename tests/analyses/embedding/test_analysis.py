@@ -13,11 +13,13 @@ from autola_analysis.analyses.analysis import Subject
 from autola_analysis.analyses.embedding import REGISTRATION
 from autola_analysis.analyses.embedding.analysis import EmbeddingAnalysis, EmbeddingResults
 from autola_analysis.analyses.embedding.embed import embed, embed_all
+from autola_analysis.analyses.embedding.extract import extract_features
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.panels import POINTS, shown_points
+from autola_analysis.analyses.embedding.words import chosen_images, embedding_methods
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.variants import Variant
-from autola_analysis.core.errors import LayerError, OptionError, UnknownNameError
+from autola_analysis.core.errors import DataError, LayerError, OptionError, UnknownNameError
 from autola_analysis.core.results import read_stored, write_stored
 from autola_analysis.core.tables import has_table
 from autola_analysis.data import ClutteredDigits
@@ -32,6 +34,7 @@ DIGITS = ClutteredDigits("test", 24)
 READING = Reading(Settings(device="cpu", quiet=True))
 OPTIONS = EmbeddingOptions(layer="layer1,layer2", method="pca", seed=3, seeds=2)
 ANALYSIS = EmbeddingAnalysis()
+SEPARATION = ("knn_accuracy", "silhouette", "linear_probe_accuracy")
 
 
 def networks() -> list[Variant]:
@@ -80,7 +83,7 @@ def test_features_of_every_network_are_rated_as_alone(results: EmbeddingResults)
             for each in results.embeddings
             if (each.model, each.run, each.layer) == (features.model, features.run, features.layer)
         ]
-        for metric in ("knn_accuracy", "silhouette"):
+        for metric in SEPARATION:
             np.testing.assert_array_equal(rated.samples["features", metric], alone.samples["features", metric])
 
 
@@ -94,9 +97,12 @@ def test_a_report_holds_all_that_was_measured(results: EmbeddingResults, report:
         np.testing.assert_array_equal(one.coords, other.coords)
         np.testing.assert_array_equal(one.labels, other.labels)
         pd.testing.assert_frame_equal(one.quality, other.quality, check_dtype=False, check_exact=True)
-        assert one.samples.keys() == other.samples.keys()
-        for key, values in other.samples.items():
-            np.testing.assert_array_equal(one.samples[key], values)
+        pd.testing.assert_frame_equal(one.sweep, other.sweep, check_dtype=False, check_exact=True)
+        for name in ("samples", "influence"):
+            found_values, values = getattr(one, name), getattr(other, name)
+            assert found_values.keys() == values.keys()
+            for key in values:
+                np.testing.assert_array_equal(found_values[key], values[key])
 
 
 def test_arrays_of_a_report_are_found_by_network_run_layer_and_seed(results: EmbeddingResults, report: Path) -> None:
@@ -111,9 +117,7 @@ def test_variants_are_compared_by_accuracy_and_silhouette_over_runs_and_images(
     statistics, notes = ANALYSIS.statistics(results)
     assert notes == []
     named = {(each.layer, each.name): each for each in statistics if isinstance(each, Statistic)}
-    assert list(named) == [
-        (layer, metric) for layer in ("layer1", "layer2") for metric in ("knn_accuracy", "silhouette")
-    ]
+    assert list(named) == [(layer, metric) for layer in ("layer1", "layer2") for metric in SEPARATION]
     knn = named["layer2", "knn_accuracy"]
     assert {name: values.shape for name, values in knn.values.items()} == {"SE": (2, 24), "HOGA": (2, 24)}
     means = {(each.model, each.layer): [] for each in results.embeddings}
@@ -148,9 +152,13 @@ def test_the_section_is_drawn_from_the_report(report: Path, tmp_path: Path) -> N
     assert "of the 10 nearest neighbours" in section.figures["knn_accuracy"]
     assert "HOGA" in section.body
     assert set(re.findall(r"@(\w+)", section.methods)) - {"efron1993"} <= section.references.keys()
-    assert len(section.tables) == 3
+    assert len(section.tables) == 4
+    by_k = section.tables["Accuracy of the k nearest neighbours, with 95% intervals"]
+    assert by_k.columns.tolist() == ["model", "run", "layer", "space", "seed", "k = 1", "k = 5", "k = 10"]
+    assert "(digits, test split); a dot per training run" in section.figures["knn_accuracy"]
     caption = (tmp_path / "figures" / "embedding.caption.txt").read_text()
     assert "Principal components of the features (spatial means of layer1, layer2) of 24 images" in caption
+    assert "The training runs shown are 1 of SE, 5 of HOGA." in caption
     assert "Procrustes" not in caption
     aligned = OPTIONS.model_copy(update={"align": True})
     ANALYSIS.sections(reopened(report), Sheet(tmp_path, "digits", options=aligned))
@@ -175,8 +183,9 @@ def test_a_line_per_embedding_without_the_plane_where_it_is_not_drawn(results: E
         ["SE run 2", "3"],
     ]
     assert all(len(row) == len(lines.header) for row in lines.rows)
-    assert all(lines.rows[0][7:10])
-    assert lines.rows[4][7:] == ["", "", "", ""]
+    assert all(lines.rows[0][7:11])
+    assert lines.rows[4][8:] == ["", "", "", ""]
+    assert lines.rows[4][7] == f"{results.embeddings[4].samples['features', 'linear_probe_accuracy'].mean():.4f}"
     knn = results.embeddings[4].quality.iloc[0]
     assert lines.rows[4][4:6] == [f"{knn['value']:.4f}", f"[{knn['ci_low']:.4f}, {knn['ci_high']:.4f}]"]
 
@@ -201,6 +210,33 @@ def test_layers_are_refused_before_the_pass() -> None:
         ANALYSIS.check(EmbeddingOptions(layer="layer9"), subject)
     with pytest.raises(LayerError, match="the list of layers is empty"):
         ANALYSIS.check(EmbeddingOptions(layer=[]), subject)
+
+
+def test_too_few_images_are_refused_before_the_pass_and_have_features_all_the_same() -> None:
+    few = ClutteredDigits("test", 9)
+    with pytest.raises(DataError, match="an embedding needs at least 10 images; 9 images would be looked at; raise"):
+        ANALYSIS.check(OPTIONS, Subject(networks(), few))
+    assert len(extract_features(networks()[0], few, layer="layer1")) == 9
+
+
+def test_captions_say_how_images_were_chosen() -> None:
+    assert chosen_images("digits", 40, EmbeddingOptions(limit=40, seed=3)) == (
+        "digits; drawn at random, every class in proportion, seed 3"
+    )
+    assert chosen_images("digits", 30, EmbeddingOptions(limit=40)) == "digits"  # there are no more
+    assert chosen_images("digits", 30, EmbeddingOptions(limit="all")) == "digits"
+    assert chosen_images("digits", 30, None) == "digits"
+
+
+def test_the_methods_say_what_was_rated_and_how_the_divergence_was_summed() -> None:
+    whole = embedding_methods([embed(blobs(40), method="pca", device="cpu", quiet=True)])
+    assert "linear probe" in whole
+    assert "KL divergence" not in whole
+    bare = embedding_methods([embed(blobs(40), probe=False, device="cpu", quiet=True)])
+    assert "linear probe" not in bare
+    assert "the KL divergence is summed exactly and is not comparable between networks" in bare
+    without_labels = embedding_methods([embed(blobs(40).values, method="pca", device="cpu", quiet=True)])
+    assert "of 40 images were laid out in the plane" in without_labels
 
 
 def test_steps_count_embeddings_of_first_runs_per_layer_and_seed() -> None:

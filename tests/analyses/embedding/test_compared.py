@@ -53,6 +53,21 @@ def test_neighbours_and_silhouettes_are_paired_by_the_names_of_images() -> None:
         assert (row["ci_low"], row["ci_high"]) == pytest.approx(bootstrap_interval((ours - theirs).astype(float)))
 
 
+def test_differences_are_made_of_influence_values_where_there_are_any() -> None:
+    generator = np.random.default_rng(0)
+    ours, theirs = generator.integers(2, size=50), generator.integers(2, size=50)
+    spread = {name: values.mean() + 2 * (values - values.mean()) for name, values in (("a", ours), ("b", theirs))}
+    found = [
+        replace(embedding(model, "1", values), influence={("features", "knn_accuracy"): spread[name]})
+        for model, values, name in (("SE", theirs, "b"), ("HOGA", ours, "a"))
+    ]
+    row = row_of(compared(found).table, "knn_accuracy", layer="layer3")
+    assert row["value"] == pytest.approx((ours - theirs).mean())
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(bootstrap_interval(spread["a"] - spread["b"]))
+    silhouette = row_of(compared(found).table, "silhouette", layer="layer3")
+    assert silhouette["ci_high"] - silhouette["ci_low"] < row["ci_high"] - row["ci_low"]
+
+
 def test_features_of_other_images_are_compared_where_they_meet() -> None:
     generator = np.random.default_rng(0)
     ours, theirs = generator.integers(2, size=50), generator.integers(2, size=40)

@@ -24,8 +24,10 @@ from autola_analysis.analyses.embedding.neighbours import nearest_neighbours
 from autola_analysis.analyses.embedding.optimise import Solution, optimise
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.pca import principal_components
-from autola_analysis.analyses.embedding.result import Embedding, quality_of, seed_spread
+from autola_analysis.analyses.embedding.result import Embedding, quality_of
+from autola_analysis.analyses.embedding.tables import seed_spread
 from autola_analysis.core.errors import AutolaError, DataError, OptionError
+from autola_analysis.statistics.intervals import bootstrap_interval
 from tests.analyses.embedding.points import blobs
 
 PROBLEM = """
@@ -91,8 +93,22 @@ def test_positions_are_openTSNEs_for_the_same_neighbours_start_and_parameters(
     np.testing.assert_array_equal(embedding.coords, np.asarray(expected))
     fresh = PerplexityBasedNN(knn_index=affinities.knn_index, perplexity=10)
     assert embedding.kl_divergence == one_run.divergence(embedding.coords, fresh.P)  # not of affinities used before
-    # Barnes-Hut sums are approximate.
-    assert embedding.kl_divergence == pytest.approx(exact_divergence(features, embedding.coords, 10), rel=0.02)
+    assert embedding.kl_divergence == pytest.approx(exact_divergence(features, embedding.coords, 10), rel=1e-10)
+
+
+def test_the_divergence_of_many_points_is_a_barnes_hut_sum_and_said_to_be(
+    few_iterations: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = blobs(120)
+    exact = quickly(features, perplexity=10)
+    assert exact.params["kl_divergence"] == "exact"
+    monkeypatch.setattr(one_run, "PAIRS", 500)  # blocks of four points
+    assert quickly(features, perplexity=10).kl_divergence == pytest.approx(exact.kl_divergence, rel=1e-12)
+    monkeypatch.setattr(one_run, "EXACT", 119)
+    approximate = quickly(features, perplexity=10)
+    assert approximate.params["kl_divergence"] == "Barnes-Hut sum"
+    assert approximate.kl_divergence != exact.kl_divergence
+    assert approximate.kl_divergence == pytest.approx(exact.kl_divergence, rel=0.02)
 
 
 def test_the_number_of_threads_does_not_change_the_positions(few_iterations: None) -> None:
@@ -153,13 +169,20 @@ def test_pca_is_the_plain_baseline_without_a_divergence() -> None:
     assert embedding.warnings == ()
 
 
+def test_the_linear_probe_can_be_left_out(few_iterations: None) -> None:
+    found = quickly(blobs(101), probe=False)
+    assert "linear_probe_accuracy" not in set(found.quality["metric"])
+    assert found.samples.keys() == PER_IMAGE - {("features", "linear_probe_accuracy")}
+    assert found.params["probe"] is False
+
+
 def test_too_high_a_perplexity_is_capped_and_the_value_used_is_said(few_iterations: None) -> None:
     embedding = quickly(blobs(40))
     assert embedding.params["perplexity"] == 13
     assert embedding.params["neighbours"] == 39
-    (warning,) = embedding.warnings
+    warning, _ = embedding.warnings
     assert "perplexity 30 needs more than 90 images; with 40 images 13 was used" in warning
-    assert quickly(blobs(91)).warnings == ()
+    assert quickly(blobs(101)).warnings == ()
     assert quickly(blobs(10)).params["quality_k"] == 4
 
 
@@ -364,8 +387,14 @@ def test_worker_processes_load_no_torch() -> None:
     assert process.stdout.strip() == "False"
 
 
-PER_IMAGE = {("features", metric) for metric in ("knn_accuracy", "silhouette")}
+PER_IMAGE = {("features", metric) for metric in ("knn_accuracy", "silhouette", "linear_probe_accuracy")}
 PER_IMAGE |= {("plane", metric) for metric in ("knn_accuracy", "silhouette", "trustworthiness", "knn_recall")}
+
+INFLUENCE = {
+    (space, metric)
+    for space in ("features", "plane")
+    for metric in ("knn_accuracy", "silhouette", "knn_accuracy_1", "knn_accuracy_5", "knn_accuracy_10")
+}
 
 
 def test_metrics_are_means_of_their_samples(few_iterations: None) -> None:
@@ -376,6 +405,18 @@ def test_metrics_are_means_of_their_samples(few_iterations: None) -> None:
         assert embedding.samples[key].mean() == pytest.approx(values[key])
 
 
+def test_intervals_can_be_made_again_of_what_is_saved(tmp_path: Path, few_iterations: None) -> None:
+    quickly(blobs(40, model="SE"), seed=4).save(tmp_path)
+    loaded = Embedding.load(tmp_path)
+    rows = [(row.space, row.metric, row) for row in loaded.quality.itertuples() if row.metric != "kl_divergence"]
+    rows += [(row.space, f"knn_accuracy_{row.k}", row) for row in loaded.sweep.itertuples()]
+    assert len(rows) == 7 + 6
+    for space, metric, row in rows:
+        values = loaded.decisive[space, metric]
+        assert values.mean() == pytest.approx(row.value, abs=1e-12)
+        assert (row.ci_low, row.ci_high) == bootstrap_interval(values, seed=4)
+
+
 def test_an_embedding_survives_saving(tmp_path: Path, few_iterations: None) -> None:
     embedding = quickly(replace(blobs(40, model="SE"), run="2"), seed=4)
     embedding.save(tmp_path / "saved")
@@ -383,11 +424,15 @@ def test_an_embedding_survives_saving(tmp_path: Path, few_iterations: None) -> N
     np.testing.assert_array_equal(loaded.coords, embedding.coords)
     np.testing.assert_array_equal(loaded.labels, embedding.labels)
     pd.testing.assert_frame_equal(loaded.quality, embedding.quality, check_dtype=False)
+    pd.testing.assert_frame_equal(loaded.sweep, embedding.sweep, check_dtype=False)
     for name in ("kl_divergence", "params", "ids", "classes", "model", "run", "layer", "accuracy", "warnings"):
         assert getattr(loaded, name) == getattr(embedding, name), name
     assert loaded.samples.keys() == embedding.samples.keys() == PER_IMAGE
     for key, values in embedding.samples.items():
         np.testing.assert_array_equal(loaded.samples[key], values)
+    assert loaded.influence.keys() == embedding.influence.keys() == INFLUENCE
+    for key, values in embedding.influence.items():
+        np.testing.assert_array_equal(loaded.influence[key], values)
     assert "trustworthiness" in embedding._repr_html_()
     with pytest.raises(DataError, match="holds no saved embedding result"):
         Embedding.load(tmp_path)
@@ -396,7 +441,7 @@ def test_an_embedding_survives_saving(tmp_path: Path, few_iterations: None) -> N
 def test_the_spread_over_seeds_is_reported_apart(few_iterations: None) -> None:
     embeddings = embed_all([blobs(40)], EmbeddingOptions(seeds=3, processes=1), device="cpu", threads=1, quiet=True)
     quality = quality_of(embeddings)
-    assert (quality["space"] == "features").sum() == 2
+    assert (quality["space"] == "features").sum() == 3
     assert (quality["space"] == "plane").sum() == 15
     spread = seed_spread(quality).set_index("metric")
     kl = [each.kl_divergence for each in embeddings]
@@ -423,6 +468,7 @@ def test_without_labels_nothing_is_said_of_classes(few_iterations: None, tmp_pat
     ]  # fmt: skip
     of_plane = expected.quality[expected.quality["metric"].isin(found.quality["metric"])]
     assert found.quality["value"].tolist() == of_plane["value"].tolist()
+    assert found.sweep.empty
     found.save(tmp_path)
     assert not Embedding.load(tmp_path).labelled
 

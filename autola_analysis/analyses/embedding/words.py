@@ -1,0 +1,126 @@
+"""Captions and the paragraph for the methods of a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autola_analysis.analyses.embedding.figure import first_of_seeds
+from autola_analysis.analyses.embedding.options import EmbeddingOptions
+from autola_analysis.analyses.embedding.probe import FOLDS
+from autola_analysis.analyses.embedding.result import Embedding
+from autola_analysis.core.text import counted
+from autola_analysis.report.style import CLASS_COLOURS
+
+METHOD_NAMES = {"barnes-hut": "Barnes-Hut t-SNE", "fft": "Interpolation-based t-SNE", "pca": "Principal components"}
+
+
+def chosen_images(data: str, images: int, options: Any) -> str:
+    """Return which images were looked at: the data, and how they were drawn where not all of them were.
+
+    Args:
+        data: What the images are.
+        images: Number of them.
+        options: Of the analysis; None where they are not known.
+    """
+    drawn = isinstance(options, EmbeddingOptions) and options.limit == images
+    return f"{data}; drawn at random, every class in proportion, seed {options.seed}" if drawn else data
+
+
+def embedding_caption(embeddings: Sequence[Embedding], data: str, align: bool = False, labelled: bool = True) -> str:
+    """Say what Figure 2 shows, of how many images, with which settings; `labelled` where classes stand in it."""
+    first = embeddings[0]
+    params = first.params
+    models = ", ".join(dict.fromkeys(each.model for each in embeddings))
+    layers = ", ".join(dict.fromkeys(each.layer for each in embeddings))
+    pooled = "spatial means of" if params["pool"] == "mean" else "flattened maps of"
+    classes = len(np.unique(first.labels))
+    marks = ", labelled at its median" if labelled else ""
+    if classes > len(CLASS_COLOURS):
+        marks = ", by its place in the first panel"
+    parts = [
+        f"{METHOD_NAMES[params['method']]} of the features ({pooled} {layers}) of {len(first.labels):,} images of "
+        f"{classes} classes ({data}), for {models}; the same images in every panel, a colour per class"
+        f"{marks}. {_shown_runs(embeddings)}"
+    ]
+    if params["method"] != "pca":
+        parts.append(
+            f"Perplexity {params['perplexity']:.4g}, {params['metric']} distances, exact neighbours, theta "
+            f"{params['theta']}, exaggeration {params['early_exaggeration']} for {params['early_iterations']} "
+            f"iterations, then {params['iterations']}; learning rate {params['learning_rate']}, started from the "
+            f"principal components, seed {params['seed']}."
+        )
+    if align and len(embeddings) > 1:
+        parts.append("Panels are turned, mirrored and scaled to fit the first (Procrustes), for display only.")
+    return " ".join(parts)
+
+
+def knn_caption(embeddings: Sequence[Embedding], data: str) -> str:
+    """Say what the figure of the nearest-neighbour accuracy shows."""
+    first = embeddings[0]
+    return (
+        f"Leave-one-out accuracy of the {first.params['quality_k']} nearest neighbours in the feature space "
+        f"({', '.join(dict.fromkeys(each.layer for each in embeddings))}, {first.params['metric']} distances) of "
+        f"{len(first.labels):,} images ({data}); a dot per training run, lines: 95% bootstrap intervals over images, "
+        "which count that an image is a neighbour of others too."
+    )
+
+
+def _shown_runs(embeddings: Sequence[Embedding]) -> str:
+    """Say which training run of every network is drawn."""
+    runs = {each.model: each.run for each in first_of_seeds(embeddings)}
+    if len(set(runs.values())) == 1:
+        return f"Training run {next(iter(runs.values()))} of every network is shown."
+    return f"The training runs shown are {', '.join(f'{run} of {model}' for model, run in runs.items())}."
+
+
+def embedding_methods(embeddings: Sequence[Embedding]) -> str:
+    """Say how features were embedded and rated."""
+    first = embeddings[0]
+    params = first.params
+    pooled = "spatial means" if params["pool"] == "mean" else "flattened maps"
+    layers = ", ".join(dict.fromkeys(each.layer for each in embeddings))
+    text = (
+        f"The features ({pooled} of {layers}) of {counted(len(first.labels), 'image')} were "
+        f"{_separation_method(params) if first.labelled else ''}"
+    )
+    return text + f"laid out in the plane by {_layout_method(params)}. {_faithfulness_of_plane(params)}"
+
+
+def _separation_method(params: Mapping[str, Any]) -> str:
+    """Say how the separation of classes was rated."""
+    probe = (
+        f", and by a linear probe [@alain2017] (logistic regression on standardised features, {FOLDS} class-stratified "
+        "folds, accuracy on the fold left out)"
+    )
+    return (
+        f"rated by the leave-one-out accuracy of the {params['quality_k']} nearest neighbours ({params['metric']} "
+        "distances; of classes with equally many votes the first wins) and the silhouette [@rousseeuw1987]"
+        f"{probe if params['probe'] else ''}, with 95% bootstrap intervals over images [@efron1993]. Since images are "
+        "each other's neighbours, intervals of the silhouette are made of its infinitesimal-jackknife influence values "
+        "[@efron1982], and those of nearest-neighbour accuracy of influence values that are averaged over random "
+        "halves of the images [@efron2014; @wager2014]. The features were "
+    )
+
+
+def _layout_method(params: Mapping[str, Any]) -> str:
+    if params["method"] == "pca":
+        return "their first two principal components"
+    approximation = "[@vandermaaten2013]" if params["method"] == "barnes-hut" else "[@linderman2019]"
+    name = "Barnes-Hut t-SNE" if params["method"] == "barnes-hut" else "interpolation-based t-SNE"
+    return (
+        f"{name} [@vandermaaten2008] {approximation} as implemented in openTSNE [@policar2024] (perplexity "
+        f"{params['perplexity']:.4g}, exact neighbours, theta {params['theta']}, exaggeration "
+        f"{params['early_exaggeration']} for {params['early_iterations']} iterations, then {params['iterations']}, "
+        f"started from the principal components, seed {params['seed']})"
+    )
+
+
+def _faithfulness_of_plane(params: Mapping[str, Any]) -> str:
+    text = "How faithful the plane is we rate by trustworthiness [@venna2001] and the recall of nearest neighbours"
+    if params["method"] == "pca":
+        return f"{text}."
+    summed = "exactly" if params["kl_divergence"] == "exact" else "by Barnes-Hut sums"
+    return f"{text}; the KL divergence is summed {summed} and is not comparable between networks."
