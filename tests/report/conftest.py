@@ -19,7 +19,7 @@ IMAGES = 30
 RUNS = (("none", "plain", "1"), ("hoga", "HOGA <i>", "1"), ("hoga", "HOGA <i>", "2"))
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "selectivity": {"permutations": 1, "folds": 2},
-    "saliency": {"show": 2, "sanity": 2},
+    "saliency": {"show": 2, "sanity": 2, "sanity_draws": 1},
     "embedding": {"method": "pca"},
 }
 """Options of the analyses, where they are not the usual ones."""

@@ -9,7 +9,8 @@ import pytest
 
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency.options import SaliencyOptions
-from autola_analysis.analyses.saliency.result import IMAGES, METRICS_TABLE, SANITY
+from autola_analysis.analyses.saliency.result import IMAGES, METRICS_TABLE
+from autola_analysis.analyses.saliency.sanity_result import BASELINES, SANITY
 from autola_analysis.cli import main as entry
 from autola_analysis.core.errors import AutolaError, BadImageError, DataError, OptionError, UnknownNameError
 from autola_analysis.data import ClutteredDigits
@@ -23,7 +24,7 @@ def report(checkpoint: Callable[..., Path], tmp_path: Path) -> Path:
     files = [checkpoint("none", 0), checkpoint("hoga", 0), checkpoint("hoga", 1)]
     checkpoints = [f"none={files[0]}", f"HOGA={files[1]}", f"HOGA={files[2]}"]
     out = tmp_path / "report"
-    asked("saliency", checkpoints, out, limit=10, show=2, sanity=2)
+    asked("saliency", checkpoints, out, limit=10, show=2, sanity=2, sanity_draws=3)
     return out
 
 
@@ -40,7 +41,12 @@ def test_the_report_holds_what_programs_and_readers_need(report: Path) -> None:
     ]  # fmt: skip
     sanity = pd.read_csv(report / "tables" / "sanity.csv")
     assert sanity.columns.tolist() == SANITY.names
-    assert len(sanity) == 3 * 2 * 6
+    assert len(sanity) == 2 * 2 * 6  # of the first run of each variant
+    baselines = pd.read_csv(report / "tables" / "sanity_baselines.csv")
+    assert baselines.columns.tolist() == BASELINES.names
+    assert baselines["baseline"].tolist() == ["other images"] * 2 + ["other images", "other runs"] * 2
+    with np.load(report / "arrays" / "sanity_check.npz") as arrays:
+        assert arrays["HOGA/1/grad-cam/layer3/fc"].shape == (3, 2)
     accuracy = pd.read_csv(report / "tables" / "accuracy.csv")
     right = images[images["model"] == "none"].drop_duplicates("image")
     assert accuracy["top1"][0] == pytest.approx((right["label"] == right["predicted"]).mean())
@@ -181,8 +187,8 @@ def test_every_flag_of_the_command_reaches_the_study(
     assert entry._run(["saliency", "--ckpt", file, "--quiet"], False) == 0
     arguments = (
         f"saliency --ckpt A={file} --images a.png --images b --method gradient,layer-cam --layer layer1,layer2 "
-        "--target 3 --show 4 --scale shared --boxes b.json --faithfulness --sanity 5 --plain-gates --limit 9 "
-        "--seed 2 --batch-size 3 --device cpu --workers 1 --width cvpr --overwrite --anonymous --quiet "
+        "--target 3 --show 4 --scale shared --boxes b.json --faithfulness --sanity 5 --sanity-draws 7 --plain-gates "
+        "--limit 9 --seed 2 --batch-size 3 --device cpu --workers 1 --width cvpr --overwrite --anonymous --quiet "
         f"--out {tmp_path}"
     )
     assert entry._run(arguments.split(), False) == 0
@@ -198,6 +204,7 @@ def test_every_flag_of_the_command_reaches_the_study(
         boxes="b.json",
         faithfulness=True,
         sanity=5,
+        sanity_draws=7,
         guide_gates=False,
         limit=9,
     )

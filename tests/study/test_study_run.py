@@ -46,7 +46,7 @@ def study(checkpoint: Callable[..., Path]) -> dict[str, Any]:
         "analyses": [
             {"kind": "selectivity"},
             {"kind": "embedding", "limit": 20, "method": "pca"},
-            {"kind": "saliency", "limit": 6, "show": 2, "methods": ["grad-cam"], "sanity": 2},
+            {"kind": "saliency", "limit": 6, "show": 2, "methods": ["grad-cam"], "sanity": 2, "sanity_draws": 1},
             {"kind": "gates"},
         ],
     }

@@ -18,6 +18,7 @@ from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.question import Question
 from autola_analysis.analyses.saliency.result import CHANCE, FORMAT, SaliencyResult
 from autola_analysis.analyses.saliency.sanity_section import sanity_section
+from autola_analysis.analyses.saliency.sanity_weights import cascade
 from autola_analysis.analyses.saliency.section import saliency_section
 from autola_analysis.analyses.variants import check_layer_names
 from autola_analysis.core.errors import DataError, OptionError
@@ -115,18 +116,21 @@ class Saliency(Analysis[SaliencyOptions, SaliencyResult]):
             result,
             images=result.images.assign(image=result.images["image"].map(names)),
             pictures=[replace(picture, image=names[picture.image]) for picture in result.pictures],
+            sanity=None if result.sanity is None else result.sanity.renamed(names),
         )
 
     def steps(self, options: SaliencyOptions, subject: Subject, seconds: float) -> Sequence[Step]:
         """Return the step that makes the maps."""
         images = len(_source(subject))
         what = f"{', '.join(options.methods)} of {counted(images, 'image')}"
-        return [
-            Step(
-                f"{what}, through {counted(len(subject.variants), 'network')}",
-                seconds * images * FORWARDS_PER_METHOD * len(options.methods),
-            )
-        ]
+        per_image = seconds * FORWARDS_PER_METHOD * len(options.methods)
+        steps = [Step(f"{what}, through {counted(len(subject.variants), 'network')}", images * per_image)]
+        if options.sanity:
+            checked = {variant.name: cascade(variant.model) for variant in reversed(subject.variants)}
+            stages = options.sanity_draws * sum(map(len, checked.values()))
+            seconds_each = min(options.sanity, images) * per_image / len(subject.variants)
+            steps.append(Step(f"the sanity check, {counted(stages, 'randomisation')}", stages * seconds_each))
+        return steps
 
 
 def _source(subject: Subject) -> ImageSource:

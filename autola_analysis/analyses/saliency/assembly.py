@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.saliency.faithfulness import unscaled_warnings
 from autola_analysis.analyses.saliency.findings import Findings
 from autola_analysis.analyses.saliency.result import Picture, SaliencyResult, saliency_result
 from autola_analysis.analyses.variants import Variant
@@ -77,6 +78,7 @@ def _warnings(variants: Sequence[Variant], found: Sequence[Findings]) -> list[st
             for bad in ("non-finite", "zero", "constant"):
                 if count := statuses.count(bad):
                     warnings.append(f"{variant.title}: {count} of {len(statuses)} maps of {method} are {bad}.")
+        warnings += unscaled_warnings(variant.title, findings.rows)
         ordinary = findings.about.get("ordinary_activations", ())
         others = [name for name in ordinary if name not in ("sigmoid", "tanh")]
         if others:

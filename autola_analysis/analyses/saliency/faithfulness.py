@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,11 @@ from autola_analysis.inference.precision import precision_of
 STEPS = 16
 BLUR_WIDTH = 1 / 16
 """Standard deviation of the blur that insertion begins with, as a share of the shorter side."""
+SMALLEST_RISE = 0.2
+"""Least rise of the target's softmax to the full image that an area is divided by. The area of one image varies by 0.05
+to 0.07 between rankings that are drawn at random (demo networks), so that a smaller rise makes a third of the scale of
+chance alone; where the blurred image is recognised as surely as the full one, there is nothing to insert."""
+SCALED = ("insertion", "deletion")
 
 
 @dataclass(frozen=True)
@@ -25,16 +32,22 @@ class Faithfulness:
     """How the target's probability follows a map's ranking.
 
     Attributes:
-        insertion: Area under the softmax of the target while pixels enter a blurred image, ``(B,)``; high is good.
-        deletion: The same while pixels leave the image, ``(B,)``; low is good.
-        insertion_curve: Softmax at each step, ``(B, steps + 1)``.
-        deletion_curve: The same for deletion.
+        insertion_curve: Softmax of the target at each step while pixels enter a blurred image, ``(B, steps + 1)``.
+        deletion_curve: The same while pixels leave the image.
     """
 
-    insertion: NDArray[np.float64]
-    deletion: NDArray[np.float64]
     insertion_curve: NDArray[np.float64]
     deletion_curve: NDArray[np.float64]
+
+    @property
+    def insertion(self) -> NDArray[np.float64]:
+        """Scaled area under the insertion curve, ``(B,)``; high is good. See `scaled_area`."""
+        return scaled_area(self.insertion_curve)
+
+    @property
+    def deletion(self) -> NDArray[np.float64]:
+        """Scaled area under the deletion curve, ``(B,)``; low is good. See `scaled_area`."""
+        return scaled_area(self.deletion_curve[:, ::-1])
 
 
 def faithfulness(
@@ -50,8 +63,7 @@ def faithfulness(
 
     Pixels enter or leave in `steps` equal portions, those with the largest value first; equal values, as in a zero
     map, in a seeded random order. Insertion starts from a Gaussian blur of the image, deletion ends at its mean per
-    channel. The area is the trapezoidal rule's over the share of pixels. The network runs in evaluation mode, on a
-    verified faster copy; the caller's is as before afterwards.
+    channel. The network runs in evaluation mode, on a verified faster copy; the caller's is as before afterwards.
 
     Args:
         model: ``(B, 3, H, W) -> (B, K)``.
@@ -85,8 +97,49 @@ def faithfulness(
             _curve(network.model, inside, outside, ranks, targets.to(images.device), steps, batch_size)
             for inside, outside in ((images, blurred), (means, images))
         ]
-    insertion, deletion = (curve.double().cpu().numpy() for curve in curves)
-    return Faithfulness(_area(insertion), _area(deletion), insertion, deletion)
+    return Faithfulness(*(curve.double().cpu().numpy() for curve in curves))
+
+
+def area(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the area under curves ``(B, steps + 1)`` over the share of pixels, by the trapezoidal rule, ``(B,)``."""
+    under: NDArray[np.float64] = (curve[:, 1:] + curve[:, :-1]).mean(1) / 2
+    return under
+
+
+def scaled_area(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(area - p_start) / (p_full - p_start)``, which does not depend on how confident a network is.
+
+    A softmax p that becomes ``a + b p`` leaves it as it was, as long as the rise stays large enough. It is 1 where the
+    first portion brings the whole rise and 0 where only the last does; beyond, where parts of an image are recognised
+    better than the full image or worse than the empty one.
+
+    Args:
+        curve: ``(B, steps + 1)``, from the blurred or emptied image to the full one.
+
+    Returns:
+        ``(B,)``; NaN where the rise is below `SMALLEST_RISE`.
+    """
+    start, full = curve[:, 0], curve[:, -1]
+    rise = full - start
+    return np.divide(area(curve) - start, rise, out=np.full(len(curve), np.nan), where=rise >= SMALLEST_RISE)
+
+
+def unscaled_warnings(title: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return how many images of a network have no scaled area; that depends on the image, not on the map.
+
+    Args:
+        title: Of the network.
+        rows: One per image and map; without the metrics where they were not measured.
+    """
+    warnings = []
+    for metric, start in zip(SCALED, ("blurred", "emptied"), strict=True):
+        values = {row["image"]: row[metric] for row in rows if metric in row}
+        if count := sum(value != value for value in values.values()):
+            warnings.append(
+                f"{title}: {count} of {len(values)} images have no {metric}, because the target's softmax rises by "
+                f"less than {SMALLEST_RISE} from the {start} image to the full one."
+            )
+    return warnings
 
 
 def _curve(
@@ -123,8 +176,3 @@ def _blur(images: Tensor) -> Tensor:
     width = BLUR_WIDTH * min(images.shape[2:])
     reach = min(round(3 * width), (min(images.shape[2:]) - 1) // 2)  # the padding mirrors at most a whole side
     return gaussian_blur(images, [2 * reach + 1] * 2, [width] * 2)
-
-
-def _area(curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    area: NDArray[np.float64] = (curve[:, 1:] + curve[:, :-1]).mean(1) / 2
-    return area

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from autola_analysis.analyses.saliency.methods import title_of
 from autola_analysis.analyses.saliency.result import Panel, Picture
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, paper_style
 
 Scale = Literal["own", "shared"]
 FloatArray = NDArray[np.float64]
@@ -26,7 +25,6 @@ FloatArray = NDArray[np.float64]
 SCALES = ("own", "shared")
 COLOURS = "inferno"
 WRONG = "#B23A00"
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 # Inches.
 GAP, GROUP_GAP, MARGIN = 0.03, 0.12, 0.04
 HEAD, LABEL, FOOT = 0.36, 0.135, 0.30
@@ -210,44 +208,6 @@ def gradient_display(gradient: NDArray[np.float32]) -> FloatArray:
     spread = g.std()
     shown = 0.5 + 0.1 * (g - g.mean()) / spread if spread > 0 else np.full_like(g, 0.5)
     return shown.clip(0, 1).transpose(1, 2, 0)
-
-
-def plot_sanity(table: pd.DataFrame, width: str | float = "column") -> Figure:
-    """Draw the rank correlation with the original map while the network is randomised from the head down.
-
-    Args:
-        table: Of one or several `SanityResult`; a panel per method, a line per variant.
-        width: Of the figure: "neurips", "cvpr", "column" or inches.
-
-    Raises:
-        OptionError: If the table is empty.
-    """
-    if table.empty:
-        raise OptionError("there is no sanity check to draw.")
-    keys = list(dict.fromkeys(zip(table["method"], table["layer"], strict=True)))
-    variants = list(dict.fromkeys(table["model"]))
-    with paper_style():
-        inches = figure_width(width)
-        figure = Figure(figsize=(inches, max(1.6, min(2.1, inches / len(keys)))), layout="constrained")
-        axes = figure.subplots(1, len(keys), sharey=True, squeeze=False)[0]
-        for ax, (method, layer) in zip(axes, keys, strict=True):
-            part = table[(table["method"] == method) & (table["layer"] == layer)]
-            for position, variant in enumerate(variants):
-                rows = part[part["model"] == variant].groupby("randomised_to", sort=False)["rank_correlation"].mean()
-                steps = np.arange(len(rows) + 1)
-                ax.plot(
-                    steps, [1.0, *rows], marker="o", markersize=2.2, linewidth=1, label=variant,
-                    color=variant_colour(position),
-                    linestyle=DASHES[position % len(DASHES)],
-                )  # fmt: skip
-                ax.set_xticks(steps, ["trained", *rows.index], rotation=90)
-            ax.axhline(0, color="0.6", linewidth=0.5, zorder=0)
-            ax.set_title(title_of(method) + (f", {layer}" if layer else ""))
-        axes[0].set_ylabel("rank correlation")
-        figure.supxlabel("randomised from the head down to", fontsize=8)
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
-        return figure
 
 
 def first_runs(panels: Sequence[Panel]) -> list[Panel]:

@@ -21,6 +21,7 @@ from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.question import Question, drawn_by_class
 from autola_analysis.analyses.saliency.result import SaliencyResult
 from autola_analysis.analyses.saliency.sanity import sanity_checks
+from autola_analysis.analyses.saliency.sanity_result import too_few
 from autola_analysis.analyses.variants import Variant, preprocessing_for
 from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.device import resolve_device
@@ -103,7 +104,9 @@ def checked_by_randomising(
     indices = drawn_by_class(data, options.sanity, options.seed)
     explained = result.images.dropna(subset=["target"]).drop_duplicates("image").set_index("image")["target"]
     targets = np.array([int(explained[data.ids[index]]) for index in indices], dtype=np.int64)
-    return replace(result, sanity=sanity_checks(variants, data, indices, targets, options, reading.device))
+    quiet = reading.settings.quiet
+    checked = sanity_checks(variants, data, indices, targets, options, reading.device, quiet)
+    return replace(result, sanity=checked, warnings=(*result.warnings, *too_few(options.sanity_draws, len(indices))))
 
 
 def _explain_all(

@@ -52,6 +52,7 @@ class SaliencyOptions(AnalysisOptions):
     )
     faithfulness: bool = option(False, "Measure insertion and deletion, 34 forwards per map.")
     sanity: int = option(0, "Images for the sanity check by random weights; 0 leaves it out.", ge=0)
+    sanity_draws: int = option(5, "Draws of random weights for the sanity check.", ge=1)
     guide_gates: bool = option(
         True,
         "Leave ReLUs inside attention gates out of guided backpropagation.",

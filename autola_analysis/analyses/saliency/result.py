@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.saliency.faithfulness import SCALED
 from autola_analysis.analyses.saliency.localisation import METRICS
+from autola_analysis.analyses.saliency.sanity_result import SANITY, SanityResult
 from autola_analysis.core.columns import INTERVAL, MODEL, Column, count, number, text
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
 from autola_analysis.core.tables import Table
@@ -44,23 +46,15 @@ METRICS_TABLE = Table(
     ),
     latex=True,
 )
-SANITY = Table(
-    "sanity",
-    (
-        *MODEL,
-        text("method", "name of the method"),
-        text("layer", "layer; empty for methods without one"),
-        text("randomised_to", "last part that was randomised, with everything above it"),
-        number("rank_correlation", "with the map of the trained network, mean over images"),
-        count("images", "number of images"),
-        count("undefined", "images without a correlation, because a map says nothing"),
-    ),
-    latex=True,
-    optional=True,
+MAPS = "saliency_maps"
+CURVES = "saliency_curves"
+FORMAT = Format(
+    "saliency",
+    (IMAGES, METRICS_TABLE, *SanityResult.FORMAT.tables),
+    (MAPS, CURVES, *SanityResult.FORMAT.arrays),
 )
-FORMAT = Format("saliency", (IMAGES, METRICS_TABLE, SANITY), ("saliency_maps",))
 PANEL_FACTS = ("variant", "run", "method", "layer", "predicted", "probability", "score", "status")
-ALL_METRICS = (*METRICS, "insertion", "deletion")
+ALL_METRICS = (*METRICS, *SCALED)
 CHANCE = "chance"
 
 
@@ -128,8 +122,9 @@ class SaliencyResult(SavedResult):
         pictures: Images to show.
         settings: What else decided the numbers.
         warnings: Sentences that belong beside them.
-        sanity: A row per network, method, layer and randomised part, see `SanityResult`; None without a
-            sanity check.
+        sanity: What random weights leave of the maps; None without a sanity check.
+        curves: Softmax of the target while pixels enter or leave, ``(images, steps + 1)`` by network, method, layer and
+            "insertion" or "deletion", in the order of the rows of `images`: what these metrics are the scaled areas of.
     """
 
     FORMAT = FORMAT
@@ -139,28 +134,32 @@ class SaliencyResult(SavedResult):
     pictures: Sequence[Picture] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    sanity: pd.DataFrame | None = None
+    sanity: SanityResult | None = None
+    curves: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def stored(self) -> Stored:
         """Return the result as tables and arrays."""
-        tables = {IMAGES.name: self.images, METRICS_TABLE.name: self.metrics}
-        if self.sanity is not None:
-            tables[SANITY.name] = self.sanity[SANITY.names]
-        arrays, pictures = _picture_arrays(self.pictures)
+        pixels, pictures = _picture_arrays(self.pictures)
         about = {"pictures": pictures, "settings": dict(self.settings), "warnings": list(self.warnings)}
-        return Stored(tables, {"saliency_maps": Arrays(arrays, about)})
+        tables = {IMAGES.name: self.images, METRICS_TABLE.name: self.metrics}
+        arrays = {MAPS: Arrays(pixels, about)}
+        if self.curves:
+            arrays[CURVES] = Arrays(self.curves)
+        checked = Stored() if self.sanity is None else self.sanity.stored()
+        return Stored({**tables, **checked.tables}, {**arrays, **checked.arrays})
 
     @classmethod
     def restored(cls, stored: Stored) -> Self:
         """Return the result of its tables and arrays."""
-        maps = stored.arrays["saliency_maps"]
+        maps = stored.arrays[MAPS]
         return cls(
             images=stored.tables[IMAGES.name],
             metrics=stored.tables[METRICS_TABLE.name],
             pictures=_pictures(maps.values, maps.about["pictures"]),
             settings=maps.about["settings"],
             warnings=tuple(maps.about["warnings"]),
-            sanity=stored.tables.get(SANITY.name),
+            sanity=SanityResult.restored(stored) if SANITY.name in stored.tables else None,
+            curves=stored.arrays[CURVES].values if CURVES in stored.arrays else {},
         )
 
     def _repr_html_(self) -> str:
@@ -180,14 +179,15 @@ def saliency_result(
     images = pd.DataFrame(rows, columns=[*IMAGES.names, *measured])
     for column in ("label", "predicted", "target"):
         images[column] = images[column].astype("Int64")
-    return SaliencyResult(images, metric_table(images, measured, seed), pictures, settings, tuple(warnings))
+    metrics = metric_table(images, measured, seed)
+    return SaliencyResult(images, metrics, pictures, settings, tuple(warnings), curves=_curves(rows))
 
 
 def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0) -> pd.DataFrame:
     """Return the mean of each metric with a 95% interval: over images, from three runs on over runs and images.
 
-    The subsets are all images, and those that every network predicts right. All metrics are shares, and so are the
-    limits. See `intervals.mean_interval`.
+    The subsets are all images, and those that every network predicts right. Metrics but scaled areas are shares, and so
+    are their limits. See `intervals.mean_interval`.
     """
     names = list(dict.fromkeys(images["image"]))
     right = _right_everywhere(images)
@@ -201,10 +201,23 @@ def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0) ->
                 values = values[:, ~np.isnan(values).any(0)]
                 if not values.size:
                     continue
-                low, high = np.clip(mean_interval(values, seed), 0, 1)
+                low, high = mean_interval(values, seed)
+                if metric not in SCALED:
+                    low, high = np.clip((low, high), 0, 1)
                 row = [model, method, layer, metric, subset, values.shape[1], values.mean(), low, high]
                 rows.append(row)
     return pd.DataFrame(rows, columns=METRICS_TABLE.names)
+
+
+def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
+    """Return the curves of all images per network, method, layer and metric."""
+    curves: dict[str, list[Sequence[float]]] = {}
+    for row in rows:
+        for metric in SCALED:
+            if f"{metric}_curve" in row:
+                names = (row["model"], row["run"], row["method"], row["layer"], metric)
+                curves.setdefault("/".join(names), []).append(row[f"{metric}_curve"])
+    return {key: np.array(of_images) for key, of_images in curves.items()}
 
 
 def _right_everywhere(images: pd.DataFrame) -> set[str]:

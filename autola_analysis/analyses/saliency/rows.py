@@ -47,7 +47,7 @@ class ExplainedBatch:
         variant, data, explanation = self.variant, self.question.data, self.explanation
         comparable = labels_fit(variant, data, explanation.logits.shape[1])
         for key, maps in explanation.maps.items():
-            metrics = self._metrics(maps)
+            metrics, curves = self._metrics(maps)
             for place, index in enumerate(self.batch.indices.tolist()):
                 yield {
                     "model": variant.name,
@@ -60,7 +60,9 @@ class ExplainedBatch:
                     "method": key[0],
                     "layer": key[1] or "",
                     "status": explanation.status[key][place],
-                } | {name: float(values[place]) for name, values in metrics.items()}
+                    **{name: float(values[place]) for name, values in metrics.items()},
+                    **{name: values[place].tolist() for name, values in curves.items()},
+                }
 
     def panels(self) -> Iterator[tuple[int, Panel]]:
         """Yield the number of each image to show with its maps."""
@@ -73,14 +75,15 @@ class ExplainedBatch:
     def _inputs(self) -> Tensor:
         return standardised(self.variant, self.batch.images)
 
-    def _metrics(self, maps: Tensor) -> dict[str, NDArray[np.float64]]:
-        """Return every metric of the maps of one method and layer, each ``(B,)``."""
+    def _metrics(self, maps: Tensor) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+        """Return every metric of the maps of one method and layer, ``(B,)``, and the curves, ``(B, steps + 1)``."""
         metrics = localise(maps, _stacked(self.masks, self.batch.images.shape[-2:]))
-        if self.question.options.faithfulness:
-            targets, seed = self.explanation.targets, self.question.options.seed
-            measured = faithfulness(self.variant.model, self._inputs, maps, targets, seed=seed)
-            metrics |= {"insertion": measured.insertion, "deletion": measured.deletion}
-        return metrics
+        if not self.question.options.faithfulness:
+            return metrics, {}
+        targets, seed = self.explanation.targets, self.question.options.seed
+        measured = faithfulness(self.variant.model, self._inputs, maps, targets, seed=seed)
+        metrics |= {"insertion": measured.insertion, "deletion": measured.deletion}
+        return metrics, {"insertion_curve": measured.insertion_curve, "deletion_curve": measured.deletion_curve}
 
     def _panel(self, key: MapKey, place: int) -> Panel:
         variant, explanation = self.variant, self.explanation

@@ -3,83 +3,61 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 from torch import Tensor, nn
 
 from autola_analysis.analyses.saliency.explain import explain
-from autola_analysis.analyses.saliency.explanation import MapKey
-from autola_analysis.analyses.saliency.localisation import intensities
+from autola_analysis.analyses.saliency.explanation import Explanation, MapKey
 from autola_analysis.analyses.saliency.options import SaliencyOptions
-from autola_analysis.analyses.saliency.result import SANITY
+from autola_analysis.analyses.saliency.sanity_correlations import between_images, unit_ranks
+from autola_analysis.analyses.saliency.sanity_result import (
+    ENOUGH_DRAWS,
+    OTHER_IMAGES,
+    OTHER_RUNS,
+    Compared,
+    SanityResult,
+)
+from autola_analysis.analyses.saliency.sanity_weights import cascade, randomise
 from autola_analysis.analyses.saliency.targets import Classes, Target
 from autola_analysis.analyses.variants import Variant, as_variant, placed, preprocessing_for
 from autola_analysis.checkpoints import LoadedModel
-from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
+from autola_analysis.core.errors import OptionError
+from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.source import ImageSource
 
-FORMAT = Format("sanity check", (SANITY,), ("sanity_check",))
-
-
-@dataclass(frozen=True)
-class SanityResult(SavedResult):
-    """How much of a method's maps is left when the network forgets.
-
-    Attributes:
-        model: Name of the variant.
-        table: A row per method, layer and stage, in the order of randomisation, columns of `SANITY`:
-            ``randomised_to`` is the last part that was randomised, everything above it is too; ``rank_correlation`` is
-            the mean over images, and ``undefined`` counts images that have none because a map says nothing.
-        settings: What else decided the numbers.
-    """
-
-    FORMAT = FORMAT
-
-    model: str
-    table: pd.DataFrame
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def stored(self) -> Stored:
-        """Return the result as tables and arrays."""
-        about = {"model": self.model, "settings": dict(self.settings)}
-        return Stored({SANITY.name: self.table}, {"sanity_check": Arrays({}, about)})
-
-    @classmethod
-    def restored(cls, stored: Stored) -> Self:
-        """Return the result of its tables and arrays."""
-        about = stored.arrays["sanity_check"].about
-        return cls(about["model"], stored.tables[SANITY.name], about["settings"])
-
-    def _repr_html_(self) -> str:
-        html: str = self.table.to_html(index=False, float_format="{:.3f}".format)
-        return html
+FloatArray = NDArray[np.float64]
+Model = LoadedModel | nn.Module | Variant
+Ranks = dict[MapKey, FloatArray]
 
 
 def sanity_check(
-    model: LoadedModel | nn.Module | Variant,
+    model: Model,
     images: Tensor,
     methods: str | Sequence[str] = ("grad-cam", "guided-backprop"),
     layers: str | Sequence[str] | None = None,
     target: Target = "predicted",
     labels: Classes | None = None,
     *,
+    draws: int = ENOUGH_DRAWS,
+    other_runs: Sequence[Model] = (),
     seed: int = 0,
     guide_gates: bool = True,
     batch_size: int | None = None,
+    progress: Callable[[int], object] = lambda stages: None,
 ) -> SanityResult:
     """Randomise a network part by part from the head down, and compare each method's maps with the original ones.
 
     On a copy, each part is drawn anew as before training, the parts above it staying random; the target of an image
     is the one explained at first. Maps are compared by Spearman's rank correlation over pixels, input gradients by
-    their maximum absolute value over channels. A method whose correlation stays high shows the image's edges more
-    than the network: guided backpropagation is known to.
+    their maximum absolute value over channels. Two baselines say what a correlation is worth: that of the maps of
+    different images by the trained network, which a method reaches whatever the image, and that of the maps of the same
+    images by other training runs. A method whose correlation stays high shows the image's edges more than the network:
+    guided backpropagation is known to.
 
     Args:
         model: As `explain` takes it; it is as before afterwards.
@@ -88,32 +66,50 @@ def sanity_check(
         layers: Layers of the methods that explain at a layer; None takes the last stage.
         target: As `explain` takes it.
         labels: Class of every image, for the target "label".
+        draws: How often all weights are drawn; intervals are over draws and images from three on.
+        other_runs: The same network from other training runs.
         seed: Of the random weights.
         guide_gates: As `explain` takes it.
         batch_size: Images per forward; None chooses by their size.
+        progress: Takes the number of stages that are done, after each.
 
     Raises:
+        OptionError: If there is no draw.
         AutolaError: As `explain`.
 
     References:
         Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018.
     """
+    if draws < 1:
+        raise OptionError(f"draws is the number of draws of random weights, from 1 on; found {draws}.")
+
+    def explained(network: Variant, aim: Target) -> Explanation:
+        return explain(network, images, methods, layers, aim, labels, guide_gates=guide_gates, batch_size=batch_size)
+
     variant = as_variant(model)
-    options: dict[str, Any] = {"guide_gates": guide_gates, "batch_size": batch_size}
-    rows: list[dict[str, Any]] = []
+    original = explained(variant, target)
+    same = target if callable(target) else original.targets
+    trained, parts = _ranks(original), cascade(variant.model)
+    stages: dict[tuple[MapKey, str], list[FloatArray]] = {(key, part): [] for key in trained for part in parts}
     with torch.inference_mode(False):  # what is copied under inference_mode could not be written
-        ours = replace(variant, model=copy.deepcopy(variant.model))
-        original = explain(ours, images, methods, layers, target, labels, **options)
-        same = target if callable(target) else original.targets
-        parts = cascade(ours.model)
-        for index, part in enumerate(parts):
-            randomise(ours.model.get_submodule(part), seed + index)
-            found = explain(ours, images, methods, layers, same, **options)
-            rows += [_row(variant, key, part, original.maps[key], maps) for key, maps in found.maps.items()]
-    order = {key: place for place, key in enumerate(original.maps)}
-    rows.sort(key=lambda row: order[row["method"], row["layer"] or None])
-    settings = {"seed": seed, "parts": parts, **original.settings}
-    return SanityResult(variant.name, pd.DataFrame(rows, columns=SANITY.names), settings)
+        for draw in range(draws):
+            forgetful = replace(variant, model=copy.deepcopy(variant.model))
+            for place, part in enumerate(parts):
+                randomise(forgetful.model.get_submodule(part), seed + draw * len(parts) + place)
+                for key, ranks in _ranks(explained(forgetful, same)).items():
+                    stages[key, part].append((trained[key] * ranks).sum(1))
+                progress(1)
+    others = [_ranks(explained(as_variant(other), same)) for other in other_runs]
+    correlations: dict[Compared, FloatArray] = {}
+    for key, ranks in trained.items():
+        about = (variant.name, variant.run, key[0], key[1] or "")
+        correlations |= {Compared(*about, part): np.stack(stages[key, part]) for part in parts}
+        correlations[Compared(*about, OTHER_IMAGES, baseline=True)] = between_images(ranks)
+        if runs := [(ranks * other[key]).sum(1) for other in others if key in other]:
+            correlations[Compared(*about, OTHER_RUNS, baseline=True)] = np.stack(runs)
+    decided = {variant.title: {"parts": parts, **original.settings}}
+    settings = {"seed": seed, "draws": draws, "networks": decided}
+    return SanityResult.of(correlations, [str(index) for index in range(len(images))], settings)
 
 
 def sanity_checks(
@@ -123,90 +119,61 @@ def sanity_checks(
     targets: Classes,
     options: SaliencyOptions,
     device: torch.device,
-) -> pd.DataFrame:
-    """Check several networks on the same images of a source.
+    quiet: bool,
+) -> SanityResult:
+    """Check the first run of every variant on the same images of a source, beside its other runs.
 
     Args:
         variants: The networks.
         data: The images.
         indices: Numbers of the images to take.
         targets: Class that is explained, per taken image.
-        options: Methods, layers and seed.
+        options: Methods, layers, draws and seed.
         device: Where the networks run.
+        quiet: Whether to show no progress bar.
 
     Raises:
         AutolaError: As `explain`.
     """
-    tables = []
+    runs: dict[str, list[Variant]] = {}
     for variant in variants:
-        preprocessing = preprocessing_for(variant, data)
-        assert preprocessing is not None
-        images = torch.stack([preprocessing.geometry(data.image(index)) for index in indices])
-        ready = placed(replace(variant, preprocessing=preprocessing), device)
-        seed, guide_gates = options.seed, options.guide_gates
-        checked = sanity_check(
-            ready, images, options.methods, options.layers, targets, seed=seed, guide_gates=guide_gates
-        )
-        tables.append(checked.table)
-    return pd.concat(tables, ignore_index=True)
+        runs.setdefault(variant.name, []).append(replace(variant, preprocessing=preprocessing_for(variant, data)))
+    stages = sum(len(cascade(first.model)) for first, *_ in runs.values()) * options.sanity_draws
+    checked = []
+    with progress_bar(stages, "randomising", unit="stage", quiet=quiet) as bar:
+        for first, *others in runs.values():
+            assert first.preprocessing is not None
+            geometry = first.preprocessing
+            checked.append(
+                sanity_check(
+                    placed(first, device),
+                    torch.stack([geometry.geometry(data.image(index)) for index in indices]),
+                    options.methods,
+                    options.layers,
+                    targets,
+                    draws=options.sanity_draws,
+                    other_runs=[placed(other, device) for other in others if _sees_alike(other, first)],
+                    seed=options.seed,
+                    guide_gates=options.guide_gates,
+                    progress=bar.update,
+                )
+            )
+    return together(checked, [data.ids[index] for index in indices])
 
 
-def _row(variant: Variant, key: MapKey, part: str, original: Tensor, maps: Tensor) -> dict[str, Any]:
-    correlations = rank_correlations(original, maps)
-    defined = correlations[~np.isnan(correlations)]
-    return {
-        "model": variant.name,
-        "run": variant.run,
-        "method": key[0],
-        "layer": key[1] or "",
-        "randomised_to": part,
-        "rank_correlation": float(defined.mean()) if len(defined) else float("nan"),
-        "images": len(correlations),
-        "undefined": len(correlations) - len(defined),
-    }
+def together(results: Sequence[SanityResult], images: Sequence[str]) -> SanityResult:
+    """Return the checks of several networks on the same images as one result."""
+    correlations = {what: values for result in results for what, values in result.correlations.items()}
+    networks = {title: each for result in results for title, each in result.settings["networks"].items()}
+    return SanityResult.of(correlations, images, {**results[0].settings, "networks": networks})
 
 
-def cascade(model: nn.Module) -> list[str]:
-    """Return the parts of a network that hold parameters, from the head to the stem: its children, last first.
-
-    Of a wrapper with a single child that holds parameters, that child's children are taken.
-    """
-    prefix = ""
-    while True:
-        module = model.get_submodule(prefix)
-        parts = [f"{prefix}.{name}".lstrip(".") for name, child in module.named_children() if list(child.parameters())]
-        if len(parts) != 1 or not list(model.get_submodule(parts[0]).children()):
-            return parts[::-1]
-        prefix = parts[0]
+def _ranks(explanation: Explanation) -> Ranks:
+    return {key: unit_ranks(maps) for key, maps in explanation.maps.items()}
 
 
-def randomise(module: nn.Module, seed: int) -> None:
-    """Draw the parameters of a module and of everything inside it anew, in place, as before training.
-
-    Modules that know how to initialise themselves do, batch norms with their statistics; other parameters are drawn
-    from a normal distribution with their own standard deviation.
-    """
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.no_grad():
-        torch.manual_seed(seed)
-        for part in module.modules():
-            own = list(part.parameters(recurse=False))
-            reset = getattr(part, "reset_parameters", None)
-            if not own:
-                continue
-            device = own[0].device
-            if callable(reset):
-                part.to("cpu")  # the same numbers whatever the device
-                reset()
-                part.to(device)
-                continue
-            for parameter in own:
-                spread = parameter.std() if parameter.numel() > 1 else parameter.abs()
-                parameter.copy_(torch.randn(parameter.shape).to(device) * spread.nan_to_num())
-
-
-def rank_correlations(first: Tensor, second: Tensor) -> NDArray[np.float64]:
-    """Return Spearman's rank correlation over pixels of each pair of maps, ``(B,)``; NaN where one says nothing."""
-    a, b = (stats.rankdata(intensities(maps).reshape(len(maps), -1), axis=1) for maps in (first, second))
-    a, b = (ranks - ranks.mean(1, keepdims=True) for ranks in (a, b))
-    size = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    return np.divide((a * b).sum(1), size, out=np.full(len(a), np.nan), where=size > 0)
+def _sees_alike(other: Variant, first: Variant) -> bool:
+    """Return whether two networks see the same pixels of an image, so that their maps can be compared."""
+    assert other.preprocessing is not None
+    assert first.preprocessing is not None
+    return other.preprocessing.shared_key == first.preprocessing.shared_key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from autola_analysis.analyses.saliency.faithfulness import SMALLEST_RISE, STEPS
 from autola_analysis.analyses.saliency.figure import Scale, plot_saliency
 from autola_analysis.analyses.saliency.gallery import gallery
 from autola_analysis.analyses.saliency.methods import METHODS, title_of
@@ -23,6 +24,12 @@ READING = (
     "maps that know nothing of the network: a uniform one, and a Gaussian in the middle of the image. Intervals are "
     "95% bootstrap intervals over images; from three training runs of a variant on, intervals by Student's t over runs "
     "and images together.",
+)
+FAITHFULNESS = (
+    "insertion and deletion are areas under the softmax of the target while the pixels that a map ranks first enter a "
+    "blurred image, or leave the image. They are scaled between that softmax on the blurred (or emptied) image and on "
+    "the full one, so that a network's confidence does not count: a good map has insertion near 1 and deletion near 0. "
+    f"Images on which it rises by less than {SMALLEST_RISE} have no such metric; the page counts them."
 )
 LIMITS = (
     "A map inside the object is no proof that the network uses the object, and the images of the gallery are examples: "
@@ -62,7 +69,7 @@ def saliency_section(result: SaliencyResult, sheet: Sheet) -> Section:
         tables=tables,
         methods=saliency_methods(result),
         references=references_beside(__file__),
-        reading=READING,
+        reading=[*READING, *([FAITHFULNESS] if result.settings["faithfulness"] else [])],
         limits=[*LIMITS, *([GUIDED] if any(name.startswith("guided") for name in result.settings["methods"]) else [])],
     )
 
@@ -117,5 +124,9 @@ def saliency_methods(result: SaliencyResult) -> str:
             "by Student's t."
         )
     if settings["faithfulness"]:
-        text += " Insertion and deletion follow [@petsiuk2018], in 16 steps."
+        text += (
+            f" Insertion and deletion follow [@petsiuk2018], in {STEPS} steps; their areas are scaled between the "
+            "target's softmax on the blurred (or emptied) image and on the full one, so that a network's confidence "
+            f"does not count, and images on which it rises by less than {SMALLEST_RISE} are left out."
+        )
     return text

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from autola_analysis.analyses.alone import measure_alone
 from autola_analysis.analyses.analysis import Subject
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency.analysis import Saliency
 from autola_analysis.analyses.saliency.options import SaliencyOptions
-from autola_analysis.analyses.saliency.result import CHANCE, SaliencyResult
+from autola_analysis.analyses.saliency.result import CHANCE, SaliencyResult, saliency_result
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.core.errors import AutolaError, DataError, OptionError, UnknownNameError
@@ -24,11 +25,12 @@ from autola_analysis.data.listed import ListedImages
 from autola_analysis.inference.run import Settings
 from autola_analysis.report.anonymous import short_names
 from autola_analysis.report.sheet import Sheet
+from autola_analysis.statistics.intervals import mean_interval
 from tests.inference.networks import Tiny
 
 DIGITS = ClutteredDigits("test", 12)
 READING = Reading(Settings(device="cpu", quiet=True), batch_size=4)
-OPTIONS = SaliencyOptions(methods=["grad-cam", "gradient"], shown=[1, 7], sanity=2)
+OPTIONS = SaliencyOptions(methods=["grad-cam", "gradient"], shown=[1, 7], sanity=2, sanity_draws=3)
 ANALYSIS = Saliency()
 
 
@@ -69,11 +71,66 @@ def test_a_report_holds_all_that_was_measured(result: SaliencyResult, tmp_path: 
     assert_same(found, result)
     assert found.sanity is not None
     assert result.sanity is not None
-    pd.testing.assert_frame_equal(found.sanity, result.sanity, check_exact=True)
+    pd.testing.assert_frame_equal(found.sanity.table, result.sanity.table, check_exact=True)
+    pd.testing.assert_frame_equal(found.sanity.baselines, result.sanity.baselines, check_exact=True)
     assert found.images["model"].drop_duplicates().tolist() == ["NA", "HOGA", CHANCE]
     # Pixels are kept again only where a network sees the image in another way.
     kept = [[None if panel.pixels is None else len(panel.pixels) for panel in each.panels] for each in found.pictures]
     assert kept == [[None] * 4 + [36] * 2] * 2
+
+
+class Edges(nn.Module):
+    """Its first logit is how much neighbouring pixels differ, above a threshold."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.threshold = threshold
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        edges = (x[:, :, 1:] - x[:, :, :-1]).abs().mean((1, 2, 3))
+        return torch.stack([50 * (edges - self.threshold), x.new_zeros(len(x))], 1)
+
+
+def test_scaled_areas_and_their_means_can_be_recomputed_from_the_report(tmp_path: Path) -> None:
+    runs = [Variant(Edges(threshold), "SE", run) for threshold, run in zip((0.02, 0.021, 0.022), "123", strict=True)]
+    asked = SaliencyOptions(methods=["gradient"], target=0, show=1, faithfulness=True)
+    result = measure_alone(ANALYSIS, runs, DIGITS, asked, READING)
+    found = reopened(result, tmp_path)
+    areas = {}
+    for run in "123":
+        rows = found.images[(found.images["model"] == "SE") & (found.images["run"] == run)]
+        assert rows["image"].tolist() == DIGITS.ids
+        for metric, direction in (("insertion", 1), ("deletion", -1)):
+            curves = found.curves[f"SE/{run}/gradient//{metric}"][:, ::direction]
+            assert curves.shape == (12, 17)
+            start, full = curves[:, 0], curves[:, -1]
+            areas[metric, run] = (np.trapezoid(curves, dx=1 / 16) - start) / (full - start)
+            areas[metric, run][full - start < 0.2] = np.nan
+            np.testing.assert_allclose(rows[metric], areas[metric, run], rtol=1e-9)
+            unscaled = int(np.isnan(areas[metric, run]).sum())
+            title = "SE" if run == "1" else f"SE (run {run})"
+            sentence = f"{title}: {unscaled} of 12 images have no {metric}"
+            assert any(warning.startswith(sentence) for warning in found.warnings) == (unscaled > 0)
+    table = found.metrics[found.metrics["subset"] == "all"].set_index(["model", "metric"])
+    for metric in ("insertion", "deletion"):
+        values = np.stack([areas[metric, run] for run in "123"])
+        values = values[:, ~np.isnan(values).any(0)]
+        row = table.loc[("SE", metric)]
+        assert row["images"] == values.shape[1]
+        assert 2 < values.shape[1] < 12
+        assert row["mean"] == pytest.approx(values.mean())
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(mean_interval(values))
+    (section,) = ANALYSIS.sections(found, Sheet(tmp_path, "digits", options=asked))
+    assert "Images on which it rises by less than 0.2 have no such metric" in section.reading[-1]
+    assert "scaled between the target's softmax on the blurred (or emptied) image" in section.methods
+
+
+def test_a_scaled_area_beyond_0_or_1_stays_as_it_is() -> None:
+    about = {"run": "1", "method": "gradient", "layer": ""}
+    rows = [{"model": "SE", "image": str(i), **about, "insertion": value} for i, value in enumerate([1.25, 1.75, 1.5])]
+    found = saliency_result(rows, [], [], {}).metrics
+    assert found["mean"].item() == pytest.approx(1.5)
+    assert 1.25 <= found["ci_low"].item() < found["ci_high"].item() <= 1.75
 
 
 def test_a_result_of_its_own_is_saved_and_loaded(result: SaliencyResult, tmp_path: Path) -> None:
@@ -87,6 +144,15 @@ def test_a_result_of_its_own_is_saved_and_loaded(result: SaliencyResult, tmp_pat
         SaliencyResult.load(tmp_path / "saved")
 
 
+def test_the_sanity_check_costs_a_pass_per_draw_and_part_of_the_first_runs(result: SaliencyResult) -> None:
+    subject = Subject(networks(), DIGITS)
+    maps, sanity = ANALYSIS.steps(OPTIONS, subject, 1.0)
+    assert maps.seconds == 12 * 3 * 2  # a second per image through all three networks
+    assert sanity.what == "the sanity check, 18 randomisations"  # of two variants, in three draws of three parts
+    assert sanity.seconds == pytest.approx(18 * 2 * 3 * 2 / 3)
+    assert len(ANALYSIS.steps(OPTIONS.model_copy(update={"sanity": 0}), subject, 1.0)) == 1
+
+
 def test_other_names_reach_rows_and_pictures_and_equal_ones_are_numbered(result: SaliencyResult) -> None:
     paths = {name: f"/{'ab'[number]}/x.png" if number < 2 else name for number, name in enumerate(DIGITS.ids)}
     listed = ANALYSIS.renamed(result, paths)
@@ -94,6 +160,10 @@ def test_other_names_reach_rows_and_pictures_and_equal_ones_are_numbered(result:
     names = list(dict.fromkeys(found.images["image"]))
     assert names[:2] == ["x.png (1)", "x.png (2)"]
     assert len(names) == 12
+    assert result.sanity is not None
+    assert found.sanity is not None
+    short = short_names(list(paths.values()))
+    assert found.sanity.images == tuple(short[paths[image]] for image in result.sanity.images)
     assert found.pictures[0].image == "x.png (2)"
     assert found.pictures[1].image == Path(DIGITS.ids[7]).name
     pd.testing.assert_frame_equal(found.images.drop(columns="image"), result.images.drop(columns="image"))

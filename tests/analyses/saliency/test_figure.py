@@ -2,12 +2,11 @@ from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from autola_analysis.analyses.saliency.figure import gradient_display, overlay, plot_saliency, plot_sanity
+from autola_analysis.analyses.saliency.figure import gradient_display, overlay, plot_saliency
 from autola_analysis.analyses.saliency.result import Panel, Picture
 from autola_analysis.core.errors import OptionError
 
@@ -100,21 +99,6 @@ def test_heads_of_narrow_groups_do_not_meet(methods: tuple[str, ...]) -> None:
     assert all(box.y1 <= figure.bbox.y1 for box in boxes)
 
 
-def test_the_sanity_curve_starts_at_the_trained_network() -> None:
-    rows = [
-        {"model": model, "method": method, "layer": "", "randomised_to": part, "rank_correlation": value}
-        for model in ("SE", "HOGA")
-        for method in ("gradient", "guided-backprop")
-        for part, value in (("fc", 0.9), ("layer3", 0.4))
-    ]
-    figure = plot_sanity(pd.DataFrame(rows), "neurips")
-    assert [ax.get_title() for ax in figure.axes] == ["Gradient", "Guided backpropagation"]
-    for ax in figure.axes:
-        curves = [line.get_ydata().tolist() for line in ax.lines if len(line.get_xdata()) == 3]
-        assert curves == [[1.0, 0.9, 0.4]] * 2
-        assert [label.get_text() for label in ax.get_xticklabels()] == ["trained", "fc", "layer3"]
-
-
 def test_a_network_with_another_geometry_has_its_own_pixels_below_its_map() -> None:
     larger = Panel(
         "HOGA", "1", "grad-cam", "layer3", np.ones((12, 12), np.float32), "cat", 0.5, 1.0, "ok",
@@ -131,5 +115,3 @@ def test_drawing_leaves_the_users_settings_alone_and_refuses_nothing() -> None:
         plot_saliency([])
     with pytest.raises(OptionError, match="scale is own or shared; found 'both'"):
         plot_saliency([picture(panel("SE"))], scale="both")
-    with pytest.raises(OptionError, match="no sanity check to draw"):
-        plot_sanity(pd.DataFrame({"method": []}))

@@ -73,6 +73,9 @@ def test_every_row_is_what_explain_and_the_metrics_say(variants: list[Variant]) 
         measured = faithfulness(variants[0].model, images, maps, expected.targets)
         np.testing.assert_allclose(found["insertion"], measured.insertion, rtol=1e-3)
         np.testing.assert_allclose(found["deletion"], measured.deletion, rtol=1e-3)
+        place = f"SE/1/{key[0]}/{key[1] or ''}"
+        np.testing.assert_allclose(result.curves[f"{place}/insertion"], measured.insertion_curve, rtol=1e-3)
+        np.testing.assert_allclose(result.curves[f"{place}/deletion"], measured.deletion_curve, rtol=1e-3)
     (picture,) = result.pictures
     assert (picture.image, picture.label, picture.target) == (source.ids[3], "3", "3")
     np.testing.assert_array_equal(picture.pixels, np.asarray(source.image(3)))

@@ -103,17 +103,21 @@ def test_images_to_show_are_drawn_by_class(tmp_path: Path, pair: list[Variant]) 
 
 def test_the_sanity_check_takes_the_targets_of_the_analysis(pair: list[Variant]) -> None:
     source = ClutteredDigits("test", 20)
-    options = SaliencyOptions(methods=["grad-cam"], target="label", seed=2, sanity=3)
+    options = SaliencyOptions(methods=["grad-cam"], target="label", seed=2, sanity=3, sanity_draws=2)
     result = measure_saliency(pair, source, options, READING)
     assert result.sanity is not None
     indices = drawn_by_class(source, 3, 2)
     rows = result.images[(result.images["model"] == "SE")].set_index("image")
     targets = rows.loc[[source.ids[index] for index in indices], "target"].tolist()
     images = STATISTICS.normalize(torch.stack([STATISTICS.geometry(source.image(index)) for index in indices]))
-    expected = sanity_check(replace(pair[0], preprocessing=None), images, "grad-cam", target=targets, seed=2).table
-    found = result.sanity[result.sanity["model"] == "SE"].reset_index(drop=True)
+    ours = replace(pair[0], preprocessing=None)
+    expected = sanity_check(ours, images, "grad-cam", target=targets, seed=2, draws=2).table
+    table = result.sanity.table
+    found = table[table["model"] == "SE"].reset_index(drop=True)
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
-    assert result.sanity[["model", "run"]].drop_duplicates().to_numpy().tolist() == [["SE", "1"], ["HOGA", "1"]]
+    assert table[["model", "run"]].drop_duplicates().to_numpy().tolist() == [["SE", "1"], ["HOGA", "1"]]
+    assert result.sanity.images == tuple(source.ids[index] for index in indices)
+    assert "the sanity check rests on 2 draws of random weights and 3 images" in result.warnings[-1]
     assert measure_saliency(pair, source, options.model_copy(update={"sanity": 0}), READING).sanity is None
 
 
