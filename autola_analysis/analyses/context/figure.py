@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from autola_analysis.analyses.context.kinds import PASTED_BACK, UNALTERED
 from autola_analysis.analyses.context.result import AlteredPicture, ContextResult
@@ -75,6 +76,7 @@ def _draw_metric(ax: Axes, rows: pd.DataFrame, kinds: Sequence[str], models: Seq
     for edge in np.arange(len(kinds) - 1) + 0.5:
         ax.axhline(edge, color="0.88", linewidth=0.5, zorder=0)
     ax.tick_params(axis="y", length=0)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
 
 
 def _legend(result: ContextResult) -> list[Line2D]:

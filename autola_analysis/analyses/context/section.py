@@ -135,9 +135,10 @@ def context_methods(result: ContextResult) -> str:
     return (
         f"To see what networks take from context, the surroundings of the objects of {settings['images']:,} images "
         f"were altered after [@xiao2021]: {kinds} (Gaussian of {settings['blur']:g} of the shorter side, where it was "
-        f"blurred). {cut}. Of {DONORS_DRAWN} images drawn for each object, the one gave its background behind "
-        "which the mean of the object differed from that of the pixels it covers most nearly as on its own, and by at "
-        f"least {settings['least_contrast']:.0f} grey levels, the least in the data; where there was none, the image "
-        f"was left out ({_left_out(settings) or 'none was'}). Reported are accuracy and the softmax of the "
-        "true class, and their differences from the object pasted back on its own surroundings, paired over images."
+        f"blurred). {cut}. For each object {DONORS_DRAWN} images were drawn, of which the one was taken on which "
+        "the contrast (of the mean of the object to the mean of the pixels it covers) was nearest to the contrast in "
+        f"the image as it is, and at least {settings['least_contrast']:.0f} grey levels, the least in the data; where "
+        f"there was none, the image was left out ({_left_out(settings) or 'none was'}). Reported are accuracy and the "
+        "softmax of the true class, and their differences from the object pasted back on its own surroundings, paired "
+        "over images."
     )
