@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.ablation.figure import plot_ablation as plot_ablation
     from autola_analysis.analyses.ablation.measure import measure_ablation as measure_ablation
     from autola_analysis.analyses.ablation.options import AblationOptions as AblationOptions
+    from autola_analysis.analyses.ablation.outcome import AblationCurves as AblationCurves
     from autola_analysis.analyses.ablation.result import AblationResult as AblationResult
     from autola_analysis.analyses.analysis import Analysis as Analysis
     from autola_analysis.analyses.analysis import Lines as Lines

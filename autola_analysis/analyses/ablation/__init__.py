@@ -9,6 +9,7 @@ REGISTRATION = Registration(
     options=f"{__name__}.options:AblationOptions",
     analysis=f"{__name__}.analysis:Ablation",
     public={
+        "AblationCurves": f"{__name__}.outcome",
         "AblationOptions": f"{__name__}.options",
         "AblationResult": f"{__name__}.result",
         "measure_ablation": f"{__name__}.measure",

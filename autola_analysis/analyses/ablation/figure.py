@@ -15,7 +15,7 @@ from autola_analysis.report.style import figure_width, paper_style, variant_colo
 
 TITLES = {SELECTIVE: "most selective first", REVERSED: "least selective first", RANDOM: "random orders"}
 ROW_INCHES = 0.95
-NAME_CHARACTERS = 18
+NAME_CHARACTERS = 16
 
 
 def plot_ablation(results: AblationResult | Sequence[AblationResult], width: str | float = "neurips") -> Figure:
@@ -51,8 +51,7 @@ def plot_ablation(results: AblationResult | Sequence[AblationResult], width: str
                 share, accuracy, low, high = curves[name, layer][order]
                 panel.fill_between(share, low, high, color=colour, alpha=0.22, linewidth=0)
                 panel.plot(share, accuracy, color=colour, linewidth=1.2, zorder=3)
-            lines = [_label(name, runs[name, layer]), *([layer] if len(layers) > 1 else []), "accuracy"]
-            panels[0].set_ylabel("\n".join(lines))
+            panels[0].set_ylabel(_label(name, layer if len(layers) > 1 else "", len(runs[name, layer])))
         for panel, order in zip(axes[0], ORDERS, strict=True):
             panel.set_title(TITLES[order])
         for panel in axes[-1]:
@@ -73,6 +72,7 @@ def curves_by_order(runs: Sequence[AblationResult]) -> dict[str, tuple[list[floa
     return {order: tuple([row[column] for row in rows] for column in columns) for order, rows in by_order.items()}
 
 
-def _label(name: str, runs: Sequence[AblationResult]) -> str:
+def _label(name: str, layer: str, runs: int) -> str:
     short = name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 3]}..."
-    return f"{short} ({len(runs)} runs)" if len(runs) > 1 else short
+    accuracy = f"accuracy ({runs} runs)" if runs > 1 else "accuracy"
+    return "\n".join(line for line in (short, layer, accuracy) if line)

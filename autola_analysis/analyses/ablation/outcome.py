@@ -16,7 +16,7 @@ FIXED = (SELECTIVE, REVERSED)
 
 
 @dataclass(frozen=True)
-class Curves:
+class AblationCurves:
     """Right or wrong along orders of units, image by image, from no unit off (step 0) to all of them (step S).
 
     Attributes:
@@ -61,7 +61,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Curves, and what every unit does alone.
+    """AblationCurves, and what every unit does alone.
 
     Attributes:
         curves: Along orders of units.
@@ -70,7 +70,7 @@ class Outcome:
         gained: Number of images that are wrong, and right with one unit off, ``(F, K)``.
     """
 
-    curves: Curves
+    curves: AblationCurves
     folds: IntArray
     lost: IntArray
     gained: IntArray
@@ -80,7 +80,7 @@ class Outcome:
         """Return an outcome to be filled in."""
         shape = (int(folds.max(initial=0)) + 1, units)
         nothing = [np.zeros(shape, dtype=np.int64) for _ in range(2)]
-        return cls(Curves.empty(len(folds), random, steps), folds, *nothing)
+        return cls(AblationCurves.empty(len(folds), random, steps), folds, *nothing)
 
     def note_intact(self, rows: slice | IntArray, right: BoolArray) -> None:
         """Note which of some images are right with no unit off: the first step of every order."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from autola_analysis.analyses.ablation.orders import FloatArray, area_weights
-from autola_analysis.analyses.ablation.outcome import FIXED, Curves
+from autola_analysis.analyses.ablation.outcome import FIXED, AblationCurves
 from autola_analysis.analyses.ablation.rows import summary_rows
 from autola_analysis.analyses.ablation.tables import (
     ABLATION_TABLE,
@@ -49,7 +49,7 @@ class AblationResult(NetworkResult):
     run: str
     layer: str
     units: pd.DataFrame
-    curves: Curves
+    curves: AblationCurves
     correlation: float
     fold_correlations: FloatArray
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -147,7 +147,7 @@ class AblationResult(NetworkResult):
                 cls(
                     **names,
                     units=rows_of(stored.tables[UNIT_TABLE.name], **names),
-                    curves=Curves(fixed.reshape(len(FIXED), *random.shape), random, values["totals"]),
+                    curves=AblationCurves(fixed.reshape(len(FIXED), *random.shape), random, values["totals"]),
                     correlation=float("nan") if each["correlation"] is None else each["correlation"],
                     fold_correlations=arrays.values[f"{prefix}/fold_correlations"],
                     settings=each["settings"],
