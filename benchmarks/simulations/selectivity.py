@@ -16,7 +16,7 @@ import numpy as np
 from autola_analysis.analyses.selectivity.jackknife import corrected_blocks, pseudo_values
 from autola_analysis.analyses.selectivity.observer import ClassSums
 from autola_analysis.analyses.selectivity.summary import summarise
-from autola_analysis.analyses.selectivity_index import mean_over_live_units, selectivity_index
+from autola_analysis.analyses.selectivity_index import mean_selectivity
 from autola_analysis.statistics.intervals import sum_interval
 from benchmarks.simulations.simulation import Simulation
 
@@ -89,7 +89,7 @@ def covers(layer: Layer, generator: np.random.Generator) -> Mapping[str, bool]:
         means = layer.true_means(generator)
         found = summarise(layer.sums(means, within, images, generator))
         pseudo = pseudo_values(found.mean, found.fold_means)
-        truths.append(mean_over_live_units(selectivity_index(means).values))
+        truths.append(mean_selectivity(means))
         corrected.append(corrected_blocks(found.mean, found.fold_means, found.half_means)[None])
         plain.append((found.mean + pseudo - found.mean_corrected)[None])
     outcomes = {}

@@ -6,17 +6,13 @@ are kept per fold of images.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.selectivity.observer import ClassSums
-from autola_analysis.analyses.selectivity_index import (
-    FloatArray,
-    SelectivityIndex,
-    class_means,
-    mean_over_live_units,
-    selectivity_index,
-)
+from autola_analysis.analyses.selectivity_index import FloatArray, class_means, mean_selectivity
 
 HALVINGS = 5
 """Ways in which the folds are split into two halves."""
@@ -24,16 +20,14 @@ FOLDS_FOR_INTERVAL = 4
 """Fewer folds have no two halves that can be corrected."""
 
 
-def without_each_fold(layer: ClassSums) -> list[SelectivityIndex]:
-    """Return the selectivity of the units without the images of each fold in turn; nothing below two folds."""
+def without_each_fold(layer: ClassSums) -> Iterator[FloatArray]:
+    """Yield the class means ``(C, K)`` without the images of each fold in turn; nothing below two folds."""
     if len(layer.counts) < 2:
-        return []
+        return
     sums, counts = layer.sums.sum(axis=0), layer.counts.sum(axis=0)
-    return [
+    for fold_sums, fold_counts in zip(layer.sums, layer.counts, strict=True):
         # Rounding may leave a difference just below zero where it should be zero.
-        selectivity_index(class_means((sums - fold_sums).clip(min=0), counts - fold_counts))
-        for fold_sums, fold_counts in zip(layer.sums, layer.counts, strict=True)
-    ]
+        yield class_means((sums - fold_sums).clip(min=0), counts - fold_counts)
 
 
 def pseudo_values(mean: float, fold_means: FloatArray) -> FloatArray:
@@ -101,7 +95,6 @@ def corrected_blocks(mean: float, fold_means: FloatArray, half_means: FloatArray
 def _plain_and_corrected(layer: ClassSums, folds: NDArray[np.int64]) -> tuple[float, float]:
     """Return the plain and the corrected mean selectivity of some folds alone."""
     part = ClassSums(layer.sums[folds], layer.counts[folds], layer.null_sums)
-    whole = selectivity_index(class_means(part.sums.sum(axis=0), part.counts.sum(axis=0)))
-    mean = mean_over_live_units(whole.values)
-    fold_means = np.array([mean_over_live_units(each.values) for each in without_each_fold(part)])
+    mean = mean_selectivity(class_means(part.sums.sum(axis=0), part.counts.sum(axis=0)))
+    fold_means = np.array([mean_selectivity(means) for means in without_each_fold(part)])
     return mean, float(pseudo_values(mean, fold_means).mean())

@@ -19,6 +19,7 @@ from autola_analysis.analyses.selectivity_index import (
     SelectivityIndex,
     class_means,
     mean_over_live_units,
+    mean_selectivity,
     selectivity_index,
 )
 from autola_analysis.statistics.intervals import Interval, sum_interval
@@ -62,11 +63,11 @@ def summarise(layer: ClassSums) -> LayerSelectivity:
     means = class_means(layer.sums.sum(axis=0), counts)
     index = selectivity_index(means)
     mean = mean_over_live_units(index.values)
-    without = without_each_fold(layer)
+    without = [selectivity_index(each) for each in without_each_fold(layer)]
     fold_means = np.array([mean_over_live_units(each.values) for each in without])
     fold_preferred = np.array([each.preferred for each in without]).reshape(len(without), len(index.values))
     half_means = mean_of_halves(layer)
-    null = [mean_over_live_units(selectivity_index(class_means(sums, counts)).values) for sums in layer.null_sums]
+    null = [mean_selectivity(class_means(sums, counts)) for sums in layer.null_sums]
     return LayerSelectivity(
         index=index,
         means=np.ascontiguousarray(means.T),

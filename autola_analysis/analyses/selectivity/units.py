@@ -19,7 +19,8 @@ READING = (
     "Of every layer and variant (its first run) the live units with the highest and the lowest class selectivity "
     "index, beside the images with the largest spatial mean of the unit's feature map, the largest first. What a few "
     "extreme images have in common need not be what a unit answers to in all others. Stability is the share of the "
-    "folds of images without which the unit prefers the same class: below 1 the class may be the noise's choice.",
+    "folds of images without which the unit prefers the same class; since what is left of the images is nearly the "
+    "same each time, 1 is no proof, and less than 1 says that the class may be the noise's choice.",
 )
 
 

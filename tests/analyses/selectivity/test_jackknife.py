@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from autola_analysis.analyses.selectivity.jackknife import corrected_blocks, mean_of_halves, pseudo_values
 from autola_analysis.analyses.selectivity.observer import ClassSums
 from autola_analysis.analyses.selectivity.summary import LayerSelectivity, summarise
-from autola_analysis.analyses.selectivity_index import mean_over_live_units, selectivity_index
+from autola_analysis.analyses.selectivity_index import mean_selectivity
 from autola_analysis.statistics.intervals import sum_interval
 
 MARGIN = 0.02
@@ -86,7 +86,7 @@ def test_variants_of_one_selectivity_and_different_noise_are_equivalent_after_th
     blocks = [corrected_blocks(each.mean, each.fold_means, each.half_means) for each in (loud, quiet)]
     low, high = sum_interval([blocks[0][None], -blocks[1][None]], folds=True)
     assert -MARGIN < low < high < MARGIN
-    truth = mean_over_live_units(selectivity_index(TRUE_MEANS).values)
+    truth = mean_selectivity(TRUE_MEANS)
     assert loud.interval[0] < truth < loud.interval[1]
     assert loud.mean > loud.interval[1]
 
