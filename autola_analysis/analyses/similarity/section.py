@@ -111,7 +111,8 @@ def similarity_methods(result: SimilarityResult) -> str:
         return f"{text} No variant pair has two training runs of both, so that a baseline is missing."
     return (
         f"{text} The CKA of two variants was compared with the mean CKA of two training runs of one of them; the "
-        "difference is a squared distance between the two groups of networks [@gretton2012], up to sign and scale. "
+        "difference is a squared distance between the two variants [@gretton2012], times -1/2. "
         "Intervals over images are made of the influence of every fold of images; from three runs of both variants on, "
-        "the interaction of runs is added."
+        "intervals of the difference are over runs and images together, by how much more alike every run is to those "
+        "of the other variant than to those of its own."
     )
