@@ -9,10 +9,11 @@ import pytest
 
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency.options import SaliencyOptions
-from autola_analysis.analyses.saliency.result import IMAGES, METRICS_TABLE
+from autola_analysis.analyses.saliency.result import IMAGES, METRICS_TABLE, metric_table
 from autola_analysis.analyses.saliency.sanity_result import BASELINES, SANITY
 from autola_analysis.cli import main as entry
 from autola_analysis.core.errors import AutolaError, BadImageError, DataError, OptionError, UnknownNameError
+from autola_analysis.core.tables import read_table
 from autola_analysis.data import ClutteredDigits
 from autola_analysis.study.file import StudyFile
 from tests.pictures import assert_drawn
@@ -30,7 +31,10 @@ def report(checkpoint: Callable[..., Path], tmp_path: Path) -> Path:
 
 def test_the_report_holds_what_programs_and_readers_need(report: Path) -> None:
     images = pd.read_csv(report / "tables" / "saliency_images.csv")
-    assert images.columns.tolist() == [*IMAGES.names, "energy", "pointing", "iou"]
+    assert images.columns.tolist() == [
+        *IMAGES.names, "precision", "auc", "energy", "effective_area", "pointing", "iou", "offset_x", "offset_y",
+        "ceiling",
+    ]  # fmt: skip
     assert IMAGES.names == [
         "model", "run", "image", "label", "predicted", "target", "score", "method", "layer", "status",
     ]  # fmt: skip
@@ -39,6 +43,8 @@ def test_the_report_holds_what_programs_and_readers_need(report: Path) -> None:
     assert metrics.columns.tolist() == METRICS_TABLE.names == [
         "model", "method", "layer", "metric", "subset", "images", "mean", "ci_low", "ci_high",
     ]  # fmt: skip
+    again = metric_table(read_table(report, IMAGES), images.columns[len(IMAGES.names) :])
+    pd.testing.assert_frame_equal(again, read_table(report, METRICS_TABLE), check_exact=True)
     sanity = pd.read_csv(report / "tables" / "sanity.csv")
     assert sanity.columns.tolist() == SANITY.names
     assert len(sanity) == 2 * 2 * 6  # of the first run of each variant
@@ -64,6 +70,9 @@ def test_the_report_holds_what_programs_and_readers_need(report: Path) -> None:
     for part in (
         "none, HOGA on 2 images",
         "All networks explain each image's label",
+        "The images are drawn at random, classes in proportion (seed 0), before any map was made.",
+        "Of each variant the first run is shown (none: run 1 of 1, HOGA: run 1 of 2).",
+        "a layer's cells divide the image among them",
         "0.5 + 0.1 (g - mean(g)) / std(g)",
         "ReLUs inside attention gates are guided",
         "outline of the object",
@@ -138,6 +147,7 @@ def test_an_anonymous_report_holds_no_path_of_anybodys_machine(checkpoint: Calla
     [
         ({"images": ["no.png"]}, DataError, r"there is no image no\.png"),
         ({"scale": "both"}, OptionError, "scale is one of own, shared; found 'both'"),
+        ({"grid": "half"}, OptionError, "grid is one of stretched, receptive-field; found 'half'"),
         ({"width": "huge"}, OptionError, "width is"),
         ({"show": 0}, OptionError, "show is a number from 1 on; found 0"),
         ({"methods": ["grad"]}, UnknownNameError, "saliency: unknown saliency method 'grad'"),
@@ -187,9 +197,9 @@ def test_every_flag_of_the_command_reaches_the_study(
     assert entry._run(["saliency", "--ckpt", file, "--quiet"], False) == 0
     arguments = (
         f"saliency --ckpt A={file} --images a.png --images b --method gradient,layer-cam --layer layer1,layer2 "
-        "--target 3 --show 4 --scale shared --boxes b.json --faithfulness --sanity 5 --sanity-draws 7 --plain-gates "
-        "--limit 9 --seed 2 --batch-size 3 --device cpu --workers 1 --width cvpr --overwrite --anonymous --quiet "
-        f"--out {tmp_path}"
+        "--target 3 --show 4 --grid receptive-field --scale shared --boxes b.json --faithfulness --sanity 5 "
+        "--sanity-draws 7 --plain-gates --limit 9 --seed 2 --batch-size 3 --device cpu --workers 1 --width cvpr "
+        f"--overwrite --anonymous --quiet --out {tmp_path}"
     )
     assert entry._run(arguments.split(), False) == 0
     (plain, *_, plain_how), (full, out, reading, how) = seen
@@ -198,6 +208,7 @@ def test_every_flag_of_the_command_reaches_the_study(
         images=["a.png", "b"],
         methods=["gradient", "layer-cam"],
         layers=["layer1", "layer2"],
+        grid="receptive-field",
         target=3,
         show=4,
         scale="shared",

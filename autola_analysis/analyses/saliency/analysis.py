@@ -13,6 +13,7 @@ from autola_analysis.analyses.saliency.claims import CLAIMS
 from autola_analysis.analyses.saliency.common_targets import check_target
 from autola_analysis.analyses.saliency.compared import saliency_statistics
 from autola_analysis.analyses.saliency.explain import resolve_methods
+from autola_analysis.analyses.saliency.localisation import METRICS
 from autola_analysis.analyses.saliency.measure import checked_by_randomising, explained_source
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.question import Question
@@ -31,6 +32,8 @@ from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
 
+FIRST = next(iter(METRICS))
+PRINTED = ("auc", "energy")
 FORWARDS_PER_METHOD = 3.0
 """A map costs a forward and a backward, which is about two forwards."""
 
@@ -90,13 +93,16 @@ class Saliency(Analysis[SaliencyOptions, SaliencyResult]):
         return sections if result.sanity is None else [*sections, sanity_section(result.sanity, sheet)]
 
     def lines(self, result: SaliencyResult) -> Lines:
-        """Return a line per variant, method, layer and metric."""
+        """Return a line per variant, method and layer; the tables have the other metrics."""
         rows = []
-        for row in result.metrics[result.metrics["subset"] == "all"].to_dict("records"):
-            place = [str(row[column]) for column in ("model", "method", "layer", "metric")]
-            interval = interval_text(row["ci_low"], row["ci_high"])
-            rows.append([*place, str(row["images"]), f"{row['mean']:.4f}", interval])
-        return Lines(["model", "method", "layer", "metric", "images", "mean", "95% interval"], rows)
+        everywhere = result.metrics[result.metrics["subset"] == "all"]
+        for (model, method, layer), group in everywhere.groupby(["model", "method", "layer"], sort=False):
+            by_metric = {str(row["metric"]): row for row in group.to_dict("records")}
+            first = by_metric[FIRST]
+            cells = [str(first["images"]), f"{first['mean']:.4f}", interval_text(first["ci_low"], first["ci_high"])]
+            cells += [f"{by_metric[metric]['mean']:.4f}" for metric in PRINTED]
+            rows.append([str(model), f"{method!s} {layer!s}".rstrip(), *cells])
+        return Lines(["model", "map", "images", FIRST, "95% interval", *PRINTED], rows)
 
     def warnings(self, result: SaliencyResult) -> Sequence[str]:
         """Return what belongs beside the maps."""

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from autola_analysis.analyses.saliency.cam import upsample
 from autola_analysis.core.errors import LayerError, MissingExtraError, OptionError, UnknownNameError
 from autola_analysis.core.registry import nearest
 from autola_analysis.inference.outputs import Score
@@ -59,8 +58,7 @@ class CaptumMethod:
     Attributes:
         name: Class in ``captum.attr``.
         options: Arguments of its ``attribute``.
-        by_layer: Whether it explains at a layer. What has the layer's shape is then summed over channels and brought
-            to input size.
+        by_layer: Whether it explains at a layer. What has the layer's shape is then summed over channels.
     """
 
     name: str
@@ -70,7 +68,7 @@ class CaptumMethod:
     def maps(
         self, model: nn.Module, images: Tensor, targets: Tensor | None, layer: str | None, score: Score | None = None
     ) -> Tensor:
-        """Return the maps of a batch: ``(B, H, W)`` at a layer, else ``(B, 3, H, W)``.
+        """Return the maps of a batch: ``(B, h, w)`` of a layer's cells, else ``(B, 3, H, W)``.
 
         Args:
             model: A copy in evaluation mode whose parameters take no gradient.
@@ -104,7 +102,7 @@ class CaptumMethod:
             return found.expand_as(images)
         if found.ndim != 4:
             raise LayerError(f"captum's {self.name} gave shape {tuple(found.shape)} at layer {layer!r}, not a map.")
-        return upsample(found.sum(1), (images.shape[2], images.shape[3]))
+        return found.sum(1)
 
     def _layer(self, model: nn.Module, layer: str) -> nn.Module:
         place = place_of(model, layer)

@@ -7,7 +7,8 @@ from autola_analysis.statistics.claims import Claim
 CLAIMS = (
     Claim(
         "masks cover the object more precisely",
-        'The Grad-CAM masks of the HOGA network cover the object "more precisely".',
-        "saliency", "grad-cam energy", stage="last", direction=1, margin=0.02,
+        'That the "Grad-CAM masks of the network with AutoLA cover the target object regions more precisely than other '
+        'methods" (supplement).',
+        "saliency", "grad-cam precision", stage="last", direction=1, margin=0.02,
     ),
 )  # fmt: skip

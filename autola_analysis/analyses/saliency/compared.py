@@ -1,8 +1,11 @@
-"""What variants are compared by: every metric of every method and layer, over all images."""
+"""What variants are compared by: every metric of every method and layer, over all images.
+
+Except the ceiling, which says what a layer's resolution allows and nothing of a network.
+"""
 
 from __future__ import annotations
 
-from autola_analysis.analyses.saliency.result import ALL_METRICS, CHANCE, SaliencyResult
+from autola_analysis.analyses.saliency.result import ALL_METRICS, CEILING, CHANCE, SaliencyResult
 from autola_analysis.statistics.difference import Statistic, values_per_image
 
 
@@ -12,7 +15,7 @@ def saliency_statistics(result: SaliencyResult) -> list[Statistic]:
     statistics = []
     for (method, layer), rows in images.groupby(["method", "layer"], sort=False):
         for metric in ALL_METRICS:
-            if metric in rows and rows[metric].notna().any():
+            if metric != CEILING and metric in rows and rows[metric].notna().any():
                 values = values_per_image(rows, metric)
                 statistics.append(Statistic("saliency", str(layer), f"{method} {metric}", values))
     return statistics

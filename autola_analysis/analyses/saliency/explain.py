@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from autola_analysis.analyses.saliency.captum_bridge import PREFIX, CaptumMethod, captum_method, copied_for_captum
+from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.analyses.saliency.explanation import NO_CLASS, Explanation, MapKey, status_of
 from autola_analysis.analyses.saliency.methods import METHODS, Method, Signals
+from autola_analysis.analyses.saliency.options import Grid
+from autola_analysis.analyses.saliency.receptive_field import probe
 from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_targets
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.attention.gates import gate_names
@@ -37,6 +40,7 @@ def explain(
     target: Target = "predicted",
     labels: Classes | None = None,
     *,
+    grid: Grid | Mapping[str, CellGrid] = "stretched",
     guide_gates: bool = True,
     reshape: Reshape | None = None,
     method_options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -58,6 +62,9 @@ def explain(
             ``(B,)`` from the output, for networks that put out a tuple, a dict, several labels or a single logit:
             ``lambda output: output["logits"][:, 3]``.
         labels: Class of every image, for the target "label".
+        grid: Where a layer's cells lie in the image: "stretched", as in the literature, divides the image among them;
+            "receptive-field" puts each where its receptive field is centred, which a probe of the network finds, see
+            `receptive_field.probe`; or what `Explanation.grids` holds of an earlier one.
         guide_gates: Whether guided backpropagation also guides the ReLUs inside attention gates.
         reshape: Brings a layer's output that is no feature map into the shape of one, e.g. the tokens of a
             transformer: ``lambda x: x[:, 1:].transpose(1, 2).unflatten(2, (14, 14))``.
@@ -81,6 +88,7 @@ def explain(
     variant = as_variant(model)
     images = standardised(variant, images, needs_head=not callable(target))
     plan = _Plan.of(variant, methods, layers, guide_gates, reshape, method_options or {})
+    plan = replace(plan, grids=_known_grids(grid, variant.model, images, plan))
     chosen = None if callable(target) else fixed_targets(target, labels, len(images))
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
     parts: list[_Part] = []
@@ -92,10 +100,13 @@ def explain(
             parts.append(plan.run(variant.model, copy, images[start : start + size], aim))
     maps = {key: torch.cat([part.maps[key] for part in parts]) for key in plan.keys}
     status = {key: status_of(of_key) for key, of_key in maps.items()}
+    grids = parts[0].grids
     settings = {
         "methods": list(plan.methods),
         "layers": list(plan.layers),
         "target": _written(target),
+        "grid": grid if isinstance(grid, str) else "given",
+        "cells": {layer: of_layer.described() for layer, of_layer in grids.items()},
         "guide_gates": guide_gates,
         "guided_relus": parts[0].relus,
         "ordinary_activations": list(parts[0].ordinary),
@@ -107,6 +118,7 @@ def explain(
         scores=torch.cat([part.scores for part in parts]).float().cpu(),
         logits=torch.cat([part.logits for part in parts]).float().cpu(),
         status=status,
+        grids=grids,
         settings=settings,
         warnings=tuple(_warnings(variant, status)),
     )
@@ -177,6 +189,7 @@ class _Part:
     logits: Tensor
     relus: int
     ordinary: tuple[str, ...]
+    grids: Mapping[str, CellGrid]
 
 
 @dataclass(frozen=True)
@@ -187,6 +200,7 @@ class _Plan:
     layers: Sequence[str]
     ordinary_in: Sequence[str]
     reshape: Reshape | None
+    grids: Mapping[str, CellGrid] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -235,10 +249,12 @@ class _Plan:
         size = (images.shape[2], images.shape[3])
         maps: dict[MapKey, Tensor] = {}
         with torch.inference_mode(False), torch.no_grad():
-            signals: dict[str | None, Signals] = {None: Signals(size, image=found.image, guided=found.guided)}
+            grids: dict[str, CellGrid] = {}
+            signals: dict[str | None, Signals] = {None: Signals(image=found.image, guided=found.guided)}
             for layer in found.layers:
                 activation, gradient = self._feature_maps(layer, found.activations[layer], found.layers[layer])
-                signals[layer] = Signals(size, activation, gradient, found.image, found.guided)
+                grids[layer] = self._grid(layer, activation, size)
+                signals[layer] = Signals(activation, gradient, grids[layer], found.image, found.guided)
             for key in self.keys:
                 method = self.methods[key[0]]
                 if isinstance(method, Method):
@@ -249,9 +265,18 @@ class _Plan:
                 assert copy is not None
                 score = aim if callable(aim) else None
                 of_class = None if callable(aim) else targets
-                maps[key] = method.maps(copy, images, of_class, key[1], score).to("cpu", torch.float32)
+                made = method.maps(copy, images, of_class, key[1], score)
+                if made.ndim == 3 and key[1] is not None:
+                    grids[key[1]] = self._grid(key[1], made, size)
+                    made = grids[key[1]].place(made)
+                maps[key] = made.to("cpu", torch.float32)
         # The maps are made; what they were made of need not be kept.
-        return _Part(maps, targets, found.scores, logits, found.relus, found.ordinary)
+        return _Part(maps, targets, found.scores, logits, found.relus, found.ordinary, grids)
+
+    def _grid(self, layer: str, cells: Tensor, size: tuple[int, int]) -> CellGrid:
+        """Return where the cells of a layer lie, whose output or maps are ``(..., h, w)``."""
+        known = self.grids.get(layer)
+        return known or CellGrid.stretched((cells.shape[-2], cells.shape[-1]), size)
 
     def _feature_maps(self, layer: str, *tensors: Tensor) -> list[Tensor]:
         shaped = [self.reshape(tensor) for tensor in tensors] if self.reshape else list(tensors)
@@ -266,6 +291,18 @@ class _Plan:
                     "give reshape, a function that brings the output into that shape."
                 )
         return shaped
+
+
+def _known_grids(
+    grid: Grid | Mapping[str, CellGrid], model: nn.Module, images: Tensor, plan: _Plan
+) -> Mapping[str, CellGrid]:
+    """Return where the cells of layers lie, as far as that is not by stretching."""
+    if isinstance(grid, Mapping):
+        return grid
+    if grid not in get_args(Grid):
+        raise OptionError(f"grid is one of {', '.join(get_args(Grid))}; found {grid!r}.")
+    probed = plan.layers if grid == "receptive-field" else ()
+    return probe(model, images, probed, plan.reshape) if probed else {}
 
 
 def _classes_and_logits(output: Output, aim: Tensor | Score | None, images: int) -> tuple[Tensor, Tensor]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
 
@@ -34,6 +35,7 @@ class Explanation(SavedResult):
         targets: Class that is explained, ``(B,)``, int64; -1 where a function read the score from the output.
         scores: What is explained, ``(B,)``: the logit of the class, or what the function read.
         logits: ``(B, K)``; ``(B, 0)`` where a function read the score, since the output need not be logits.
+        grids: Where the cells of each explained layer lie in the images.
         status: Per (method, layer) and image: "ok", "zero" (the map is zero everywhere), "constant" (the same value
             everywhere, so that it points nowhere) or "non-finite".
         settings: What else decided the maps.
@@ -47,6 +49,7 @@ class Explanation(SavedResult):
     scores: Tensor
     logits: Tensor
     status: Mapping[MapKey, tuple[str, ...]]
+    grids: Mapping[str, CellGrid] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -95,6 +98,7 @@ class Explanation(SavedResult):
             "maps": [
                 {"method": method, "layer": layer, "status": self.status[method, layer]} for method, layer in self.maps
             ],
+            "grids": {layer: asdict(grid) for layer, grid in self.grids.items()},
             "settings": dict(self.settings),
             "warnings": list(self.warnings),
         }
@@ -112,6 +116,7 @@ class Explanation(SavedResult):
             scores=scores,
             logits=logits,
             status={key: tuple(entry["status"]) for key, entry in zip(keys, about["maps"], strict=True)},
+            grids={layer: CellGrid.of(**axes) for layer, axes in about["grids"].items()},
             settings=about["settings"],
             warnings=tuple(about["warnings"]),
         )

@@ -1,7 +1,8 @@
-"""Does a map lie on the object? Energy inside it, the pointing game, intersection over union.
+"""Does a map lie on the object? By the rank of its pixels, by the share of its sum, by where its maximum is.
 
-Pure functions of maps and object masks. A map without any energy (zero everywhere, or not finite) is a miss with
-energy 0 and overlap 0; an image whose mask is empty has no object to find, and every metric of it is NaN.
+Pure functions of maps and object masks. A map without any energy (zero everywhere, or not finite) is a miss: 0 by every
+metric that says how well a map finds the object; it has no spread and no centre (NaN). An image whose mask is empty has
+no object to find, and every metric of it is NaN.
 """
 
 from __future__ import annotations
@@ -12,12 +13,25 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.core.errors import DataError
 
 FloatArray = NDArray[np.float64]
 Masks = NDArray[np.bool_] | Tensor
 
-METRICS = ("energy", "pointing", "iou")
+METRICS = {
+    "precision": "share of the A highest pixels that lie on the object of A pixels",
+    "auc": "probability that a pixel of the object is higher than one beside it, ties halved",
+    "energy": "share of the map's sum that lies on the object",
+    "effective_area": "share of the image that a flat map as peaked as this one would cover",
+    "pointing": "whether the maximum lies on the object, or within 15 pixels of it at a size of 224",
+    "iou": "intersection over union of the object and where the map reaches 20% of its maximum",
+    "offset_x": "map's centroid right of the object's, in shares of the image's shorter side",
+    "offset_y": "map's centroid below the object's, in shares of the image's shorter side",
+    "ceiling": "precision of a map of the layer's resolution that knew the object",
+}
+"""Names of the metrics, and what each is; the first decides the claim of the paper."""
+OFFSETS = ("offset_x", "offset_y")
 
 TOLERANCE = 15.0
 """Pixels by which the maximum may miss the object, for images whose shorter side is `TOLERANCE_SIDE`."""
@@ -45,6 +59,43 @@ def intensities(maps: Tensor) -> FloatArray:
     return torch.where(finite[:, None, None], values, 0).numpy()
 
 
+def precision_at_mask_area(maps: Tensor, masks: Masks) -> FloatArray:
+    """Return the share of each map's A highest pixels that lie on the object, ``(B,)``, A its number of pixels.
+
+    Of pixels that tie for the last places, the share that lies on the object counts: what a random order of them gives
+    on average. Only the order of the pixels matters: any increasing function of a map has the same precision.
+    """
+    values, objects = _pair(maps, masks)
+    flat, inside = values.reshape(len(values), -1), objects.reshape(len(objects), -1)
+    areas = inside.sum(1)
+    last = np.array([_highest(value, area) for value, area in zip(flat, areas, strict=True)])[:, None]
+    above, tied = flat > last, flat == last
+    places = areas - above.sum(1)  # that are left for those that tie
+    hits = (above & inside).sum(1) + places * (tied & inside).sum(1) / tied.sum(1)
+    precision = np.where(flat.max(1) > 0, hits / np.maximum(areas, 1), 0)
+    return _where_there_is_an_object(precision, objects)
+
+
+def pixel_auc(maps: Tensor, masks: Masks) -> FloatArray:
+    """Return the probability that a random pixel of the object is higher than a random one beside it, ``(B,)``.
+
+    Ties count one half. This is the area under the ROC curve of the pixels, the statistic of Mann and Whitney over its
+    largest value; NaN also where the object fills the image.
+
+    References:
+        Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve",
+        Radiology 1982.
+    """
+    values, objects = _pair(maps, masks)
+    areas = np.full(len(values), np.nan)
+    for index, (value, mask) in enumerate(zip(values, objects, strict=True)):
+        on, beside = value[mask], np.sort(value[~mask])
+        if len(on) and len(beside):
+            lower, not_higher = (np.searchsorted(beside, on, side) for side in ("left", "right"))
+            areas[index] = (lower.sum() + not_higher.sum()) / (2 * len(on) * len(beside)) if value.max() > 0 else 0
+    return areas
+
+
 def energy_inside(maps: Tensor, masks: Masks) -> FloatArray:
     """Return the share of each map's sum that lies inside the object, ``(B,)``.
 
@@ -57,6 +108,36 @@ def energy_inside(maps: Tensor, masks: Masks) -> FloatArray:
     inside = (values * objects).sum((1, 2))
     energy = np.divide(inside, total, out=np.zeros_like(total), where=total > 0)
     return _where_there_is_an_object(energy, objects)
+
+
+def effective_area(maps: Tensor, masks: Masks) -> FloatArray:
+    """Return ``(sum p)^2 / (n sum p^2)`` over the n pixels p of each map, ``(B,)``.
+
+    1 for a flat map, 1/n where a single pixel is not zero; NaN where all are, or there is no object.
+    """
+    values, objects = _pair(maps, masks)
+    values = values / np.maximum(values.max((1, 2), keepdims=True), np.finfo(float).tiny)
+    squares = (values**2).sum((1, 2)) * values[0].size
+    area = np.divide(values.sum((1, 2)) ** 2, squares, out=np.full(len(values), np.nan), where=squares > 0)
+    return _where_there_is_an_object(area, objects)
+
+
+def centroid_offset(maps: Tensor, masks: Masks) -> FloatArray:
+    """Return how far each map's centroid lies right of and below the object's, ``(B, 2)``.
+
+    In shares of the image's shorter side, so that images of other sizes can be compared. A mean over images whose
+    objects lie anywhere shows whether maps are off to one side. NaN where a map or a mask is zero everywhere.
+    """
+    values, objects = _pair(maps, masks)
+    height, width = values.shape[1:]
+    with np.errstate(invalid="ignore"):
+        maps_at, objects_at = (
+            np.stack([each.sum(1) @ np.arange(width), each.sum(2) @ np.arange(height)], 1)
+            / each.sum((1, 2))[:, None].astype(float)
+            for each in (values, objects)
+        )
+    offset: FloatArray = (maps_at - objects_at) / min(height, width)
+    return offset
 
 
 def pointing_game(maps: Tensor, masks: Masks, tolerance: float = TOLERANCE) -> FloatArray:
@@ -93,12 +174,43 @@ def iou(maps: Tensor, masks: Masks, threshold: float = IOU_THRESHOLD) -> FloatAr
     return _where_there_is_an_object(overlap, objects)
 
 
-def localise(maps: Tensor, masks: Masks) -> dict[str, FloatArray]:
-    """Return every metric of `METRICS` for a batch of maps, each ``(B,)``."""
+def ceiling(masks: Masks, grid: CellGrid | None) -> FloatArray:
+    """Return the precision that a map of a layer's resolution would reach if it knew the object, ``(B,)``.
+
+    Its cells are the share of their squares that the object covers, brought to the image's size as maps are. This is
+    one such map, not the best that there is: another may reach a little more.
+
+    Args:
+        masks: ``(B, H, W)``.
+        grid: Where the layer's cells lie; None for a map that has the image's own resolution, which reaches 1.
+    """
+    objects = torch.as_tensor(masks)
+    maps = objects.double() if grid is None else grid.place(grid.average(objects))
+    return precision_at_mask_area(maps, objects)
+
+
+def localise(maps: Tensor, masks: Masks, grid: CellGrid | None = None) -> dict[str, FloatArray]:
+    """Return every metric of `METRICS` for a batch of maps, each ``(B,)``.
+
+    Args:
+        maps: ``(B, H, W)`` or ``(B, 3, H, W)``.
+        masks: ``(B, H, W)``, true on the object.
+        grid: Where the cells lie that the maps were made of; None where maps have the image's own resolution.
+
+    Raises:
+        DataError: If maps and masks do not fit.
+    """
+    offset = centroid_offset(maps, masks)
     return {
+        "precision": precision_at_mask_area(maps, masks),
+        "auc": pixel_auc(maps, masks),
         "energy": energy_inside(maps, masks),
+        "effective_area": effective_area(maps, masks),
         "pointing": pointing_game(maps, masks),
         "iou": iou(maps, masks),
+        "offset_x": offset[:, 0],
+        "offset_y": offset[:, 1],
+        "ceiling": ceiling(masks, grid),
     }
 
 
@@ -116,6 +228,12 @@ def centred_gaussian_map(height: int, width: int) -> Tensor:
 
 
 CHANCE_MAPS = {"uniform": uniform_map, "centred-gaussian": centred_gaussian_map}
+
+
+def _highest(values: FloatArray, rank: int) -> float:
+    """Return the value of a rank among values, 1 the highest; the highest for rank 0."""
+    place = len(values) - max(rank, 1)
+    return float(np.partition(values, place)[place])
 
 
 def _pair(maps: Tensor, masks: Masks) -> tuple[FloatArray, NDArray[np.bool_]]:

@@ -18,7 +18,7 @@ from autola_analysis.analyses.saliency.common_targets import CommonTargets
 from autola_analysis.analyses.saliency.findings import Findings
 from autola_analysis.analyses.saliency.network import ANALYSIS, Network
 from autola_analysis.analyses.saliency.options import SaliencyOptions
-from autola_analysis.analyses.saliency.question import Question, drawn_by_class
+from autola_analysis.analyses.saliency.question import Question, drawn_by_class, way_of_choosing
 from autola_analysis.analyses.saliency.result import SaliencyResult
 from autola_analysis.analyses.saliency.sanity import sanity_checks
 from autola_analysis.analyses.saliency.sanity_result import too_few
@@ -78,9 +78,11 @@ def explained_source(
     findings = _explain_all(variants, question, targets, reading)
     decided = {
         "methods": list(options.methods),
+        "grid": options.grid,
         "guide_gates": options.guide_gates,
         "faithfulness": options.faithfulness,
         "images": len(data),
+        "shown": way_of_choosing(data, options),
         "precision": "float32",
         "compiled": False,
     }

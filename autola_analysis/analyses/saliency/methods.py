@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from autola_analysis.analyses.saliency.cam import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, upsample
+from autola_analysis.analyses.saliency.cam import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam
+from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.core.registry import Registry
 
 
@@ -16,16 +17,16 @@ class Signals:
     """What one forward gave to explain a batch with.
 
     Attributes:
-        size: Height and width of the images.
         activation: Of the layer, ``(B, K, h, w)``; None for methods without a layer.
         gradient: Of the score at the layer, of the same shape.
+        grid: Where the layer's cells lie in the images.
         image: Plain gradient of the score at the images, ``(B, 3, H, W)``, where a method needs it.
         guided: The same by guided backpropagation.
     """
 
-    size: tuple[int, int]
     activation: Tensor | None = None
     gradient: Tensor | None = None
+    grid: CellGrid | None = None
     image: Tensor | None = None
     guided: Tensor | None = None
 
@@ -33,7 +34,8 @@ class Signals:
         """Return a class activation map at the size of the images, ``(B, H, W)``."""
         assert self.activation is not None
         assert self.gradient is not None
-        return upsample(cam(self.activation.float(), self.gradient.float()), self.size)
+        assert self.grid is not None
+        return self.grid.place(cam(self.activation.float(), self.gradient.float()))
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from autola_analysis.analyses.pass_cache import PassEntry
+from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.analyses.saliency.common_targets import CommonTargets
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.findings import Explained, Findings
+from autola_analysis.analyses.saliency.options import Grid
 from autola_analysis.analyses.saliency.question import Masks, Question
 from autola_analysis.analyses.saliency.rows import ExplainedBatch, chance_rows
 from autola_analysis.analyses.variants import Variant, placed
@@ -29,6 +32,7 @@ class Network:
         targets: What all networks explain.
         entry: Where a cache keeps what it gave; None without a cache.
         findings: What it gave.
+        grids: Where the cells of its layers lie in images of a size, as far as that was probed.
     """
 
     variant: Variant
@@ -37,6 +41,7 @@ class Network:
     targets: CommonTargets
     entry: PassEntry | None
     findings: Findings = field(default_factory=Findings)
+    grids: dict[tuple[int, ...], Mapping[str, CellGrid]] = field(default_factory=dict)
 
     def on(self, device: torch.device) -> Network:
         """Return the network on a device: a copy where it is elsewhere."""
@@ -48,15 +53,20 @@ class Network:
         indices = batch.indices.numpy()
         if self.first:
             self.targets.decide(self.variant, batch)
+        size = tuple(batch.images.shape[2:])
+        grid: Grid | Mapping[str, CellGrid] = self.grids.get(size, options.grid)
         explanation = explain(
             self.variant,
             batch.images,
             options.methods,
             options.layers,
             self.targets.classes[indices],
+            grid=grid,
             guide_gates=options.guide_gates,
             batch_size=len(indices),
         )
+        if options.grid == "receptive-field":
+            self.grids[size] = explanation.grids
         if self.first:
             self.targets.check(self.variant, explanation.logits.shape[1])
             findings.targets_are = str(self.targets.rule)

@@ -18,6 +18,7 @@ from autola_analysis.analyses.options import (
 )
 
 LIMIT = 500
+Grid = Literal["stretched", "receptive-field"]
 
 
 class SaliencyOptions(AnalysisOptions):
@@ -36,6 +37,10 @@ class SaliencyOptions(AnalysisOptions):
     )
     layers: Names | None = option(
         None, "Layers, separated by commas. Default: the last stage.", flag="--layer", metavar="A[,B]"
+    )
+    grid: Grid = option(
+        "stretched",
+        "Where a layer's cells lie: divide the image among them, as in the literature, or at their receptive fields.",
     )
     target: Annotated[str | int | None, BeforeValidator(whole)] = option(
         None,

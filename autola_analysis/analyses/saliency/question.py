@@ -61,6 +61,7 @@ class Question:
             "methods": list(options.methods),
             "layers": None if options.layers is None else list(options.layers),
             "target": options.target,
+            "grid": options.grid,
             "guide_gates": options.guide_gates,
             "faithfulness": options.faithfulness,
             "boxes": hash_of(json.dumps(boxes, sort_keys=True)),
@@ -75,6 +76,17 @@ class Question:
             mask = object_mask(self.data, index, self.boxes)
             masks.append(None if mask is None else preprocessed_mask(mask, geometry))
         return masks
+
+
+def way_of_choosing(data: ImageSource, options: SaliencyOptions) -> str:
+    """Return how `Question.of` chooses the images to show, as the end of "the images are ..."."""
+    if options.shown is not None:
+        return "chosen by hand"
+    if len(data) <= options.show:
+        return "all that were explained"
+    if not len(data.classes):
+        return "the first that were explained"
+    return f"drawn at random, classes in proportion (seed {options.seed}), before any map was made"
 
 
 def _read(boxes: Path | None) -> Mapping[str, Sequence[Box]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.faithfulness import SCALED
-from autola_analysis.analyses.saliency.localisation import METRICS
+from autola_analysis.analyses.saliency.localisation import METRICS, OFFSETS
 from autola_analysis.analyses.saliency.sanity_result import SANITY, SanityResult
 from autola_analysis.core.columns import INTERVAL, MODEL, Column, count, number, text
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
@@ -56,6 +56,7 @@ FORMAT = Format(
 PANEL_FACTS = ("variant", "run", "method", "layer", "predicted", "probability", "score", "status")
 ALL_METRICS = (*METRICS, *SCALED)
 CHANCE = "chance"
+CEILING = "ceiling"
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,8 @@ def saliency_result(
 def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0) -> pd.DataFrame:
     """Return the mean of each metric with a 95% interval: over images, from three runs on over runs and images.
 
-    The subsets are all images, and those that every network predicts right. Metrics but scaled areas are shares, and so
-    are their limits. See `intervals.mean_interval`.
+    The subsets are all images, and those that every network predicts right. All metrics but offsets and scaled areas
+    are shares, and so are their limits. See `intervals.mean_interval`.
     """
     names = list(dict.fromkeys(images["image"]))
     right = _right_everywhere(images)
@@ -201,9 +202,8 @@ def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0) ->
                 values = values[:, ~np.isnan(values).any(0)]
                 if not values.size:
                     continue
-                low, high = mean_interval(values, seed)
-                if metric not in SCALED:
-                    low, high = np.clip((low, high), 0, 1)
+                limits = mean_interval(values, seed)
+                low, high = limits if metric in (*OFFSETS, *SCALED) else np.clip(limits, 0, 1)
                 row = [model, method, layer, metric, subset, values.shape[1], values.mean(), low, high]
                 rows.append(row)
     return pd.DataFrame(rows, columns=METRICS_TABLE.names)

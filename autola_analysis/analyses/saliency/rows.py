@@ -47,7 +47,7 @@ class ExplainedBatch:
         variant, data, explanation = self.variant, self.question.data, self.explanation
         comparable = labels_fit(variant, data, explanation.logits.shape[1])
         for key, maps in explanation.maps.items():
-            metrics, curves = self._metrics(maps)
+            metrics, curves = self._metrics(key, maps)
             for place, index in enumerate(self.batch.indices.tolist()):
                 yield {
                     "model": variant.name,
@@ -75,9 +75,12 @@ class ExplainedBatch:
     def _inputs(self) -> Tensor:
         return standardised(self.variant, self.batch.images)
 
-    def _metrics(self, maps: Tensor) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    def _metrics(
+        self, key: MapKey, maps: Tensor
+    ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
         """Return every metric of the maps of one method and layer, ``(B,)``, and the curves, ``(B, steps + 1)``."""
-        metrics = localise(maps, _stacked(self.masks, self.batch.images.shape[-2:]))
+        grid = self.explanation.grids.get(key[1]) if key[1] is not None and maps.ndim == 3 else None
+        metrics = localise(maps, _stacked(self.masks, self.batch.images.shape[-2:]), grid)
         if not self.question.options.faithfulness:
             return metrics, {}
         targets, seed = self.explanation.targets, self.question.options.seed

@@ -1,4 +1,4 @@
-"""Results of maps that were never made: known energies."""
+"""Results of maps that were never made: known precisions."""
 
 from collections.abc import Mapping
 
@@ -8,8 +8,8 @@ import pandas as pd
 from autola_analysis.analyses.saliency.result import CHANCE, IMAGES, METRICS_TABLE, SaliencyResult
 
 
-def saliency_result(energies: Mapping[str, np.ndarray], layer: str = "layer3") -> SaliencyResult:
-    """Return a result with the energies ``(runs, images)`` of Grad-CAM maps."""
+def saliency_result(precisions: Mapping[str, np.ndarray], layer: str = "layer3") -> SaliencyResult:
+    """Return a result with the precisions at mask area ``(runs, images)`` of Grad-CAM maps."""
     rows = [
         {
             "model": model,
@@ -20,14 +20,14 @@ def saliency_result(energies: Mapping[str, np.ndarray], layer: str = "layer3") -
             "method": "grad-cam",
             "layer": layer,
             "status": "ok",
-            "energy": value,
+            "precision": value,
         }
-        for model, values in energies.items()
+        for model, values in precisions.items()
         for run, each in enumerate(values)
         for image, value in enumerate(each)
     ]
-    rows.append({"model": CHANCE, "run": "", "image": "image 000", "method": "uniform", "layer": "", "energy": 0.3})
-    images = pd.DataFrame(rows, columns=[*IMAGES.names, "energy"])
+    rows.append({"model": CHANCE, "run": "", "image": "image 000", "method": "uniform", "layer": "", "precision": 0.3})
+    images = pd.DataFrame(rows, columns=[*IMAGES.names, "precision"])
     for column in ("label", "predicted"):
         images[column] = images[column].astype("Int64")
     return SaliencyResult(images, METRICS_TABLE.frame())

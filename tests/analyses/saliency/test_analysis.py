@@ -186,15 +186,15 @@ def test_the_accuracy_is_that_of_the_explained_images(result: SaliencyResult) ->
 
 def test_variants_are_compared_by_every_metric_of_every_method_and_layer(result: SaliencyResult) -> None:
     statistics, sentences = ANALYSIS.statistics(result)
-    metrics = ("energy", "pointing", "iou")
+    metrics = ("precision", "auc", "energy", "effective_area", "pointing", "iou", "offset_x", "offset_y")
     expected = [("grad-cam", "layer2", metric) for metric in metrics] + [("gradient", "", metric) for metric in metrics]
     assert [(each.name.split()[0], each.layer, each.name.split()[1]) for each in statistics] == expected
     assert sentences == ()
-    energy = statistics[0].values
-    assert {name: values.shape for name, values in energy.items()} == {"NA": (2, 12), "HOGA": (1, 12)}
-    table = result.metrics[(result.metrics["metric"] == "energy") & (result.metrics["subset"] == "all")]
+    precision = statistics[0].values
+    assert {name: values.shape for name, values in precision.items()} == {"NA": (2, 12), "HOGA": (1, 12)}
+    table = result.metrics[(result.metrics["metric"] == "precision") & (result.metrics["subset"] == "all")]
     mean = table[(table["model"] == "NA") & (table["method"] == "grad-cam")]["mean"].item()
-    assert energy["NA"].mean() == pytest.approx(mean)
+    assert precision["NA"].mean() == pytest.approx(mean)
     assert {claim.statistic for claim in ANALYSIS.claims} == {statistics[0].name}
 
 
@@ -206,12 +206,20 @@ def test_the_sections_are_drawn_from_the_report(result: SaliencyResult, tmp_path
     assert len(ANALYSIS.sections(replace(result, sanity=None), Sheet(tmp_path, "digits", options=OPTIONS))) == 1
 
 
-def test_a_line_per_network_method_and_metric(result: SaliencyResult) -> None:
+def test_a_line_per_network_and_method_fits_the_terminal(result: SaliencyResult) -> None:
     lines = ANALYSIS.lines(result)
-    assert len(lines.rows) == 2 * 2 * 3 + 2 * 3  # of two variants and of chance
-    assert lines.rows[0][:5] == ["NA", "grad-cam", "layer2", "energy", "12"]
-    first = result.metrics.iloc[0]
-    assert lines.rows[0][5:] == [f"{first['mean']:.4f}", f"[{first['ci_low']:.4f}, {first['ci_high']:.4f}]"]
+    assert lines.header == ["model", "map", "images", "precision", "95% interval", "auc", "energy"]
+    assert len(lines.rows) == 2 * 2 + 2  # of two variants and of chance
+    assert lines.rows[0][:3] == ["NA", "grad-cam layer2", "12"]
+    metrics = result.metrics[result.metrics["subset"] == "all"]
+    first, auc, energy = (metrics.iloc[row] for row in range(3))
+    assert [first["metric"], auc["metric"], energy["metric"]] == ["precision", "auc", "energy"]
+    assert lines.rows[0][3:] == [
+        f"{first['mean']:.4f}", f"[{first['ci_low']:.4f}, {first['ci_high']:.4f}]",
+        f"{auc['mean']:.4f}", f"{energy['mean']:.4f}",
+    ]  # fmt: skip
+    widths = [max(len(row[column]) for row in [lines.header, *lines.rows]) for column in range(7)]
+    assert sum(widths) + 2 * 6 <= 80
 
 
 def test_the_images_that_the_options_name_are_opened(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def compared(result: SaliencyResult) -> Comparison:
 
 def test_the_claim_is_that_of_the_paper() -> None:
     assert [(each.analysis, each.statistic, each.stage, each.direction, each.margin) for each in CLAIMS] == [
-        ("saliency", "grad-cam energy", "last", 1, 0.02)
+        ("saliency", "grad-cam precision", "last", 1, 0.02)
     ]
 
 
@@ -35,7 +35,7 @@ def test_maps_are_compared_on_the_images_that_have_an_object() -> None:
     generator = np.random.default_rng(0)
     ours, theirs = generator.random((2, 40)), generator.random((1, 40))
     ours[1, 3] = theirs[0, 5] = np.nan
-    row = row_of(compared(saliency_result({"SE": theirs, "HOGA": ours})).table, "grad-cam energy")
+    row = row_of(compared(saliency_result({"SE": theirs, "HOGA": ours})).table, "grad-cam precision")
     kept = [image for image in range(40) if image not in (3, 5)]
     apart = (ours.mean(0) - theirs[0])[kept]
     assert row["value"] == pytest.approx(apart.mean())
@@ -62,4 +62,5 @@ def test_what_is_measured_can_be_compared() -> None:
     row = row_of(found.table, "gradient energy")
     assert row["value"] == pytest.approx(means["HOGA"] - means["SE"])
     assert row["layer"] == ""
+    assert not found.table["statistic"].str.endswith("ceiling").any()  # of the layer, not of the networks
     assert ((found.table["ci_low"] <= found.table["value"]) & (found.table["value"] <= found.table["ci_high"])).all()

@@ -11,13 +11,16 @@ import pytest
 import torch
 
 from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.saliency import explain as explaining
 from autola_analysis.analyses.saliency import network
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.faithfulness import faithfulness
-from autola_analysis.analyses.saliency.localisation import localise
+from autola_analysis.analyses.saliency.localisation import METRICS, localise
 from autola_analysis.analyses.saliency.measure import measure_saliency
 from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.analyses.saliency.receptive_field import probe
 from autola_analysis.analyses.saliency.result import CHANCE, IMAGES, METRICS_TABLE
+from autola_analysis.analyses.saliency.section import saliency_caption
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
@@ -26,6 +29,7 @@ from autola_analysis.inference.run import Settings
 from tests.inference.networks import Tiny
 from tests.inference.state import state_of
 
+PROBED = SaliencyOptions(methods=["grad-cam"], grid="receptive-field", shown=[3])
 READING = Reading(Settings(device="cpu", quiet=True), batch_size=4)
 STATISTICS = Preprocessing(mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.1))
 
@@ -56,7 +60,7 @@ def test_every_row_is_what_explain_and_the_metrics_say(variants: list[Variant]) 
     options = SaliencyOptions(methods=["grad-cam", "gradient"], faithfulness=True, shown=[3])
     result = measure_saliency(variants, source, options, READING)
     assert [state_of(variant.model) for variant in variants] == before
-    assert list(result.images.columns) == [*IMAGES.names, "energy", "pointing", "iou", "insertion", "deletion"]
+    assert list(result.images.columns) == [*IMAGES.names, *METRICS, "insertion", "deletion"]
     rows = result.images[(result.images["model"] == "SE") & (result.images["run"] == "1")]
     images = STATISTICS.normalize(
         torch.from_numpy(np.stack([np.asarray(source.image(i)) for i in range(10)])).permute(0, 3, 1, 2)
@@ -68,7 +72,7 @@ def test_every_row_is_what_explain_and_the_metrics_say(variants: list[Variant]) 
         assert found["target"].tolist() == found["label"].tolist() == source.labels.tolist()
         assert found["predicted"].tolist() == expected.predicted.tolist()
         np.testing.assert_allclose(found["score"], expected.scores, rtol=1e-4)
-        for metric, values in localise(maps, masks).items():
+        for metric, values in localise(maps, masks, expected.grids.get(key[1])).items():
             np.testing.assert_allclose(found[metric], values, rtol=1e-3)
         measured = faithfulness(variants[0].model, images, maps, expected.targets)
         np.testing.assert_allclose(found["insertion"], measured.insertion, rtol=1e-3)
@@ -87,6 +91,29 @@ def test_every_row_is_what_explain_and_the_metrics_say(variants: list[Variant]) 
         ["SE", "1"], ["SE", "2"], ["HOGA", "1"], [CHANCE, ""],
     ]  # fmt: skip
     assert [panel.pixels.shape[0] for panel in picture.panels] == [32, 32, 36, 36, 32, 32]
+
+
+def test_a_network_is_probed_once_and_its_cells_are_recorded(
+    variants: list[Variant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed: list[tuple[int, ...]] = []
+
+    def counting(model: torch.nn.Module, images: torch.Tensor, *arguments: Any) -> Any:
+        probed.append(tuple(images.shape[2:]))
+        return probe(model, images, *arguments)
+
+    monkeypatch.setattr(explaining, "probe", counting)
+    source = ClutteredDigits("test", 10)
+    result = measure_saliency(variants, source, PROBED, READING)
+    assert sorted(probed) == [(32, 32), (32, 32), (36, 36)]  # in three batches
+    assert result.settings["grid"] == "receptive-field"
+    cells = {"layer2": {"stride": [2, 2], "first": [0.5, 0.5], "shift": [-0.5, -0.5]}}
+    assert [each["cells"] for each in result.settings["networks"].values()] == [cells] * 3
+    caption = saliency_caption(result, "digits", "own")
+    assert "receptive fields are centred (layer2: -0.5 px to the right, -0.5 px down)" in caption
+    plain = measure_saliency(variants, source, PROBED.model_copy(update={"grid": "stretched"}), READING)
+    pairs = list(zip(result.pictures[0].panels, plain.pictures[0].panels, strict=True))
+    assert any(not np.allclose(each.map, other.map) for each, other in pairs)
 
 
 def test_means_are_over_images_and_runs_beside_chance(variants: list[Variant]) -> None:
@@ -128,6 +155,7 @@ def test_the_subset_that_every_variant_gets_right() -> None:
     KEYS = (pixels.float() / 255).mean((1, 2, 3))
     pair = [Variant(Knows({0, 1, 2, 3}), "a"), Variant(Knows({2, 3, 4}), "b")]
     table = measure_saliency(pair, source, SaliencyOptions(methods=["grad-cam"]), READING).metrics
+    table = table[table["metric"] == "precision"]
     assert set(table[table["subset"] == "all"]["images"]) == {6}
     assert set(table[table["subset"] == "all-correct"]["images"]) == {2}
 
@@ -247,6 +275,7 @@ def test_maps_are_made_again_where_what_decides_them_has_changed(variants: list[
         SaliencyOptions(methods=["grad-cam"], layers=["layer1"]),
         SaliencyOptions(methods=["grad-cam"], boxes=digits),
         SaliencyOptions(methods=["grad-cam"], shown=[1]),
+        SaliencyOptions(methods=["grad-cam"], grid="receptive-field"),
     ):
         measure_saliency(variants[:1], source, options, reading)
         entries += 1
@@ -283,7 +312,8 @@ def test_rows_are_to_the_last_bit_what_explaining_each_batch_gives(
                     row = [variant.name, "1", source.ids[index], source.labels[index], int(found.predicted[place])]
                     row += [int(found.targets[place]), float(found.scores[place]), method, layer or ""]
                     row += [found.status[method, layer][place]]
-                    expected.append(row + [values[place] for values in localise(maps, masks).values()])
+                    metrics = localise(maps, masks, found.grids.get(layer))
+                    expected.append(row + [values[place] for values in metrics.values()])
     table = rows[rows["model"] != CHANCE]
     by_image = ["model", "method", "image"]
     wanted = pd.DataFrame(expected, columns=table.columns).sort_values(by_image, ignore_index=True)
