@@ -213,7 +213,8 @@ def test_a_dry_run_tells_the_steps_and_writes_nothing(study: dict[str, Any], tmp
     assert steps[0].what.startswith(
         "1 reading of 40 images of cluttered-digits, test split, through 4 networks, for sel"
     )
-    assert "grad-cam of 6 images, through 4 networks" in steps[-1].what
+    assert "grad-cam of 6 images, through 4 networks" in steps[-2].what
+    assert steps[-1].what == "the sanity check, 12 randomisations"  # six parts of two variants' first runs, drawn once
     assert total(steps) == sum(step.seconds for step in steps) > 0
     assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors"}
 

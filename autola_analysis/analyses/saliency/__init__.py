@@ -9,6 +9,7 @@ REGISTRATION = Registration(
     options=f"{__name__}.options:SaliencyOptions",
     analysis=f"{__name__}.analysis:Saliency",
     public={
+        "ComparedMaps": f"{__name__}.sanity_result",
         "Explanation": f"{__name__}.explanation",
         "Panel": f"{__name__}.result",
         "Picture": f"{__name__}.result",

@@ -19,7 +19,7 @@ from autola_analysis.analyses.saliency.sanity_result import (
     ENOUGH_DRAWS,
     OTHER_IMAGES,
     OTHER_RUNS,
-    Compared,
+    ComparedMaps,
     SanityResult,
 )
 from autola_analysis.analyses.saliency.sanity_weights import cascade, randomise
@@ -100,13 +100,13 @@ def sanity_check(
                     stages[key, part].append((trained[key] * ranks).sum(1))
                 progress(1)
     others = [_ranks(explained(as_variant(other), same)) for other in other_runs]
-    correlations: dict[Compared, FloatArray] = {}
+    correlations: dict[ComparedMaps, FloatArray] = {}
     for key, ranks in trained.items():
         about = (variant.name, variant.run, key[0], key[1] or "")
-        correlations |= {Compared(*about, part): np.stack(stages[key, part]) for part in parts}
-        correlations[Compared(*about, OTHER_IMAGES, baseline=True)] = between_images(ranks)
+        correlations |= {ComparedMaps(*about, part): np.stack(stages[key, part]) for part in parts}
+        correlations[ComparedMaps(*about, OTHER_IMAGES, baseline=True)] = between_images(ranks)
         if runs := [(ranks * other[key]).sum(1) for other in others if key in other]:
-            correlations[Compared(*about, OTHER_RUNS, baseline=True)] = np.stack(runs)
+            correlations[ComparedMaps(*about, OTHER_RUNS, baseline=True)] = np.stack(runs)
     decided = {variant.title: {"parts": parts, **original.settings}}
     settings = {"seed": seed, "draws": draws, "networks": decided}
     return SanityResult.of(correlations, [str(index) for index in range(len(images))], settings)

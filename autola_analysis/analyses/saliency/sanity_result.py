@@ -53,7 +53,7 @@ ENOUGH_DRAWS, ENOUGH_IMAGES = 5, 32
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedMaps:
     """What the maps of one method of one network are compared with.
 
     Attributes:
@@ -95,7 +95,7 @@ class SanityResult(SavedResult):
 
     FORMAT = Format("sanity check", (SANITY, BASELINES), (ARRAYS,))
 
-    correlations: Mapping[Compared, NDArray[np.float64]]
+    correlations: Mapping[ComparedMaps, NDArray[np.float64]]
     table: pd.DataFrame
     baselines: pd.DataFrame
     images: Sequence[str] = ()
@@ -105,7 +105,7 @@ class SanityResult(SavedResult):
     @classmethod
     def of(
         cls,
-        correlations: Mapping[Compared, NDArray[np.float64]],
+        correlations: Mapping[ComparedMaps, NDArray[np.float64]],
         images: Sequence[str],
         settings: Mapping[str, Any],
     ) -> Self:
@@ -134,7 +134,7 @@ class SanityResult(SavedResult):
     def restored(cls, stored: Stored) -> Self:
         """Return the result of its tables and arrays."""
         arrays = stored.arrays[ARRAYS]
-        compared = [Compared(**facts) for facts in arrays.about["correlations"]]
+        compared = [ComparedMaps(**facts) for facts in arrays.about["correlations"]]
         return cls(
             {what: arrays.values[what.key] for what in compared},
             stored.tables[SANITY.name],
@@ -161,16 +161,16 @@ def too_few(draws: int, images: int) -> tuple[str, ...]:
     )
 
 
-def _stage(what: Compared, values: NDArray[np.float64]) -> list[Any]:
+def _stage(what: ComparedMaps, values: NDArray[np.float64]) -> list[Any]:
     interval, (draws, images) = crossed_interval(values), values.shape
     return [*_names(what), mean_of(values), *interval, draws, images, int(np.isnan(values).sum())]
 
 
-def _baseline(what: Compared, values: NDArray[np.float64]) -> list[Any]:
+def _baseline(what: ComparedMaps, values: NDArray[np.float64]) -> list[Any]:
     interval = pairs_interval(values) if what.other == OTHER_IMAGES else crossed_interval(values)
     runs = 1 if what.other == OTHER_IMAGES else len(values)
     return [*_names(what), mean_of(values), *interval, runs, values.shape[-1], int(np.isnan(values).sum())]
 
 
-def _names(what: Compared) -> list[str]:
+def _names(what: ComparedMaps) -> list[str]:
     return [what.model, what.run, what.method, what.layer, what.other]

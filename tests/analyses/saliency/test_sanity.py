@@ -15,7 +15,7 @@ from autola_analysis.analyses.saliency.sanity_result import (
     OTHER_IMAGES,
     OTHER_RUNS,
     SANITY,
-    Compared,
+    ComparedMaps,
     SanityResult,
 )
 from autola_analysis.analyses.saliency.sanity_weights import cascade, randomise
@@ -76,10 +76,10 @@ def test_every_stage_of_every_draw_is_compared_with_the_original() -> None:
             randomise(other.get_submodule(part), 3 + 3 * draw + place)
             maps = explain(other, IMAGES, "gradient", target=targets).maps["gradient", None]
             expected = [spearman(one, another) for one, another in zip(original, maps, strict=True)]
-            values = found.correlations[Compared("model", "1", "gradient", "", part)]
+            values = found.correlations[ComparedMaps("model", "1", "gradient", "", part)]
             assert values.shape == (2, 3)
             np.testing.assert_allclose(values[draw], expected)
-    pairs = found.correlations[Compared("model", "1", "gradient", "", OTHER_IMAGES, True)]
+    pairs = found.correlations[ComparedMaps("model", "1", "gradient", "", OTHER_IMAGES, True)]
     expected = [np.mean([spearman(original[i], original[j]) for j in range(3) if j != i]) for i in range(3)]
     np.testing.assert_allclose(pairs, expected)
 
@@ -116,7 +116,7 @@ def test_maps_of_another_run_are_compared_image_by_image() -> None:
     model, other, twin = Tiny(), Tiny(), Tiny()
     twin.load_state_dict(model.state_dict())
     found = sanity_check(model, IMAGES, "gradient", target=2, other_runs=[twin, other], draws=1)
-    values = found.correlations[Compared("model", "1", "gradient", "", OTHER_RUNS, True)]
+    values = found.correlations[ComparedMaps("model", "1", "gradient", "", OTHER_RUNS, True)]
     ours, theirs = (explain(each, IMAGES, "gradient", target=2).maps["gradient", None] for each in (model, other))
     np.testing.assert_allclose(values[0], 1)
     np.testing.assert_allclose(values[1], [spearman(*pair) for pair in zip(ours, theirs, strict=True)])

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.sanity_figure import BASELINE_COLOURS, plot_sanity
-from autola_analysis.analyses.saliency.sanity_result import OTHER_IMAGES, OTHER_RUNS, Compared, SanityResult
+from autola_analysis.analyses.saliency.sanity_result import OTHER_IMAGES, OTHER_RUNS, ComparedMaps, SanityResult
 from autola_analysis.analyses.saliency.sanity_section import sanity_caption, sanity_methods
 from autola_analysis.core.errors import OptionError
 
@@ -16,18 +16,18 @@ NAMES = [str(index) for index in range(4)]
 
 
 def result(variants: Sequence[str] = ("SE", "HOGA"), other_runs: bool = True) -> SanityResult:
-    """Three draws of two stages, on four images; a map of the last stage says nothing."""
-    correlations: dict[Compared, NDArray[np.float64]] = {}
+    """Three draws of two stages, on four images; two maps of the last stage say nothing."""
+    correlations: dict[ComparedMaps, NDArray[np.float64]] = {}
     for model in variants:
         for method, layer in (("grad-cam", "layer3"), ("guided-backprop", "")):
             about = (model, "1", method, layer)
             draws = np.linspace(0.7, 1, 12).reshape(3, 4)
-            correlations[Compared(*about, "fc")] = draws
-            correlations[Compared(*about, "layer3")] = draws - 0.6
-            correlations[Compared(*about, OTHER_IMAGES, True)] = np.array([0.3, 0.4, 0.5, 0.4])
+            correlations[ComparedMaps(*about, "fc")] = draws
+            correlations[ComparedMaps(*about, "layer3")] = draws - 0.6
+            correlations[ComparedMaps(*about, OTHER_IMAGES, True)] = np.array([0.3, 0.4, 0.5, 0.4])
             if other_runs:
-                correlations[Compared(*about, OTHER_RUNS, True)] = draws[:2]
-    correlations[Compared(variants[0], "1", "grad-cam", "layer3", "layer3")][1, 2:] = np.nan
+                correlations[ComparedMaps(*about, OTHER_RUNS, True)] = draws[:2]
+    correlations[ComparedMaps(variants[0], "1", "grad-cam", "layer3", "layer3")][1, 2:] = np.nan
     return SanityResult.of(correlations, NAMES, {"draws": 3})
 
 
@@ -76,7 +76,7 @@ def test_the_caption_says_what_was_drawn_and_counts_maps_that_say_nothing() -> N
     caption = sanity_caption(result(), "digits")
     for part in (
         "of the first run of each variant",
-        "mean over 3 draws of random weights and 4 images (digits)",
+        "mean over 3 draws of random weights and 4 images (digits); bands are 95% intervals over draws and images.",
         "Dashed: maps of different images",
         "Dotted: maps of the same images by the variant's other training runs",
         "Grad-CAM at layer3, layer3 2 of 24 maps per part; Guided backpropagation, none.",
@@ -85,5 +85,9 @@ def test_the_caption_says_what_was_drawn_and_counts_maps_that_say_nothing() -> N
     alone = sanity_caption(result(other_runs=False), "digits")
     assert "of each variant" in alone
     assert "Dotted" not in alone
+    once = {what: values[:1] if values.ndim == 2 else values for what, values in result().correlations.items()}
+    assert "mean over 1 draw of random weights" in sanity_caption(SanityResult.of(once, NAMES, {"draws": 1}), "digits")
+    assert "95% intervals over images alone" in sanity_caption(SanityResult.of(once, NAMES, {"draws": 1}), "digits")
+    assert "95% intervals over draws and images" in sanity_methods(result())
     assert "other training runs" in sanity_methods(result())
     assert "other training runs" not in sanity_methods(result(other_runs=False))
