@@ -10,14 +10,15 @@ from autola_analysis.core.text import counted
 from autola_analysis.report.references import references_beside
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
+from autola_analysis.statistics.intervals import RUNS_FOR_MODULES
 
 READING = (
     "A method that explains what the network has learned gives other maps when the weights are random. Read a curve "
     "against the two lines. Maps of different images by the same trained network correlate too, because objects lie "
     "in the middle and because a method has habits: a curve that falls to that line has nothing left that belongs to "
     "the image. Maps of the same images by another training run show how alike maps are that explain the same thing. "
-    "Intervals are 95%: of the curves over draws and images together, so that they speak about these weights after "
-    "training and any random ones; of other images by a jackknife over images.",
+    "Intervals are 95%: of the curves over draws of random weights and images together from three draws on, so that "
+    "they speak about this trained network, any random weights and any images; of other images by a jackknife.",
     GUIDED,
 )
 
@@ -46,7 +47,7 @@ def sanity_caption(result: SanityResult, data: str) -> str:
     parts = [
         f"Sanity check of {shown}: Spearman's rank correlation of the maps with those of the trained network while its "
         f"weights are drawn anew from the head down, mean over {_extent(result)} ({data}); bands are 95% intervals "
-        "over draws and images.",
+        f"{_scope(result)}.",
         "Dashed: maps of different images by the trained network, mean over all pairs.",
     ]
     if _has_other_runs(result):
@@ -60,7 +61,7 @@ def sanity_methods(result: SanityResult) -> str:
     text = (
         "As a sanity check [@adebayo2018] the weights were drawn anew part by part from the head down; we report "
         f"Spearman's rank correlation of the maps with the original ones over {_extent(result)}, with 95% intervals "
-        "over draws and images together, beside that of the maps of different images by the same network"
+        f"{_scope(result)}, beside that of the maps of different images by the same network"
     )
     if _has_other_runs(result):
         text += " and that of the maps of the same images by other training runs of the variant"
@@ -74,6 +75,11 @@ def _has_other_runs(result: SanityResult) -> bool:
 def _extent(result: SanityResult) -> str:
     draws = counted(int(result.table["draws"].max()), "draw")
     return f"{draws} of random weights and {counted(int(result.table['images'].max()), 'image')}"
+
+
+def _scope(result: SanityResult) -> str:
+    """Return what the intervals of the curves are over; see `crossed_interval`."""
+    return "over draws and images" if int(result.table["draws"].max()) >= RUNS_FOR_MODULES else "over images alone"
 
 
 def _undefined(result: SanityResult) -> str:
