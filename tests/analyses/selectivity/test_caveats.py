@@ -55,11 +55,11 @@ def test_what_folds_do_not_allow_is_said(sizes: tuple[int, ...] | None, folds: i
 def test_a_bias_beyond_2_percent_or_0_005_is_said_once_per_layer_with_the_largest() -> None:
     results = [
         corrected("SE", "1", layer1=(0.0202, 0.02), layer3=(0.5, 0.4951), layer2=(0.1, float("nan"))),
-        corrected("HOGA", "2", layer1=(0.021, 0.02), layer3=(0.5, 0.4949), layer2=(0.1, 0.0985)),
+        corrected("HOGA", "2", layer1=(0.0206, 0.02), layer3=(0.5, 0.4949), layer2=(0.1, 0.0985)),
     ]
     (layer1, layer3) = bias_caveats(results)
     assert layer1.startswith("noise of the class means biases the plain mean class selectivity of layer1 by more than")
-    assert "2% or 0.005 in 1 of 2 networks (most: 0.0210, corrected 0.0200, in HOGA (run 2))" in layer1
+    assert "2% or 0.005 in 1 of 2 networks (most: 0.0206, corrected 0.0200, in HOGA (run 2))" in layer1
     assert "layer3 by more than 2% or 0.005 in 1 of 2 networks" in layer3
     assert list(Selectivity().warnings(results)) == [layer1, layer3]
 
