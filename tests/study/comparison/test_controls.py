@@ -52,7 +52,7 @@ def test_random_wirings_are_held_from_three_on() -> None:
 
 def test_the_candidates_own_wiring_and_the_same_one_twice_are_no_population() -> None:
     by_file = ModelSpec("resnet20", "hoga", 10, {"width": 8}, {"genotype": Genotype.random(1).to_pairs()})
-    same = [network(f"R{run}", spec) for run, spec in enumerate([random_hoga(1), by_file, HOGA])]
+    same = [network(f"R{run}", spec) for run, spec in enumerate([random_hoga(1), by_file, random_hoga(2), HOGA])]
     assert not control("random wirings", network("HOGA", HOGA), *same).held
 
 
