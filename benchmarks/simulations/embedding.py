@@ -28,7 +28,7 @@ from autola_analysis.analyses.embedding.extract import extract_features
 from autola_analysis.analyses.embedding.neighbours import nearest_neighbours
 from autola_analysis.analyses.embedding.quality import K
 from autola_analysis.analyses.embedding.silhouette import silhouettes
-from autola_analysis.analyses.embedding.votes import candidates, knn_accuracies
+from autola_analysis.analyses.embedding.votes import candidates, decided, knn_accuracies
 from autola_analysis.checkpoints import load_model
 from autola_analysis.core.files import replacing, sha256_of
 from autola_analysis.data import open_source
@@ -114,16 +114,19 @@ def rated(sets: Sets, seed: int = 0) -> PerImage:
 def truth(population: Population) -> Mapping[str, float]:
     """Return the true values: of the first network, and of the second minus the first."""
     sets, generator = population.sets(), np.random.default_rng(2**31)
-    means: dict[str, list[list[float]]] = {}
-    for _ in range(population.references):
-        for name, pair in rated(sets.some(population.images, generator)).items():
-            means.setdefault(name, []).append([float(values.mean()) for values in pair])
-    both = {name: np.mean(pairs, axis=0) for name, pairs in means.items()}
-    both[SILHOUETTE] = np.array(
-        [silhouettes(each, sets.labels, device="cpu").samples.mean() for each in (sets.one, sets.other)]
-    )
+    drawn = [accuracies(sets.some(population.images, generator)) for _ in range(population.references)]
+    neighbours = np.mean(drawn, axis=0)
+    silhouette = [silhouettes(each, sets.labels, device="cpu").samples.mean() for each in (sets.one, sets.other)]
+    both = {SILHOUETTE: silhouette, NEIGHBOURS: neighbours, AS_GIVEN: neighbours}
     alone = {name: float(pair[0]) for name, pair in both.items()}
     return alone | {f"{name} difference": float(pair[1] - pair[0]) for name, pair in both.items()}
+
+
+def accuracies(sets: Sets) -> list[float]:
+    """Return the accuracy of the nearest neighbours in both networks."""
+    near = [nearest_neighbours(each, K, device="cpu").indices for each in (sets.one, sets.other)]
+    all_vote = np.ones((len(sets.labels), 1, K), dtype=bool)
+    return [float(decided(all_vote, sets.labels[each], sets.labels).mean()) for each in near]
 
 
 def covers(population: Population, generator: np.random.Generator) -> Mapping[str, bool]:

@@ -12,7 +12,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 ROWS = 64  # images whose votes are counted at once
-HALVES = 200  # random halves of the images
+HALVES = 400  # random halves of the images
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class NeighbourAccuracy:
 
 
 def candidates(k: int) -> int:
-    """Return how many nearest neighbours hold the k nearest in a random half of the images, but in 1 of 1,000 cases.
+    """Return how many nearest neighbours hold the k / 2 nearest in a random half of the images, in 99 of 100 cases.
 
     Where they do not, fewer vote.
     """
-    return 2 * k + 20
+    return k + 20
 
 
 def knn_accuracies(
@@ -46,14 +46,16 @@ def knn_accuracies(
     An image counts in the accuracy twice: it is right or wrong, and it votes for others. A bootstrap of right and wrong
     sees the first alone. What an image does as a voter is a jump: without it another class wins, or none does. The
     plain jackknife, which leaves out one image at a time, takes every jump at its full size, and its standard errors
-    come out twice too large. So jumps are averaged first: over random halves S of the images, i is decided by its k
-    nearest others in S, which gives the share p_i of halves in which it is right. The infinitesimal jackknife of an
-    average over random samples is a covariance::
+    come out twice too large. So jumps are averaged first: in random halves of the images, i is decided by its k / 2
+    nearest others there, which are its neighbourhood thinned. With c_i whether i is right, p_i the share of halves in
+    which it is, and g_ij the share of those with j in which it is minus the share of those without, the influence of
+    an image is what it is itself, and what it does to others (the infinitesimal jackknife of an average over halves)::
 
-        I_j = p_j - mean(p) + 1/2 sum over i of (share right with j in S - share right with j not in S)
+        I_i = p_i + sqrt(1 - R_i^2) (c_i - p_i) + 1/2 sum over l of g_li - their mean over all images
 
-    where 1/2 is the share of images that a half holds. Influence values are the accuracy plus I_j, moved so that their
-    mean is the accuracy. `benchmarks/COVERAGE.md` says how often the intervals hold the truth.
+    R_i^2 is the share of the variance ``p_i (1 - p_i)`` that single voters explain, ``1/4 sum over j of g_ij^2`` less
+    what so many random halves leave in it by chance: what voters do to i is in their influence already. Influence
+    values are the accuracy plus I_i. `benchmarks/COVERAGE.md` says how often their intervals hold the truth.
 
     Args:
         near: The nearest others of every image, nearest first, ``(N, K)``; `candidates` of the largest k, or all.
@@ -67,8 +69,7 @@ def knn_accuracies(
     """
     generator = np.random.default_rng([seed, 6])
     correct = {k: np.empty(len(labels), dtype=bool) for k in counts}
-    share = {k: np.empty(len(labels)) for k in counts}
-    help_given = {k: np.zeros(len(labels)) for k in counts}
+    influence = {k: np.zeros(len(labels)) for k in counts}
     for rows in _blocks(len(labels)):
         own, voters = ranks(labels[rows], labels[near[rows]])
         halves = random_halves(generator, len(own), near.shape[1])
@@ -78,12 +79,33 @@ def knn_accuracies(
             everyone = np.ones((len(own), 1, k), dtype=bool)
             correct[k][rows] = decided(everyone, voters[:, :k], own)[:, 0]
             within = halves[..., reach]
-            right = decided(within & (place[..., reach] <= k), voters[:, reach], own).astype(np.float32)
-            share[k][rows] = right.mean(axis=1)
-            right_with = (right[:, None] @ within.astype(np.float32))[:, 0]
-            gain = (2 * right_with - right.sum(axis=1, keepdims=True)) / (HALVES / 2)
-            help_given[k] += np.bincount(near[rows, reach].ravel(), 0.5 * gain.ravel(), len(labels))
-    return {k: NeighbourAccuracy(correct[k], _moved(share[k] + help_given[k], correct[k])) for k in counts}
+            right = decided(within & (place[..., reach] <= (k + 1) // 2), voters[:, reach], own)
+            itself, gain = _influences(right.astype(np.float32), within, correct[k][rows])
+            influence[k][rows] += itself
+            influence[k] += np.bincount(near[rows, reach].ravel(), 0.5 * gain.ravel(), len(labels))
+    return {k: NeighbourAccuracy(correct[k], _moved(influence[k], correct[k])) for k in counts}
+
+
+def _influences(
+    right: NDArray[np.float32], halves: BoolArray, correct: BoolArray
+) -> tuple[FloatArray, NDArray[np.float32]]:
+    """Return the influence of images through themselves ``(B,)``, and what each candidate does to them ``(B, K)``.
+
+    Args:
+        right: Whether the images are right in every half, ``(B, S)``.
+        halves: Which candidates are in it, ``(B, S, K)``.
+        correct: Whether the images are right, ``(B,)``.
+    """
+    pairs = right.shape[1] // 2
+    with_candidate = (right[:, None] @ halves.astype(np.float32))[:, 0]
+    gain = (2 * with_candidate - right.sum(axis=1, keepdims=True)) / pairs
+    share = right.mean(axis=1, dtype=np.float64)
+    variance = share * (1 - share)
+    # A half and what it leaves out are one draw: the gain is a mean over the pairs of their differences.
+    by_chance = np.square(right[:, :pairs] - right[:, pairs:]).mean(axis=1) / pairs
+    explained = (np.square(gain) - by_chance[:, None]).sum(axis=1) / 4
+    left = 1 - np.clip(np.divide(explained, variance, out=np.zeros_like(variance), where=variance > 0), 0, 1)
+    return share + np.sqrt(left) * (correct - share), gain
 
 
 def decided(voting: BoolArray, voters: IntArray, own: IntArray) -> BoolArray:
@@ -115,7 +137,7 @@ def ranks(own: IntArray, voters: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def random_halves(generator: np.random.Generator, images: int, candidates: int) -> BoolArray:
-    """Return which candidates are in each half, ``(B, HALVES, K)``; the second hundred are what the first left out."""
+    """Return which candidates are in each half, ``(B, S, K)``; the last S / 2 halves are what the first left out."""
     first = generator.random((images, HALVES // 2, candidates), dtype=np.float32) < 0.5
     return np.concatenate([first, ~first], axis=1)
 
