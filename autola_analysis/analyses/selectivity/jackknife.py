@@ -70,8 +70,9 @@ def corrected_blocks(mean: float, fold_means: FloatArray, half_means: FloatArray
     nearly alike, which of them is the largest changes from fold to fold. How much it adds is measured on halves of the
     images, whose means are independent: with h of F folds in one half, ``h (F - h) / F^2`` times the squared difference
     of the two halves estimates the variance for all images; that of the corrected means minus that of the plain ones is
-    what the correction adds, and the pseudo-values are stretched about their mean to hold it. Intervals of pseudo-values
-    as they are covered the truth in 68% to 93% of small simulated studies; `benchmarks/COVERAGE.md` has those of these.
+    what the correction adds, and the pseudo-values are stretched about their mean to hold it. Intervals of the
+    pseudo-values as they are covered the truth in 68% to 93% of small simulated studies; `benchmarks/COVERAGE.md` has
+    the coverage of these.
 
     Args:
         mean: The mean selectivity over units from all images.
