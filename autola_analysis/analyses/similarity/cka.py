@@ -114,9 +114,10 @@ def _roots(mean: FloatArray) -> FloatArray:
 
 
 def _centred(features: NDArray[np.floating]) -> FloatArray:
-    """Return features less their mean, exactly 0 where a feature is constant."""
-    shifted: FloatArray = features.astype(np.float64) - features[0].astype(np.float64)
-    return shifted - shifted.mean(axis=0)
+    """Return features less their mean; exactly 0 where they are constant, since sums of float32 are exact."""
+    centred = features.astype(np.float64)
+    centred -= centred.mean(axis=0)
+    return centred
 
 
 def _u_centred_rows(centred: FloatArray, squares: FloatArray, rows: IntArray) -> FloatArray:

@@ -18,12 +18,12 @@ from autola_analysis.analyses.similarity.compared import ComparedLayers, fold_in
 from autola_analysis.analyses.similarity.result import SimilarityResult, compared_layers
 from autola_analysis.report.style import figure_width, paper_style, variant_colour
 
+WITHIN = "two runs of one"
 COLUMNS = 4
 NUMBERED_LAYERS = 6
 """A cell is wide enough for a number up to so many layers."""
-PANEL_INCHES, BAR_INCHES, CHARACTER_INCHES = 1.9, 0.6, 0.055
-BESIDE_INCHES = 1.9
-TITLE_CHARACTERS = 22
+PANEL_INCHES, BESIDE_INCHES, NAME_INCHES, LEGEND_INCHES = 2.2, 1.9, 1.1, 0.17
+CHARACTER_INCHES = 0.085
 
 
 def plot_similarity(result: SimilarityResult, width: str | float = "neurips") -> Figure:
@@ -43,16 +43,18 @@ def plot_similarity(result: SimilarityResult, width: str | float = "neurips") ->
         inches = figure_width(width)
         columns = min(COLUMNS, len(compared.models), max(1, int(inches / 1.2)))
         rows = -(-len(compared.models) // columns)
-        side = min(PANEL_INCHES, (inches - BAR_INCHES) / columns)
+        side = min(PANEL_INCHES, (inches - NAME_INCHES) / columns)
         others = [name for name in compared.models[1:] if compared.layers(compared.models[0], name)]
-        heights = [rows * (side + 0.45) + 0.2, BESIDE_INCHES if others else 0]
+        legend = _legend_columns(inches, others)
+        below = BESIDE_INCHES + LEGEND_INCHES * -(-(len(others) + 1) // legend) if others else 0
+        heights = [rows * (side + 0.6), below]
         figure = Figure(figsize=(inches, sum(heights)), layout="constrained")
         if not others:
-            _draw_maps(figure, compared, rows, columns)
+            _draw_maps(figure, compared, rows, columns, side)
             return figure
         parts = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)
-        _draw_maps(parts[0, 0], compared, rows, columns)
-        _draw_beside(parts[1, 0], compared, others)
+        _draw_maps(parts[0, 0], compared, rows, columns, side)
+        _draw_beside(parts[1, 0], compared, others, legend)
     return figure
 
 
@@ -68,7 +70,7 @@ def layer_by_layer(compared: ComparedLayers, model: str, against: str) -> FloatA
     )
 
 
-def _draw_maps(figure: Figure | SubFigure, compared: ComparedLayers, rows: int, columns: int) -> None:
+def _draw_maps(figure: Figure | SubFigure, compared: ComparedLayers, rows: int, columns: int, side: float) -> None:
     first = compared.models[0]
     axes = figure.subplots(rows, columns, squeeze=False)
     image: Any = None
@@ -80,21 +82,27 @@ def _draw_maps(figure: Figure | SubFigure, compared: ComparedLayers, rows: int, 
         image = _draw_map(ax, layer_by_layer(compared, first, against), compared.layers(against))
         names = compared.layers(first) if index % columns == 0 else []
         ax.set_yticks(range(len(names)), names)
-        title = _title(first, compared.runs(first)) if against == first else f"{first} and {against}"
-        ax.set_title("\n".join(textwrap.wrap(title, TITLE_CHARACTERS)[:2]))
-        ax.set_ylabel(first if index % columns == 0 else "")
-        ax.set_xlabel(against)
+        title = against if index else f"{first}, {'other runs' if compared.runs(first) > 1 else 'itself'}"
+        ax.set_title(_wrapped(title, side))
+        ax.set_ylabel(_wrapped(first, side) if index % columns == 0 else "")
     bar = figure.colorbar(image, ax=axes, shrink=0.9, aspect=20, pad=0.02)
     bar.set_label("CKA")
     bar.outline.set_linewidth(0.6)
 
 
-def _title(name: str, runs: int) -> str:
-    return f"two runs of {name}" if runs > 1 else f"{name} itself"
+def _wrapped(text: str, inches: float) -> str:
+    characters = max(8, int(inches / CHARACTER_INCHES))
+    return "\n".join(textwrap.wrap(text, characters, max_lines=3, placeholder=" ..."))
+
+
+def _legend_columns(inches: float, names: Sequence[str]) -> int:
+    """Return how many entries of a legend stand side by side."""
+    longest = max(map(len, [*names, WITHIN]))
+    return max(1, int(inches / (CHARACTER_INCHES * longest + 0.5)))
 
 
 def _draw_map(ax: Axes, values: FloatArray, names: Sequence[str]) -> AxesImage:
-    image = ax.imshow(values, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    image = ax.imshow(values, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     ax.set_facecolor("0.9")
     if max(values.shape) <= NUMBERED_LAYERS:
         for (row, column), value in np.ndenumerate(values):
@@ -108,7 +116,7 @@ def _draw_map(ax: Axes, values: FloatArray, names: Sequence[str]) -> AxesImage:
     return image
 
 
-def _draw_beside(figure: SubFigure, compared: ComparedLayers, others: Sequence[str]) -> None:
+def _draw_beside(figure: SubFigure, compared: ComparedLayers, others: Sequence[str], columns: int) -> None:
     ax = figure.subplots()
     first = compared.models[0]
     layers = compared.layers(first)
@@ -126,16 +134,14 @@ def _draw_beside(figure: SubFigure, compared: ComparedLayers, others: Sequence[s
             ax.plot(centre, values.mean(), "o", color=colour, markersize=3.5)
     ax.set_xticks(range(len(layers)), layers, rotation=90 if len(layers) > 8 else 0)
     ax.set_xlim(-0.5, len(layers) - 0.5)
-    ax.set_ylabel("CKA of the same layer")
-    names = [f"{first} and {name}" for name in others]
-    colours = [variant_colour(compared.models.index(name)) for name in others]
-    handles: list[Any] = [
-        Line2D([], [], color=colour, marker="o", markersize=3.5, linewidth=1, label=label)
-        for colour, label in zip(colours, names, strict=True)
-    ]
+    ax.set_ylabel(_wrapped(f"CKA with {first}", BESIDE_INCHES))
+    handles: list[Any] = []
+    for name in others:
+        colour = variant_colour(compared.models.index(name))
+        handles.append(Line2D([], [], color=colour, marker="o", markersize=3.5, linewidth=1, label=name))
     if any(compared.runs(name) > 1 for name in compared.models):
-        handles.append(Patch(facecolor="0.85", label="two runs of one of them"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+        handles.append(Patch(facecolor="0.85", label=WITHIN))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), columns))
 
 
 def _draw_baseline(

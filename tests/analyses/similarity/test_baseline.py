@@ -102,6 +102,7 @@ def test_variants_that_differ_as_two_runs_do_are_not_below_the_baseline_and_othe
     assert (alike, apart) == ([NOT_BELOW], [BELOW])
 
 
+@pytest.mark.filterwarnings("error")
 def test_without_a_second_run_of_both_there_is_no_baseline() -> None:
     result = planted({"a": 3, "b": 1}, apart=1.0)
     (row,) = result.baseline.to_dict("records")
