@@ -120,41 +120,62 @@ def test_a_broken_analysis_of_another_package_is_named_in_one_sentence(
     )
 
 
+class PackageWithout:
+    """A copy of the package that lacks the folder of an analysis."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.folder = folder
+        copy = folder / "copy" / "autola_analysis"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))
+        (copy / "analyses" / registrations()[name].options.split(".")[2]).rename(folder / "away")
+        self.environment = {**os.environ, "PYTHONPATH": str(copy.parent)}
+
+    def python(self, *arguments: object) -> Process:
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, env=self.environment, cwd=self.folder)
+
+    def call(self, *arguments: object) -> Process:
+        return self.python("-m", "autola_analysis", *arguments)
+
+
 @pytest.mark.parametrize("name", list(registrations()))
-def test_moving_a_folder_away_removes_the_analysis_everywhere_and_breaks_nothing_else(
+def test_moving_a_folder_away_removes_the_analysis_everywhere(
     name: str, checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
-    copy = tmp_path / "copy" / "autola_analysis"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))
-    registration = registrations()[name]
-    (copy / "analyses" / registration.options.split(".")[2]).rename(tmp_path / "away")
-    environment = {**os.environ, "PYTHONPATH": str(copy.parent)}
-
-    def python(*arguments: object) -> Process:
-        command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-
-    def call(*arguments: object) -> Process:
-        return python("-m", "autola_analysis", *arguments)
-
-    listed = call("--help").stdout
+    package, registration = PackageWithout(name, tmp_path), registrations()[name]
+    listed = package.call("--help").stdout
     assert f"  {registration.command_name} " not in listed
     others = [each for each in registrations().values() if each.name != name]
     assert all(f"  {each.command_name} " in listed for each in others)
     script = (
         "import autola_analysis as a; print([getattr(a, name) is None for name in a.__all__].count(False), a.__all__)"
     )
-    public = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, cwd=tmp_path
-    )
+    public = package.python("-c", script)
     assert public.returncode == 0, public.stderr
     assert all(f"'{each}'" not in public.stdout for each in registration.public)
+    study = tmp_path / "study.toml"
+    wanted = "".join(f'[[analyses]]\nkind = "{each.name}"\n' for each in others)
+    models = "".join(f'[models.{key}]\npath = "{checkpoint(key)}"\n' for key in ("se", "hoga"))
+    study.write_text(f'[data.d]\nsource = "cluttered-digits"\nlimit = 12\n{models}{wanted}')
+    planned = package.call("study", study, "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    study.write_text(f'{study.read_text()}[[analyses]]\nkind = "{name}"\n')
+    refused = package.call("study", study, "--dry-run")
+    assert refused.returncode == 2
+    assert f"found '{name}'" in refused.stderr
+
+
+def test_without_an_analysis_the_others_are_run_and_drawn_again(
+    checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    package = PackageWithout("selectivity", tmp_path)
     flags = ["--ckpt", f"SE={checkpoint('se')}", "--ckpt", f"HOGA={checkpoint('hoga')}", "--limit", 12, "--quiet"]
-    done = call("compare", *flags, "--out", tmp_path / "out")
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    done = package.call("compare", *flags, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert [each["kind"] for each in record["study"]["analyses"]] == [each.name for each in others if each.by_default]
-    assert call("redraw", tmp_path / "out").returncode == 0
+    kinds = [each.name for each in registrations().values() if each.by_default and each.name != "selectivity"]
+    assert [each["kind"] for each in record["study"]["analyses"]] == kinds
+    assert package.call("redraw", tmp_path / "out").returncode == 0
 
 
 def test_the_guide_offers_its_analysis_by_the_entry_points_that_are_read() -> None:

@@ -58,6 +58,12 @@ def mean_interval(values: FloatArray, seed: int = 0) -> Interval:
     return sum_interval([values], seed=seed)
 
 
+def share_interval(values: FloatArray, seed: int = 0) -> Interval:
+    """Return the interval of the mean of ``(runs, images)`` whose values are shares: `mean_interval` within [0, 1]."""
+    low, high = np.clip(mean_interval(values, seed), 0, 1)
+    return float(low), float(high)
+
+
 def sum_interval(
     terms: Sequence[FloatArray],
     paired: bool = True,

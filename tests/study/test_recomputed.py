@@ -206,6 +206,9 @@ def test_surroundings_by_kind(report: Path) -> None:
             values = control.pivot(index="run", columns="image", values=column).astype(float)[values.columns] - values
         assert row["value"] == pytest.approx(values.to_numpy().mean(), abs=1e-6)  # scores are written in float32
         assert (row["images"], row["runs"]) == (values.shape[1], values.shape[0])
+        low, high = interval_around([values.to_numpy()])
+        limits = (low, high) if row["control"] == row["control"] else (max(low, 0), min(high, 1))
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(limits, abs=1e-6)
 
 
 def test_units_that_are_off(report: Path) -> None:

@@ -74,5 +74,5 @@ def curves_by_order(runs: Sequence[AblationResult]) -> dict[str, tuple[list[floa
 
 def _label(name: str, layer: str, runs: int) -> str:
     short = name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 3]}..."
-    accuracy = f"accuracy ({runs} runs)" if runs > 1 else "accuracy"
-    return "\n".join(line for line in (short, layer, accuracy) if line)
+    several = f"{runs} runs" if runs > 1 else ""
+    return "\n".join(line for line in (short, layer, several, "accuracy") if line)

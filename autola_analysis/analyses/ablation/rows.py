@@ -71,7 +71,7 @@ def curve_rows(runs: Sequence[AblationResult]) -> list[dict[str, object]]:
         stacked = np.stack([shares[order] for shares in of_runs])
         for step, share in enumerate(runs[0].shares):
             values = stacked[:, :, step]
-            low, high = interval(values)
+            low, high = np.clip(interval(values), 0, 1)
             rows.append({"order": order, "share": share, "accuracy": values.mean(), "ci_low": low, "ci_high": high})
     return rows
 

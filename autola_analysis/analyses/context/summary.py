@@ -11,7 +11,7 @@ import pandas as pd
 from autola_analysis.analyses.context.kinds import PASTED_BACK, UNALTERED, control_of
 from autola_analysis.analyses.context.result import SUMMARY, ContextResult
 from autola_analysis.statistics.difference import FloatArray, Statistic
-from autola_analysis.statistics.intervals import mean_interval
+from autola_analysis.statistics.intervals import mean_interval, share_interval
 
 ANALYSIS = "context"
 METRICS = {"accuracy": "correct", "score": "score"}
@@ -31,7 +31,8 @@ def summary_of(images: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             kept = of_model[:, ~np.isnan(of_model).any(axis=0)]
             if kept.size:
                 runs, count = kept.shape
-                rows.append([model, kind, metric, control, count, runs, kept.mean(), *mean_interval(kept, seed)])
+                interval = mean_interval if control else share_interval  # a drop may be negative
+                rows.append([model, kind, metric, control, count, runs, kept.mean(), *interval(kept, seed)])
     order = {model: place for place, model in enumerate(dict.fromkeys(images["model"]))}
     return SUMMARY.frame(sorted(rows, key=lambda row: order[row[0]]))
 

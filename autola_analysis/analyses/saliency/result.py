@@ -16,7 +16,7 @@ from autola_analysis.analyses.saliency.sanity_result import SANITY, SanityResult
 from autola_analysis.core.columns import INTERVAL, MODEL, Column, count, number, text
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
 from autola_analysis.core.tables import Table
-from autola_analysis.statistics.intervals import mean_interval
+from autola_analysis.statistics.intervals import mean_interval, share_interval
 
 IMAGES = Table(
     "saliency_images",
@@ -202,8 +202,8 @@ def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0) ->
                 values = values[:, ~np.isnan(values).any(0)]
                 if not values.size:
                     continue
-                limits = mean_interval(values, seed)
-                low, high = limits if metric in (*OFFSETS, *SCALED) else np.clip(limits, 0, 1)
+                interval = mean_interval if metric in (*OFFSETS, *SCALED) else share_interval
+                low, high = interval(values, seed)
                 row = [model, method, layer, metric, subset, values.shape[1], values.mean(), low, high]
                 rows.append(row)
     return pd.DataFrame(rows, columns=METRICS_TABLE.names)

@@ -53,8 +53,9 @@ def plot_claims(claims: pd.DataFrame, width: str | float = "neurips") -> Figure:
     directions = claimed_directions()
     others = list(dict.fromkeys(claims["against"]))
     inches = figure_width(width)
-    columns = int(np.clip((inches - NAME_INCHES) / PANEL_INCHES, 1, min(PANELS_PER_ROW, len(names))))
-    rows = -(-len(names) // columns)
+    most = int(np.clip((inches - NAME_INCHES) / PANEL_INCHES, 1, min(PANELS_PER_ROW, len(names))))
+    rows = -(-len(names) // most)
+    columns = -(-len(names) // rows)  # as many in each row as can be: four panels stand two by two
     with paper_style():
         height = rows * (ROW_INCHES * (len(others) + 1) + 1.15) + 0.35
         figure = Figure(figsize=(inches, height), layout="constrained")

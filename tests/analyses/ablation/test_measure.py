@@ -278,7 +278,7 @@ def test_a_row_per_variant_and_a_panel_per_order() -> None:
         "least selective first",
         "random orders",
     ]
-    assert [axes.get_ylabel() for axes in figure.axes[::3]] == ["a\naccuracy (3 runs)", "bb\naccuracy"]
+    assert [axes.get_ylabel() for axes in figure.axes[::3]] == ["a\n3 runs\naccuracy", "bb\naccuracy"]
     grey, own = (np.asarray(line.get_ydata()) for line in figure.axes[0].lines)
     np.testing.assert_allclose(own, np.mean([each.curves.fixed[0] for each in results[:3]], axis=(0, 1)))
     np.testing.assert_allclose(grey, results[3].curves.fixed[0].mean(0))
