@@ -12,8 +12,8 @@ KNN_ACCURACY = "knn_accuracy"
 CLAIMS = (
     Claim(
         "more discriminative features",
-        'The supplement says of Figure 2: "networks with the searched HOGA can learn more discriminative features '
-        'than those with other attention modules".',
+        "networks with the searched HOGA can learn more discriminative features than those with other attention "
+        "modules",
         "embedding", KNN_ACCURACY, stage="last", direction=1, margin=0.01,
     ),
 )  # fmt: skip

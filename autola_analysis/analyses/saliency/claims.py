@@ -7,8 +7,7 @@ from autola_analysis.statistics.claims import Claim
 CLAIMS = (
     Claim(
         "masks cover the object more precisely",
-        'That the "Grad-CAM masks of the network with AutoLA cover the target object regions more precisely than other '
-        'methods" (supplement).',
+        "Grad-CAM masks of the network with AutoLA cover the target object regions more precisely than other methods",
         "saliency", "grad-cam precision", stage="last", direction=1, margin=0.02,
     ),
 )  # fmt: skip
