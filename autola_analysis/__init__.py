@@ -49,6 +49,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.per_image import PerImageObserver as PerImageObserver
     from autola_analysis.analyses.per_image import PerImageWatcher as PerImageWatcher
     from autola_analysis.analyses.registration import Registration as Registration
+    from autola_analysis.analyses.saliency.cells import CellAxis as CellAxis
+    from autola_analysis.analyses.saliency.cells import CellGrid as CellGrid
     from autola_analysis.analyses.saliency.explain import explain as explain
     from autola_analysis.analyses.saliency.explanation import Explanation as Explanation
     from autola_analysis.analyses.saliency.figure import plot_saliency as plot_saliency

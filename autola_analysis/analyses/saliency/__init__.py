@@ -9,6 +9,8 @@ REGISTRATION = Registration(
     options=f"{__name__}.options:SaliencyOptions",
     analysis=f"{__name__}.analysis:Saliency",
     public={
+        "CellAxis": f"{__name__}.cells",
+        "CellGrid": f"{__name__}.cells",
         "ComparedMaps": f"{__name__}.sanity_result",
         "Explanation": f"{__name__}.explanation",
         "Panel": f"{__name__}.result",

@@ -16,7 +16,7 @@ from autola_analysis.analyses.saliency.cam import upsample
 
 
 @dataclass(frozen=True)
-class Axis:
+class CellAxis:
     """How cells lie along one side of the image.
 
     Attributes:
@@ -32,7 +32,7 @@ class Axis:
     first: float
 
     @classmethod
-    def stretched(cls, cells: int, pixels: int) -> Axis:
+    def stretched(cls, cells: int, pixels: int) -> CellAxis:
         """Return cells that divide the side among them."""
         stride = pixels / cells
         return cls(cells, pixels, stride, stride / 2)
@@ -65,18 +65,18 @@ class CellGrid:
         columns: From left to right.
     """
 
-    rows: Axis
-    columns: Axis
+    rows: CellAxis
+    columns: CellAxis
 
     @classmethod
     def stretched(cls, cells: tuple[int, int], size: tuple[int, int]) -> CellGrid:
         """Return the grid of the literature: the map is stretched over the image, cell i of stride s at s i + s/2."""
-        return cls(Axis.stretched(cells[0], size[0]), Axis.stretched(cells[1], size[1]))
+        return cls(CellAxis.stretched(cells[0], size[0]), CellAxis.stretched(cells[1], size[1]))
 
     @classmethod
     def of(cls, rows: Mapping[str, Any], columns: Mapping[str, Any]) -> CellGrid:
         """Return the grid whose axes have these fields."""
-        return cls(Axis(**rows), Axis(**columns))
+        return cls(CellAxis(**rows), CellAxis(**columns))
 
     @property
     def size(self) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _NormBase
 
-from autola_analysis.analyses.saliency.cells import Axis, CellGrid
+from autola_analysis.analyses.saliency.cells import CellAxis, CellGrid
 from autola_analysis.core.errors import LayerError
 from autola_analysis.inference.tap import tap
 
@@ -168,7 +168,9 @@ def _centre(
     return np.array([weights.sum(1) @ rows, weights.sum(0) @ columns]) / weights.sum()
 
 
-def _fitted(layer: str, numbers: NDArray[np.float64], centres: NDArray[np.float64], cells: int, pixels: int) -> Axis:
+def _fitted(
+    layer: str, numbers: NDArray[np.float64], centres: NDArray[np.float64], cells: int, pixels: int
+) -> CellAxis:
     """Return the regular grid that passes the centres of the cells with these numbers, by least squares."""
     stride, first = np.polyfit(numbers, centres, 1)
     apart = np.abs(centres - (first + stride * numbers)).max()
@@ -177,4 +179,4 @@ def _fitted(layer: str, numbers: NDArray[np.float64], centres: NDArray[np.float6
             f"the cells of layer {layer!r} lie on no regular grid in the image (up to {apart:.2g} pixels off a stride "
             f"of {stride:.2g}): name another layer, or leave the grid stretched."
         )
-    return Axis(cells, pixels, float(stride), float(first))
+    return CellAxis(cells, pixels, float(stride), float(first))

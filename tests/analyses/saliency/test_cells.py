@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from autola_analysis.analyses.saliency import explain as explaining
-from autola_analysis.analyses.saliency.cells import Axis, CellGrid
+from autola_analysis.analyses.saliency.cells import CellAxis, CellGrid
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.explanation import Explanation
 from autola_analysis.analyses.saliency.localisation import localise
@@ -170,7 +170,7 @@ def test_maps_are_interpolated_between_the_cells() -> None:
         stretched.rows.interpolation() @ maps @ stretched.columns.interpolation().T, expected, atol=1e-6
     )
     # Cells at 0.5, 3.5, ...: every third pixel is a cell.
-    moved = CellGrid(Axis(4, 12, 3, 0.5), Axis(5, 20, 4, 0.5)).place(maps)
+    moved = CellGrid(CellAxis(4, 12, 3, 0.5), CellAxis(5, 20, 4, 0.5)).place(maps)
     torch.testing.assert_close(moved[:, ::3, ::4], maps)
     torch.testing.assert_close(moved[:, 10:], moved[:, 9:10].expand(-1, 2, -1))  # constant beyond the last cells
     torch.testing.assert_close(moved[:, 1], (2 * moved[:, 0] + moved[:, 3]) / 3)
@@ -182,7 +182,7 @@ def test_cells_average_the_squares_around_them() -> None:
     stretched = CellGrid.stretched((2, 2), (6, 6)).average(masks)
     assert stretched.tolist() == [[[pytest.approx(1 / 3), pytest.approx(2 / 3)], [0, 0]]]
     # Squares around 0.5 and 3.5, of which the first reaches out of the image: [-1, 2) and [2, 5).
-    moved = CellGrid(Axis(2, 6, 3, 0.5), Axis(2, 6, 3, 0.5)).average(masks)
+    moved = CellGrid(CellAxis(2, 6, 3, 0.5), CellAxis(2, 6, 3, 0.5)).average(masks)
     assert moved.tolist() == [[[0, 1], [0, pytest.approx(1 / 3)]]]
 
 

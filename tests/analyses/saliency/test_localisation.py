@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from autola_analysis.analyses.saliency.cells import Axis, CellGrid
+from autola_analysis.analyses.saliency.cells import CellAxis, CellGrid
 from autola_analysis.analyses.saliency.localisation import (
     CHANCE_MAPS,
     METRICS,
@@ -120,7 +120,7 @@ def test_the_ceiling_is_the_precision_of_the_objects_own_coarse_map() -> None:
     for each in objects:
         row, column = generator.integers(0, 20, 2)
         each[row : row + 12, column : column + 9] = True
-    for grid in (CellGrid.stretched((8, 4), (32, 32)), CellGrid(Axis(8, 32, 4, 0.5), Axis(8, 32, 4, 0.5))):
+    for grid in (CellGrid.stretched((8, 4), (32, 32)), CellGrid(CellAxis(8, 32, 4, 0.5), CellAxis(8, 32, 4, 0.5))):
         coarse = torch.zeros(4, grid.rows.cells, grid.columns.cells, dtype=torch.float64)
         for row in range(grid.rows.cells):
             for column in range(grid.columns.cells):
