@@ -89,6 +89,18 @@ def test_a_resnet_of_imagenet_is_off_by_half_of_its_stride() -> None:
             assert (axis.stride, axis.first, axis.shift) == pytest.approx((stride, 0.5, (1 - stride) / 2), abs=0.02)
 
 
+class Pools(nn.Module):
+    """Pools by functions, which no hook sees."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.avg_pool2d(nn.functional.max_pool2d(x, 3, 2, 1), 2)
+
+
+def test_max_pooling_by_a_function_does_not_favour_an_end_of_its_window() -> None:
+    axis = found(Planted(nn.Conv2d(3, 4, 3, 1, 1), Pools()), "features", 64, 64).rows
+    assert (axis.stride, axis.first) == pytest.approx((4, 1.5), abs=1e-3)
+
+
 class Everywhere(nn.Module):
     """Adds to every position a mean over all, weighted by softmax: a global context."""
 
