@@ -5,6 +5,10 @@ about their centre by ``sqrt(1 - n / N)`` (the correction for a finite populatio
 N images. The accuracy of nearest neighbours rises with the number of images, so that its truth is the mean over other
 subsets of n, and says nothing about N.
 
+With few images of a class the nearest other class is one that happens to look nearest, so that the mean silhouette of a
+study lies below that of all images (by one standard deviation of studies where ten classes overlap). Where coverage of
+the silhouette misses its target, this is why; the difference of two networks has it in both.
+
 The real features are those of the CIFAR-10 test images in the last stage of the ResNet-20 and the ResNet-32 whose
 checkpoints lie in the folder ``AUTOLA_TEST_CHECKPOINTS``, with the images in ``AUTOLA_TEST_DATA``; they are extracted
 once and kept in the folder for temporary files. Without these variables only the made-up features are simulated.

@@ -33,8 +33,9 @@ READING = (
 LIMITS = (
     "Distances between clusters, their sizes and their densities in a t-SNE plane carry no meaning; another seed of "
     "the embedding places them otherwise.",
-    "The accuracy of nearest neighbours rises with the number of images, and falls with the number of classes: compare "
-    "it where both are the same.",
+    "The accuracy of nearest neighbours and of the linear probe rises with the number of images, and the silhouette is "
+    "too low where classes have few: compare them where images and classes are the same. The intervals say how much "
+    "these numbers would vary over as many other images, not how far they are from those of ever more.",
 )
 
 
