@@ -13,6 +13,7 @@ from torch import nn
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, UnknownNameError
+from autola_analysis.core.text import title_of
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.layers import resolve_layers
@@ -46,7 +47,7 @@ class Variant:
     @property
     def title(self) -> str:
         """Name and run, for messages."""
-        return self.name if self.run == "1" else f"{self.name} (run {self.run})"
+        return title_of(self.name, self.run)
 
 
 def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", run: str = "1") -> Variant:

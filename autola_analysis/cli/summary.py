@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from autola_analysis.cli.printing import echo_table
-from autola_analysis.core.text import interval_text
 
 if TYPE_CHECKING:
     from autola_analysis.study.run import StudyReport
@@ -28,10 +27,17 @@ def echo_study(report: StudyReport) -> None:
 
 
 def _echo_claims(report: StudyReport) -> None:
+    """Print a row per claim, which fits 80 columns, and the sentence that sums them up."""
+    from autola_analysis.study.comparison.headline import headline
+
+    claims = report.results.comparison.claims
+    if claims.empty:
+        return
     rows = []
-    for row in report.results.comparison.claims.to_dict("records"):
-        interval = interval_text(row["ci_low"], row["ci_high"], "+")
-        place = [str(row["claim"]), str(row["layer"]), f"{row['model']} - {row['against']}"]
-        rows.append([*place, f"{row['value']:+.4f}", interval, str(row["scope"]), str(row["verdict"])])
-    if rows:
-        echo_table(["claim", "layer", "difference", "value", "95% interval", "scope", "verdict"], rows)
+    for (_, name), of_claim in claims.groupby(["model", "claim"], sort=False):
+        first, values = of_claim.iloc[0], of_claim["value"]
+        lowest, highest = f"{values.min():+.4f}", f"{values.max():+.4f}"
+        differences = lowest if len(of_claim) == 1 else f"{lowest} to {highest}"
+        rows.append([str(name), str(first["layer"]), differences, str(first["verdict"])])
+    echo_table(["claim", "layer", "differences", "verdict"], rows)
+    typer.echo(f"\n{headline(claims)}")

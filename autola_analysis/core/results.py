@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from autola_analysis.core.errors import CacheError, DataError, ReportError
 from autola_analysis.core.files import replacing, sha256_of, sync
 from autola_analysis.core.tables import Table, has_table, read_table, write_table
+from autola_analysis.core.text import title_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +110,20 @@ class SavedResult(ABC):
 
 
 class NetworkResult(SavedResult):
-    """The result of one network, which is stored together with those of other networks."""
+    """The result of one network, which is stored together with those of other networks.
+
+    Attributes:
+        model: Name of the variant.
+        run: Name of the training run within the variant.
+    """
+
+    model: str
+    run: str
+
+    @property
+    def title(self) -> str:
+        """Name and run, for messages."""
+        return title_of(self.model, self.run)
 
     @classmethod
     @abstractmethod

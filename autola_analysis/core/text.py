@@ -20,6 +20,11 @@ def interval_text(low: float, high: float, sign: str = "") -> str:
     return "" if math.isnan(low) else f"[{low:{sign}.4f}, {high:{sign}.4f}]"
 
 
+def title_of(model: str, run: str) -> str:
+    """Return what messages call a training run of a variant: the variant alone where it is the first run."""
+    return model if run == "1" else f"{model} (run {run})"
+
+
 def counted(number: int, what: str) -> str:
     """Return a number with its noun, in the plural where it needs it."""
     return f"{number:,} {what}" + ("s" if number != 1 else "")

@@ -16,6 +16,7 @@ class Section:
     Attributes:
         name: Short and unique in a page; its anchor.
         title: Heading.
+        headline: What the page opens with; empty for nothing.
         body: HTML that comes first.
         figures: Name of a figure in ``figures/`` -> its caption, which is its alternative text too.
         tables: Heading -> table.
@@ -28,6 +29,7 @@ class Section:
 
     name: str
     title: str
+    headline: str = ""
     body: Markup = field(default_factory=Markup)
     figures: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)

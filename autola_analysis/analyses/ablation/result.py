@@ -56,11 +56,6 @@ class AblationResult(NetworkResult):
     warnings: tuple[str, ...] = ()
 
     @property
-    def title(self) -> str:
-        """Name and run, for messages."""
-        return self.model if self.run == "1" else f"{self.model} (run {self.run})"
-
-    @property
     def images(self) -> int:
         """Number of images."""
         return len(self.curves.random)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
+from autola_analysis.core.text import title_of
 from autola_analysis.inference.tasks.accuracy import Accuracy
 
 NO_LABEL = -1
@@ -89,7 +90,7 @@ class Features(SavedResult):
     @property
     def network(self) -> str:
         """Variant and run, for messages."""
-        return self.model if self.run == "1" else f"{self.model} (run {self.run})"
+        return title_of(self.model, self.run)
 
     def stored(self) -> Stored:
         """Return the features as arrays."""

@@ -80,11 +80,6 @@ class EvaluationResult(NetworkResult):
     warnings: tuple[str, ...] = ()
 
     @property
-    def title(self) -> str:
-        """Name and run, for messages."""
-        return self.model if self.run == "1" else f"{self.model} (run {self.run})"
-
-    @property
     def measured(self) -> bool:
         """Whether the labels number the outputs, so that accuracy means something."""
         return self.predictions.ranks is not None

@@ -101,11 +101,6 @@ class SelectivityResult(NetworkResult):
         """Names of the layers, in order."""
         return list(self.class_means)
 
-    @property
-    def title(self) -> str:
-        """Name and run, for messages."""
-        return self.model if self.run == "1" else f"{self.model} (run {self.run})"
-
     @classmethod
     def together(cls, results: Sequence[Self]) -> Stored:
         """Return the results of some networks as tables and arrays."""

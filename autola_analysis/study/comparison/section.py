@@ -13,6 +13,7 @@ from autola_analysis.report.sheet import Sheet
 from autola_analysis.report.templating import render
 from autola_analysis.study.comparison.controls import lacking
 from autola_analysis.study.comparison.figure import SCOPES, plot_claims
+from autola_analysis.study.comparison.headline import headline
 
 READING = (
     "Differences are the candidate's value minus the other variant's, with a 95% interval. Statistics, layers, "
@@ -56,6 +57,7 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet,
     return Section(
         "claims",
         "What the paper claims" if len(claims) else "How the variants differ",
+        headline=headline(claims),
         figures=figures,
         tables=tables,
         methods=claims_methods(claims) if len(claims) else "",
