@@ -18,6 +18,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from autola_analysis.core.brief import brief
 from autola_analysis.core.errors import CacheError, DataError, ReportError
 from autola_analysis.core.files import replacing, sha256_of, sync
 from autola_analysis.core.tables import Table, has_table, read_table, write_table
@@ -78,9 +79,12 @@ class Format:
 
 
 class SavedResult(ABC):
-    """A result that can be saved and loaded."""
+    """A result that can be saved and loaded; what prints it shows a few lines."""
 
     FORMAT: ClassVar[Format]
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     @abstractmethod
     def stored(self) -> Stored:

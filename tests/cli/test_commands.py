@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -65,6 +66,13 @@ def test_help_lists_every_command(run: Callable[..., tuple[int, str, str]]) -> N
     status, out, _ = run("--help")
     assert status == 0
     assert all(f"  {command} " in out for command in COMMANDS)
+
+
+def test_the_version_is_printed_and_a_misspelt_option_named(run: Callable[..., tuple[int, str, str]]) -> None:
+    assert run("--version") == (0, f"autola-analyze {version('autola-analysis')}\n", "")
+    status, out, err = run("--versoin")
+    assert (status, out) == (2, "")
+    assert "No such option: --versoin" in err
 
 
 @pytest.mark.parametrize("command", ["--help", *COMMANDS])

@@ -27,7 +27,7 @@ from autola_analysis.core.results import Arrays, NetworkResult, Stored
 from autola_analysis.core.tables import rows_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AblationResult(NetworkResult):
     """What becomes of the accuracy of one network while units of one layer are off.
 

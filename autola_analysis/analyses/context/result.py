@@ -61,7 +61,7 @@ class AlteredPicture:
     pixels: Mapping[str, NDArray[np.uint8]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ContextResult(SavedResult):
     """How well some networks do on objects with other surroundings.
 

@@ -28,7 +28,7 @@ FORMAT = Format("embedding", (QUALITY, SWEEP, SEEDS), ("embeddings", "embedding_
 FACTS = ("model", "run", "layer", "backbone", "attention")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Embedding(NetworkResult):
     """Images in the plane.
 

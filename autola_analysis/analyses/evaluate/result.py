@@ -50,7 +50,7 @@ PREDICTIONS, CONFUSION = "evaluation_predictions", "evaluation_confusion"
 FORMAT = Format("evaluate", (METRIC_TABLE, CLASS_TABLE), (PREDICTIONS, CONFUSION))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EvaluationResult(NetworkResult):
     """How well one network classifies.
 

@@ -40,7 +40,7 @@ FORMAT = Format("gates", (GATES,), ("gate_class_means", "gate_maps"))
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GateResult(NetworkResult):
     """Statistics of the gates of one network.
 

@@ -25,7 +25,7 @@ CONSTANT = 1e-6
 """Largest spread of a constant map, relative to its largest value: what upsampling leaves by rounding."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation(SavedResult):
     """Saliency maps of a batch of images.
 

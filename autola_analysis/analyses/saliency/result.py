@@ -111,7 +111,7 @@ class Picture:
     panels: list[Panel]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SaliencyResult(SavedResult):
     """Where the maps of some networks lie.
 

@@ -78,7 +78,7 @@ class ComparedMaps:
         return "/".join((self.model, self.run, self.method, self.layer, self.other))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SanityResult(SavedResult):
     """How much of a method's maps is left when the network forgets.
 

@@ -61,7 +61,7 @@ SUMMARY = Table(
 FORMAT = Format("selectivity", (UNITS, SUMMARY), ("class_means", "fold_means", "half_means", "top_images"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SelectivityResult(NetworkResult):
     """Class selectivity of the layers of one network.
 

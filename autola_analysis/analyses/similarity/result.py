@@ -33,7 +33,7 @@ HSIC = "similarity_hsic"
 FORMAT = Format("similarity", (LAYERS, VARIANTS, BASELINE), (HSIC,))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SimilarityResult(SavedResult):
     """How similar the layers of some networks are.
 
