@@ -59,10 +59,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.saliency.result import Panel as Panel
     from autola_analysis.analyses.saliency.result import Picture as Picture
     from autola_analysis.analyses.saliency.result import SaliencyResult as SaliencyResult
-    from autola_analysis.analyses.saliency.sanity import sanity_check as sanity_check
-    from autola_analysis.analyses.saliency.sanity_figure import plot_sanity as plot_sanity
-    from autola_analysis.analyses.saliency.sanity_result import ComparedMaps as ComparedMaps
-    from autola_analysis.analyses.saliency.sanity_result import SanityResult as SanityResult
+    from autola_analysis.analyses.saliency.sanity.check import sanity_check as sanity_check
+    from autola_analysis.analyses.saliency.sanity.figure import plot_sanity as plot_sanity
+    from autola_analysis.analyses.saliency.sanity.result import ComparedMaps as ComparedMaps
+    from autola_analysis.analyses.saliency.sanity.result import SanityResult as SanityResult
     from autola_analysis.analyses.selectivity.figure import plot_selectivity as plot_selectivity
     from autola_analysis.analyses.selectivity.measure import measure_selectivity as measure_selectivity
     from autola_analysis.analyses.selectivity.metric import ClassSelectivity as ClassSelectivity

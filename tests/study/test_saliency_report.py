@@ -10,7 +10,7 @@ import pytest
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.result import IMAGES, METRICS_TABLE, metric_table
-from autola_analysis.analyses.saliency.sanity_result import BASELINES, SANITY
+from autola_analysis.analyses.saliency.sanity.result import BASELINES, SANITY
 from autola_analysis.cli import main as entry
 from autola_analysis.core.errors import AutolaError, BadImageError, DataError, OptionError, UnknownNameError
 from autola_analysis.core.tables import read_table

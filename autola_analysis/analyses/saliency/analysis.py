@@ -18,8 +18,8 @@ from autola_analysis.analyses.saliency.measure import checked_by_randomising, ex
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.question import Question
 from autola_analysis.analyses.saliency.result import CHANCE, FORMAT, SaliencyResult
-from autola_analysis.analyses.saliency.sanity_section import sanity_section
-from autola_analysis.analyses.saliency.sanity_weights import cascade
+from autola_analysis.analyses.saliency.sanity.section import sanity_section
+from autola_analysis.analyses.saliency.sanity.weights import cascade
 from autola_analysis.analyses.saliency.section import saliency_section
 from autola_analysis.analyses.variants import check_layer_names
 from autola_analysis.core.errors import DataError, OptionError

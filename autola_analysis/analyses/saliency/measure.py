@@ -20,8 +20,8 @@ from autola_analysis.analyses.saliency.network import ANALYSIS, Network
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.question import Question, drawn_by_class, way_of_choosing
 from autola_analysis.analyses.saliency.result import SaliencyResult
-from autola_analysis.analyses.saliency.sanity import sanity_checks
-from autola_analysis.analyses.saliency.sanity_result import too_few
+from autola_analysis.analyses.saliency.sanity.check import sanity_checks
+from autola_analysis.analyses.saliency.sanity.result import too_few
 from autola_analysis.analyses.variants import Variant, preprocessing_for
 from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.device import resolve_device

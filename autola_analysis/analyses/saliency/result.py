@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.faithfulness import SCALED
 from autola_analysis.analyses.saliency.localisation import METRICS, OFFSETS
-from autola_analysis.analyses.saliency.sanity_result import SANITY, SanityResult
+from autola_analysis.analyses.saliency.sanity.result import SANITY, SanityResult
 from autola_analysis.core.columns import INTERVAL, MODEL, Column, count, number, text
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
 from autola_analysis.core.tables import Table

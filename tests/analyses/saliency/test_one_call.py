@@ -14,7 +14,7 @@ from autola_analysis.analyses.saliency import measure
 from autola_analysis.analyses.saliency.measure import measure_saliency
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.question import drawn_by_class
-from autola_analysis.analyses.saliency.sanity import sanity_check
+from autola_analysis.analyses.saliency.sanity.check import sanity_check
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.core import distributed

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from autola_analysis.analyses.saliency.sanity_correlations import (
+from autola_analysis.analyses.saliency.sanity.correlations import (
     between_images,
     crossed_interval,
     mean_of,

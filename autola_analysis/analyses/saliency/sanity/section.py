@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from autola_analysis.analyses.saliency.methods import title_of
-from autola_analysis.analyses.saliency.sanity_figure import plot_sanity
-from autola_analysis.analyses.saliency.sanity_result import OTHER_RUNS, SanityResult
+from autola_analysis.analyses.saliency.sanity.figure import plot_sanity
+from autola_analysis.analyses.saliency.sanity.result import OTHER_RUNS, SanityResult
 from autola_analysis.analyses.saliency.section import GUIDED
 from autola_analysis.core.text import counted
 from autola_analysis.report.references import references_beside

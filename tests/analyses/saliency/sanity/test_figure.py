@@ -7,9 +7,9 @@ import pytest
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.saliency.sanity_figure import BASELINE_COLOURS, plot_sanity
-from autola_analysis.analyses.saliency.sanity_result import OTHER_IMAGES, OTHER_RUNS, ComparedMaps, SanityResult
-from autola_analysis.analyses.saliency.sanity_section import sanity_caption, sanity_methods
+from autola_analysis.analyses.saliency.sanity.figure import BASELINE_COLOURS, plot_sanity
+from autola_analysis.analyses.saliency.sanity.result import OTHER_IMAGES, OTHER_RUNS, ComparedMaps, SanityResult
+from autola_analysis.analyses.saliency.sanity.section import sanity_caption, sanity_methods
 from autola_analysis.core.errors import OptionError
 
 NAMES = [str(index) for index in range(4)]

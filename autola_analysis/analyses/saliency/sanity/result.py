@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.saliency.sanity_correlations import crossed_interval, mean_of, pairs_interval
+from autola_analysis.analyses.saliency.sanity.correlations import crossed_interval, mean_of, pairs_interval
 from autola_analysis.core.columns import INTERVAL, MODEL, count, number, text
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
 from autola_analysis.core.tables import Table

@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.explanation import Explanation, MapKey
 from autola_analysis.analyses.saliency.options import SaliencyOptions
-from autola_analysis.analyses.saliency.sanity_correlations import between_images, unit_ranks
-from autola_analysis.analyses.saliency.sanity_result import (
+from autola_analysis.analyses.saliency.sanity.correlations import between_images, unit_ranks
+from autola_analysis.analyses.saliency.sanity.result import (
     ENOUGH_DRAWS,
     OTHER_IMAGES,
     OTHER_RUNS,
     ComparedMaps,
     SanityResult,
 )
-from autola_analysis.analyses.saliency.sanity_weights import cascade, randomise
+from autola_analysis.analyses.saliency.sanity.weights import cascade, randomise
 from autola_analysis.analyses.saliency.targets import Classes, Target
 from autola_analysis.analyses.variants import Variant, as_variant, placed, preprocessing_for
 from autola_analysis.checkpoints import LoadedModel

@@ -8,9 +8,9 @@ from scipy import stats
 from torch import nn
 
 from autola_analysis.analyses.saliency.explain import explain
-from autola_analysis.analyses.saliency.sanity import sanity_check
-from autola_analysis.analyses.saliency.sanity_correlations import crossed_interval, pairs_interval
-from autola_analysis.analyses.saliency.sanity_result import (
+from autola_analysis.analyses.saliency.sanity.check import sanity_check
+from autola_analysis.analyses.saliency.sanity.correlations import crossed_interval, pairs_interval
+from autola_analysis.analyses.saliency.sanity.result import (
     BASELINES,
     OTHER_IMAGES,
     OTHER_RUNS,
@@ -18,7 +18,7 @@ from autola_analysis.analyses.saliency.sanity_result import (
     ComparedMaps,
     SanityResult,
 )
-from autola_analysis.analyses.saliency.sanity_weights import cascade, randomise
+from autola_analysis.analyses.saliency.sanity.weights import cascade, randomise
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.core.errors import DataError, OptionError

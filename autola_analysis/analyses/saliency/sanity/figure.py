@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from autola_analysis.analyses.saliency.methods import title_of
-from autola_analysis.analyses.saliency.sanity_result import OTHER_IMAGES, OTHER_RUNS, SanityResult
+from autola_analysis.analyses.saliency.sanity.result import OTHER_IMAGES, OTHER_RUNS, SanityResult
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.tables import rows_of
 from autola_analysis.report.style import figure_width, paper_style, variant_colour
