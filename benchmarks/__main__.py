@@ -60,6 +60,13 @@ def hoga_step(setting: Setting) -> None:
     hoga.print_table(setting)
 
 
+def training(setting: Setting) -> None:
+    need("pytorch_lightning")
+    from benchmarks.small import training
+
+    training.print_table(setting)
+
+
 def profile(setting: Setting) -> None:
     need("pydantic", "torchmetrics")
     from benchmarks.small import profile
@@ -73,6 +80,7 @@ SMALL: dict[str, Part] = {
     "saliency": maps,
     "neighbours": neighbours,
     "hoga": hoga_step,
+    "training": training,
     "profile": profile,
 }
 """In this process, on any device."""

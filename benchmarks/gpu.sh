@@ -5,7 +5,7 @@
 #
 # PACKAGES  a folder of wheels, or of installed packages (site-packages), for what the machine lacks
 # OUT       where results go (./gpu-results): summary.txt, tests.txt, benchmarks.txt, RESULTS-gpu.md
-# PARTS     which parts, by name: "facts tests selectivity selectivity-files saliency neighbours hoga profile"
+# PARTS     which parts, by name: "facts tests selectivity selectivity-files saliency neighbours hoga training profile"
 # DEVICE    cuda; cpu rehearses everything but what needs the memory of a GPU
 # SIZE      --quick; --tiny shows in seconds that every part starts
 # TESTS     which tests: more arguments for pytest
@@ -24,7 +24,7 @@ cd "$(dirname "$0")/.." || exit 2
 PYTHON=${PYTHON:-python3}
 DEVICE=${DEVICE:-cuda}
 SIZE=${SIZE:---quick}
-PARTS=${PARTS:-facts tests selectivity selectivity-files saliency neighbours hoga profile}
+PARTS=${PARTS:-facts tests selectivity selectivity-files saliency neighbours hoga training profile}
 SCRATCH=$(mktemp -d)
 trap 'rm -rf "$SCRATCH"' EXIT
 SKIPPED=77
@@ -67,6 +67,7 @@ benchmark selectivity-files 70
 benchmark saliency 40
 benchmark neighbours 30
 benchmark hoga 35
+benchmark training 40
 benchmark profile 35
 
 echo

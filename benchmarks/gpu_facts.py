@@ -21,7 +21,7 @@ WANTED = {
     "threadpoolctl": "tests of the embedding",
     "openTSNE": "tests of the embedding",
     "pytest": "tests",
-    "pytorch_lightning": "the test of training",
+    "pytorch_lightning": "the test of training, training",
     "captum": "captum's rows of saliency",
     "torchcam": "torch-cam's row of saliency",
     "pytorch_grad_cam": "pytorch-grad-cam's row of saliency",

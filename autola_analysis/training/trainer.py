@@ -15,17 +15,17 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from autola_analysis.backbones.widths import count_parameters
 from autola_analysis.checkpoints.writing import save_model
-from autola_analysis.core.errors import OptionError, TrainingError
+from autola_analysis.core.errors import DataError, OptionError, TrainingError
 from autola_analysis.core.files import replacing
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.workers import SupervisedLoader, leave_process_group
 from autola_analysis.training.data import open_splits, preprocessing_of
-from autola_analysis.training.images import AugmentedImages, PreprocessedImages
+from autola_analysis.training.images import KEPT_BYTES, AugmentedImages, PreprocessedImages
 from autola_analysis.training.keeping import KeepAtAccuracy, kept_path
 from autola_analysis.training.lock import locked
 from autola_analysis.training.module import ClassifierTraining, DivergedError
@@ -134,6 +134,10 @@ def _fit(
         (metrics,) = trainer.validate(module, loaders[1], verbose=False)
     except DivergedError as error:
         raise TrainingError(_advice(str(error), state, machine)) from error
+    except DataError:
+        if last_state(state) is None:
+            shutil.rmtree(state)
+        raise
     except (SystemExit, RuntimeError) as error:
         if isinstance(error, SystemExit) or _while_interrupted(error):
             raise KeyboardInterrupt from error  # what lightning makes of an interrupt
@@ -186,17 +190,17 @@ def _loaders(
     train_source: ImageSource, test_source: ImageSource, preprocessing: Preprocessing, recipe: Recipe, workers: int
 ) -> Loaders:
     options: dict[str, Any] = {
-        "batch_size": recipe.batch_size,
         "num_workers": workers,
         "persistent_workers": workers > 0,
         "pin_memory": torch.cuda.is_available(),
         "worker_init_fn": leave_process_group,
     }
-    train_images = AugmentedImages(train_source, recipe)
+    train_images = AugmentedImages(train_source, recipe, KEPT_BYTES // max(workers, 1))
     drop_last = len(train_images) > recipe.batch_size
+    batches = BatchSampler(RandomSampler(train_images), recipe.batch_size, drop_last)
     return (
-        SupervisedLoader(train_images, shuffle=True, drop_last=drop_last, **options),
-        SupervisedLoader(PreprocessedImages(test_source, preprocessing), **options),
+        SupervisedLoader(train_images, sampler=batches, batch_size=None, **options),
+        SupervisedLoader(PreprocessedImages(test_source, preprocessing), batch_size=recipe.batch_size, **options),
     )
 
 

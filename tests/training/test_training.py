@@ -1,13 +1,17 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from PIL import Image
 
 from autola_analysis.checkpoints import load_model
-from autola_analysis.core.errors import OptionError
+from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
-from autola_analysis.training.images import AugmentedImages, cutout
+from autola_analysis.training.images import AugmentedImages, cutout, shifted_and_mirrored
 from autola_analysis.training.module import ClassifierTraining
 from autola_analysis.training.recipes import RECIPES, Recipe
 from autola_analysis.training.settings import Machine, Training
@@ -54,11 +58,11 @@ def test_a_killed_training_goes_on_after_its_last_epoch(tmp_path: Path, monkeypa
     seen: list[int] = []
     original = AugmentedImages.__getitem__
 
-    def dies_in_the_second_epoch(self: AugmentedImages, index: int) -> object:
-        seen.append(index)
+    def dies_in_the_second_epoch(self: AugmentedImages, indices: list[int]) -> object:
+        seen.extend(indices)
         if len(seen) > 100:
             raise KeyboardInterrupt
-        return original(self, index)
+        return original(self, indices)
 
     monkeypatch.setattr(AugmentedImages, "__getitem__", dies_in_the_second_epoch)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
@@ -71,7 +75,7 @@ def test_a_killed_training_goes_on_after_its_last_epoch(tmp_path: Path, monkeypa
 
     seen.clear()
     monkeypatch.setattr(
-        AugmentedImages, "__getitem__", lambda self, index: (seen.append(index), original(self, index))[1]
+        AugmentedImages, "__getitem__", lambda self, indices: (seen.extend(indices), original(self, indices))[1]
     )
     run_training(short(), out, QUIET)
     assert len(seen) == 80  # one epoch, not two
@@ -102,18 +106,59 @@ def test_half_precision_storage_keeps_the_predictions(tmp_path: Path) -> None:
 
 
 def test_augmentation_shifts_and_mirrors_as_the_recipe_says() -> None:
-    source = ClutteredDigits("train", 1)
+    source = ClutteredDigits("train", 8)
     still = AugmentedImages(source, Recipe("", data="x", crop_padding=0, flip=False))
-    image = still[0][0]
-    assert torch.equal(image, still[0][0])
-    mirrored = AugmentedImages(source, Recipe("", data="x", crop_padding=0, flip=True))
-    seen = {tuple(mirrored[0][0].flatten().tolist()) for _ in range(20)}
-    assert seen == {tuple(image.flatten().tolist()), tuple(image.flip(2).flatten().tolist())}
-    shifted = AugmentedImages(source, Recipe("", data="x", crop_padding=4, flip=False))
-    assert shifted[0][0].shape == image.shape
-    assert len({tuple(shifted[0][0].flatten().tolist()) for _ in range(20)}) > 5
+    images, labels = still[[0, 7]]
+    expected = [torch.from_numpy(np.array(source.image(index).convert("RGB"))) for index in (0, 7)]
+    assert torch.equal(images, torch.stack(expected).permute(0, 3, 1, 2))
+    assert labels.tolist() == [source.labels[0], source.labels[7]]
+    mirrored, _ = AugmentedImages(source, Recipe("", data="x", crop_padding=0, flip=True))[[0] * 400]
+    turned = (mirrored == images[0].flip(2)).all(dim=(1, 2, 3))
+    assert 150 < int(turned.sum()) < 250
+    assert torch.equal(mirrored[~turned], images[:1].expand(400 - int(turned.sum()), -1, -1, -1))
     resized = AugmentedImages(source, Recipe("", data="x", random_resized_crop=24, crop_padding=0))
-    assert resized[0][0].shape == (3, 24, 24)
+    assert resized[[0, 1]][0].shape == (2, 3, 24, 24)
+    assert not torch.equal(resized[[0]][0], resized[[0]][0])
+
+
+def test_a_shifted_image_is_a_crop_of_the_bordered_one_every_place_equally_often() -> None:
+    images = torch.arange(1, 31, dtype=torch.uint8).view(1, 5, 2, 3).expand(9 * 200, -1, -1, -1)
+    bordered = F.pad(images[0].permute(2, 0, 1), (1, 1, 1, 1))
+    crops = {bordered[:, y : y + 5, x : x + 2].numpy().tobytes(): 0 for y in range(3) for x in range(3)}
+    for crop in shifted_and_mirrored(images, 1, mirror=False):
+        crops[crop.contiguous().numpy().tobytes()] += 1
+    assert len(crops) == 9
+    assert min(crops.values()) > 140
+    assert max(crops.values()) < 260
+
+
+def test_an_image_is_decoded_once_as_long_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = ClutteredDigits("train", 3)
+    decoded: list[int] = []
+    original = ClutteredDigits.image
+    monkeypatch.setattr(ClutteredDigits, "image", lambda self, index: (decoded.append(index), original(self, index))[1])
+    size = original(source, 0).width * original(source, 0).height * 3
+    images = AugmentedImages(source, Recipe("", data="x"), kept_bytes=2 * size)
+    for _ in range(3):
+        images[[0, 1, 2]]
+    assert decoded == [0, 1, 2, 2, 2]
+    decoded.clear()
+    cropped = AugmentedImages(source, Recipe("", data="x", random_resized_crop=24))
+    for _ in range(2):
+        cropped[[0]]
+    assert decoded == [0, 0]
+
+
+def test_images_of_different_sizes_are_one_sentence(tmp_path: Path) -> None:
+    for split, sides in (("train", (32, 40)), ("test", (32, 32))):
+        for name, side in zip("ab", sides, strict=True):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            Image.new("RGB", (side, 32), "red").save(folder / "1.png")
+    training = replace(short(normalize="cifar10"), data=f"folder:{tmp_path}")
+    with pytest.raises(DataError, match=r"such as 32 x 32 and 40 x 32 pixels.*give --set random_resized_crop=SIDE\.$"):
+        run_training(training, tmp_path / "out.safetensors", QUIET)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["test", "train"]
 
 
 def test_cutout_zeroes_one_square_that_may_stick_out() -> None:
