@@ -61,14 +61,14 @@ rm -f "$OUT/summary.txt" "$OUT/tests.txt" "$OUT/benchmarks.txt"
 
 part facts 30 summary.txt "$PYTHON" -m benchmarks.gpu_facts "$DEVICE"
 [ "$DEVICE" = cpu ] && export AUTOLA_TEST_GPU=cpu
-part tests 180 tests.txt "$PYTHON" -m benchmarks.gpu_tests ${TESTS:-}
-benchmark selectivity 60
+part tests 120 tests.txt "$PYTHON" -m benchmarks.gpu_tests ${TESTS:-}
+benchmark selectivity 70
 benchmark selectivity-files 70
 benchmark saliency 40
-benchmark neighbours 30
+benchmark neighbours 40
 benchmark hoga 35
-benchmark training 40
-benchmark profile 35
+benchmark training 50
+benchmark profile 25
 
 echo
 echo "=== summary after $SECONDS s ==="

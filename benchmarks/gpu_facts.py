@@ -18,6 +18,7 @@ WANTED = {
     "pydantic": "tests, selectivity, saliency, neighbours, profile",
     "pandas": "tests, selectivity, saliency, neighbours, profile",
     "scipy": "tests, selectivity, saliency, neighbours, profile",
+    "bokeh": "tests",
     "threadpoolctl": "tests of the embedding",
     "openTSNE": "tests of the embedding",
     "pytest": "tests",

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-NEEDED = ("pytest", "pydantic", "pandas", "scipy", "sklearn", "torchmetrics", "torchvision", "safetensors")
+NEEDED = ("pytest", "pydantic", "pandas", "scipy", "sklearn", "torchmetrics", "torchvision", "safetensors", "bokeh")
 SKIPPED = 77
 
 

@@ -147,7 +147,7 @@ class MachineFlags:
         typer.Option(
             metavar="N",
             min=0,
-            help="Processes that decode images; 0 decodes in this one. Default: 0 on a CPU, up to 8 beside a GPU.",
+            help="Processes that decode images; 0 decodes in this one. Default: 0 on a CPU, up to 16 beside a GPU.",
         ),
     ] = None
     cache: Cache = None

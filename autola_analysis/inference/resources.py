@@ -17,7 +17,7 @@ PASS_PIXELS = 6 * 256 * 32 * 32
 GRADIENT_PIXELS = 8 * 224 * 224
 PASS_BYTES, GRADIENT_BYTES = 2048, 8192
 """Memory per pixel of an image, in wide networks at full resolution; a ResNet-50 takes a tenth of it."""
-MOST_WORKERS = 8
+MOST_WORKERS = 16
 
 
 def pass_batch_size(side: int, device: torch.device) -> int:

@@ -20,7 +20,7 @@ from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.compiling import CompiledForward, check_compiler, compiled_forward
-from autola_analysis.inference.folding import FastCopy, fast_copy
+from autola_analysis.inference.folding import FastCopy, fast_copy, prefers_channels_last
 from autola_analysis.inference.observer import Observer, Selective
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.precision import precision_of
@@ -305,12 +305,13 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
     probe = _inputs(job, images)
     # What is verified in float32 says nothing about autocast, which rounds the folded weights.
     fold = settings.fold and settings.precision in ("float32", "tf32")
+    channels_last = prefers_channels_last(device, settings.precision)
     with ExitStack() as stack:
         try:
             with precision_of("float32", device):  # TF32, which torch allows by default, hides what is the same
-                copy = fast_copy(job.model, layers, probe, fold, job.task)
-                everywhere = current().all_true(copy.channels_last)
-                if copy.channels_last and not everywhere:  # on other hardware the copy was not the same
+                copy = fast_copy(job.model, layers, probe, fold, job.task, channels_last)
+                everywhere = current().all_true(copy.fast)
+                if copy.fast and not everywhere:  # on other hardware the copy was not the same
                     copy = fast_copy(job.model, layers, probe, False, job.task)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]

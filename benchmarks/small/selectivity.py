@@ -85,7 +85,7 @@ def bare_forward(
 
 def print_in_memory(setting: Setting) -> None:
     """Measure with images in memory."""
-    batch, batches, side = setting.size(tiny=(10, 2, 32), cpu=(8, 4, 224), cuda=(256, 4, 224))
+    batch, batches, side = setting.size(tiny=(10, 2, 32), cpu=(8, 4, 224), cuda=(256, 16, 224))
     loader = InMemory(batch, batches, side, setting.cuda)
     precisions = ("float32", "tf32", "bfloat16") if setting.cuda else ("float32",)
     calls: dict[str, Callable[[], Any]] = {}
@@ -131,7 +131,7 @@ def jpeg_folder(images: int) -> Iterator[Path]:
 def files_reading(setting: Setting) -> tuple[Reading, Preprocessing, int]:
     """Return how JPEG files are read, what is done to them, and how many there are."""
     preprocessing = setting.size(tiny=Preprocessing(40, 32), cpu=IMAGENET, cuda=IMAGENET)
-    batch, images = setting.size(tiny=(10, 20), cpu=(8, 32), cuda=(256, 1024))
+    batch, images = setting.size(tiny=(10, 20), cpu=(8, 32), cuda=(256, 2048))
     return Reading(Settings(setting.device, quiet=True), batch, None), preprocessing, images
 
 

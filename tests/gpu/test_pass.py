@@ -81,7 +81,7 @@ def test_the_faster_copy_is_used_and_the_network_does_not_seem_to_depend_on_the_
         job = Job(variant.model, [Recorder("layer1")], variant.preprocessing)
         (network,) = run([job], open_stream(digits, variant.preprocessing, batch_size=20), ON_DEVICE).networks
         assert network.folded > 0
-        assert network.channels_last
+        assert network.channels_last is (GPU_DEVICE == "cpu")  # cuDNN has no such convolutions in float32
         assert network.warnings == ()
 
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from autola_analysis.attention import list_attentions
 from autola_analysis.backbones import create_model
-from autola_analysis.inference.folding import fast_copy, foldable_pairs
+from autola_analysis.inference.folding import fast_copy, foldable_pairs, prefers_channels_last
 from autola_analysis.inference.outputs import same_up_to_rounding
 from autola_analysis.inference.tap import tap
 from tests.inference.networks import ClampsBeforeTheNorm, ReadsTheWeights, ReusedReLU, SkipsTheNorm, Tiny
@@ -129,3 +129,23 @@ def test_the_convolution_of_a_tapped_place_is_not_folded_and_places_are_compared
     with torch.no_grad(), tap(fast.model, ["relu#2"]) as found:
         fast.model(IMAGES)
         torch.testing.assert_close(found["relu#2"], reused.layer2(reused.layer1(IMAGES)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_memory_format_is_the_one_asked_for_and_the_output_the_same(channels_last: bool) -> None:
+    model = create_model("resnet20", "se", num_classes=10, width=4).eval()
+    fast = fast_copy(model, ["layer1"], IMAGES, channels_last=channels_last)
+    assert fast.fast
+    assert fast.channels_last is channels_last
+    weight = fast.model.get_submodule("layer1.0.conv1").weight
+    assert weight.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    with torch.no_grad():
+        torch.testing.assert_close(fast.model(IMAGES), model(IMAGES), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "preferred"),
+    [("cpu", "float32", True), ("cuda", "float32", False), ("cuda", "tf32", True), ("cuda:1", "bfloat16", True)],
+)
+def test_a_gpu_runs_channels_last_where_tensor_cores_do_the_work(device: str, precision: str, preferred: bool) -> None:
+    assert prefers_channels_last(torch.device(device), precision) is preferred

@@ -57,7 +57,7 @@ def test_free_memory_is_what_the_system_says(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_gpu_has_decoding_beside_it_and_a_cpu_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    for cores, alone, of_four in ((1, 0, 0), (4, 3, 0), (16, 8, 3), (64, 8, 8)):
+    for cores, alone, of_four in ((1, 0, 0), (4, 3, 0), (16, 15, 3), (64, 16, 15)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda process, cores=cores: set(range(cores)), raising=False)
         assert decoding_workers(CPU) == 0
         assert decoding_workers(CUDA) == alone

@@ -32,6 +32,7 @@ COLUMNS = 8192  # points they are compared with at once
 SPARE = 8  # further candidates, so that rounding cannot push a neighbour out
 GATHERED = 2**23  # float64 values of candidates held at once
 DISTANCES = 2**23  # float64 distances to all points held at once
+HELD = 2**26  # float64 values of all points that are held on the device, where they are no more than this: half a GiB
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -200,6 +201,7 @@ class Points:
         self._values = values
         self._cosine = metric == "cosine"
         self._device = torch.device("cpu") if device.type == "mps" else device
+        self._held = _on(values, self._device) if values.size <= HELD else None
         # numpy sums in an order that does not depend on the number of threads.
         mean = np.zeros(values.shape[1]) if self._cosine else np.mean(values, axis=0, dtype=np.float64)
         self._mean = torch.from_numpy(mean).to(self._device)
@@ -224,7 +226,7 @@ class Points:
     def measure(self, rows: range, others: Tensor) -> Tensor:
         """Return the distance of every point of `rows` to its row of `others`, from their difference, ``(R, K)``."""
         here = self._unit(self._take(rows))[:, None]
-        there = self._unit(self._take(others.flatten().cpu().numpy()).view(*others.shape, self.width))
+        there = self._unit(self._take(others.flatten()).view(*others.shape, self.width))
         if self._cosine:
             return (1 - (here * there).sum(2)).clamp_(0, 2)
         return (there - here).square_().sum(2).sqrt_()
@@ -240,12 +242,21 @@ class Points:
         distances[torch.arange(len(rows)), torch.from_numpy(rows)] = 0
         return distances
 
-    def _take(self, rows: range | IntArray) -> Tensor:
-        chosen = self._values[rows.start : rows.stop] if isinstance(rows, range) else self._values[rows]
-        return torch.from_numpy(np.array(chosen, dtype=np.float64)).to(self._device)
+    def _take(self, rows: range | IntArray | Tensor) -> Tensor:
+        if isinstance(rows, range):
+            part = slice(rows.start, rows.stop)
+            return self._held[part] if self._held is not None else _on(self._values[part], self._device)
+        if self._held is not None:
+            return self._held[torch.as_tensor(rows, device=self._device)]
+        return _on(self._values[rows.cpu().numpy() if isinstance(rows, Tensor) else rows], self._device)
 
     def _unit(self, vectors: Tensor) -> Tensor:
         if not self._cosine:
             return vectors
         norms = vectors.norm(dim=-1, keepdim=True)
         return vectors / torch.where(norms > 0, norms, 1)
+
+
+def _on(values: NDArray[Any], device: torch.device) -> Tensor:
+    """Return a copy of an array in float64 on a device."""
+    return torch.from_numpy(np.array(values, dtype=np.float64)).to(device)
