@@ -1,15 +1,52 @@
-"""What a study prints at its end."""
+"""Running the study of a command, and what it prints at its end."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from autola_analysis.cli.options import MachineFlags
 from autola_analysis.cli.printing import echo_table
 
 if TYPE_CHECKING:
+    from autola_analysis.study.file import StudyFile
     from autola_analysis.study.run import StudyReport
+
+
+def run_and_show(
+    study: StudyFile,
+    out: Path,
+    machine: MachineFlags,
+    *,
+    base: Path | None = None,
+    only: list[str] | None = None,
+    overwrite: bool = False,
+    anonymous: bool = False,
+    show: bool = False,
+) -> None:
+    """Run a study, print its summary, and open its page in a browser.
+
+    The study has been checked by now; only from here on the libraries that take seconds to import are needed.
+
+    Args:
+        study: What to run.
+        out: Report directory.
+        machine: How the machine is used.
+        base: Directory that relative paths are relative to; None takes the current one.
+        only: Kinds of analyses to run; None runs all.
+        overwrite: Whether an earlier report at `out` is replaced.
+        anonymous: Whether paths, host and user are left out of everything written.
+        show: Whether to open the page.
+    """
+    from autola_analysis.study.run import run_study
+
+    report = run_study(study, out, machine.reading(), base=base, only=only, overwrite=overwrite, anonymous=anonymous)
+    if not machine.quiet:
+        echo_study(report)
+    if show:
+        typer.launch((out / "index.html").absolute().as_uri())
 
 
 def echo_study(report: StudyReport) -> None:
