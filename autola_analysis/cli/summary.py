@@ -66,15 +66,17 @@ def echo_study(report: StudyReport) -> None:
 def _echo_claims(report: StudyReport) -> None:
     """Print a row per claim, which fits 80 columns, and the sentence that sums them up."""
     from autola_analysis.study.comparison.headline import headline
+    from autola_analysis.study.comparison.verdicts import claimed_directions, verdict_text
 
     claims = report.results.comparison.claims
     if claims.empty:
         return
-    rows = []
+    rows, directions = [], claimed_directions()
     for (_, name), of_claim in claims.groupby(["model", "claim"], sort=False):
         first, values = of_claim.iloc[0], of_claim["value"]
         lowest, highest = f"{values.min():+.4f}", f"{values.max():+.4f}"
         differences = lowest if len(of_claim) == 1 else f"{lowest} to {highest}"
-        rows.append([str(name), str(first["layer"]), differences, str(first["verdict"])])
+        verdict = verdict_text(str(first["verdict"]), directions.get(str(name)), float(first["margin"]))
+        rows.append([str(name), str(first["layer"]), differences, verdict])
     echo_table(["claim", "layer", "differences", "verdict"], rows)
     typer.echo(f"\n{headline(claims)}")

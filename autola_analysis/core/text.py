@@ -78,6 +78,20 @@ def metric_text(number: float, sign: str = "") -> str:
     return f"{number:{sign if number else ''}.0f}"
 
 
+def size_text(number: float) -> str:
+    """Return a number of parameters or multiply-adds with two digits that count, in millions or billions.
+
+    Example:
+        >>> size_text(272_474), size_text(40_813_184), size_text(4.1e9), size_text(900)
+        ('0.27 M', '41 M', '4.1 G', '900')
+    """
+    if number < 1e4:
+        return f"{number:,.0f}"
+    size, letter = (1e9, "G") if number >= 1e9 else (1e6, "M")
+    scaled = number / size
+    return f"{scaled:,.0f} {letter}" if scaled >= 9.95 else f"{scaled:.2g} {letter}"
+
+
 def wirings_text(number: int) -> str:
     """Say how many training runs a variant has that stands for a population of wirings."""
     return f"{counted(number, 'wiring')}, one run each"
