@@ -5,7 +5,7 @@ The study file, the flags of the command and the Python signature all read these
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -122,17 +122,20 @@ class AnalysisOptions(BaseModel):
         return self.model_copy(update=changes)
 
 
-def sentence_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+def sentence_of(
+    error: ValidationError, model: type[BaseModel], prefix: str = "", names: Mapping[str, str] | None = None
+) -> str:
     """Say the first fault of some values in one sentence; unknown keys come first, since they make others missing.
 
     Args:
         error: What pydantic raised.
         model: What the values are for.
         prefix: Place of the values in a file ("analyses.0."), for the name of the key.
+        names: What the user calls a key, by its name: the flag of a command.
     """
     faults = sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
     fault = faults[0]
-    place = prefix + ".".join(str(step) for step in _steps(fault["loc"]))
+    place = prefix + ".".join((names or {}).get(str(step), str(step)) for step in _steps(fault["loc"]))
     found = fault.get("input")
     if fault["type"] == "extra_forbidden":
         return f"unknown key {place}; {_meant(fault['loc'], model)}"

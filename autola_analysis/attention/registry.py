@@ -67,5 +67,8 @@ def create_attention(spec: AttentionSpec, channels: int, **options: Any) -> nn.M
 
 @register_attention("none")
 def no_attention(channels: int) -> nn.Module:
-    """No attention: the identity, which has no parameters and leaves a backbone's names as they are."""
+    """No attention: the identity, without parameters.
+
+    It leaves a backbone's names as they are.
+    """
     return nn.Identity()

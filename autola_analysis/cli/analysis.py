@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from pydantic import ValidationError
 
+from autola_analysis.analyses.options import sentence_of
 from autola_analysis.analyses.registration import Registration
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import (
@@ -19,9 +21,9 @@ from autola_analysis.cli.options import (
     Open,
     OutputFlags,
     command_of,
-    open_page,
 )
-from autola_analysis.cli.summary import echo_study
+from autola_analysis.cli.summary import run_and_show
+from autola_analysis.core.errors import OptionError
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -54,7 +56,6 @@ def analysis_command(registration: Registration) -> Callable[..., None]:
         **values: Any,
     ) -> None:
         from autola_analysis.study.file import AnalysisRequest
-        from autola_analysis.study.run import run_study
 
         options = given_options(kind, values)
         study = command_of(
@@ -67,10 +68,7 @@ def analysis_command(registration: Registration) -> Callable[..., None]:
             candidate=candidate,
         )
         out = output.directory(registration.command_name)
-        report = run_study(study, out, machine.reading(), overwrite=output.overwrite, anonymous=output.anonymous)
-        if not machine.quiet:
-            echo_study(report)
-        open_page(show, out)
+        run_and_show(study, out, machine, overwrite=output.overwrite, anonymous=output.anonymous, show=show)
 
     command.__doc__ = (
         f"{registration.help}\n\nExample: autola-analyze {registration.command_name} {registration.example}"
@@ -124,11 +122,22 @@ def given_options(kind: type[AnalysisOptions], values: Mapping[str, Any]) -> Ana
         name = parameter.removeprefix(PREFIX)
         if name in kind.model_fields and value is not None and value is not False and value != []:
             given[name] = not _extra(kind.model_fields[name])["negated"] if value is True else value
-    return kind(**given)
+    try:
+        return kind(**given)
+    except OptionError as error:
+        if not isinstance(error.__cause__, ValidationError):
+            raise
+        flags = {name: _flag(name, field) for name, field in kind.model_fields.items()}
+        raise OptionError(sentence_of(error.__cause__, kind, names=flags)) from error
+
+
+def _flag(name: str, field: FieldInfo) -> str:
+    """Return the flag of an option, with its dashes."""
+    return str(_extra(field)["flag"]) or f"--{name.replace('_', '-')}"
 
 
 def _annotation(name: str, field: FieldInfo, extra: Mapping[str, Any]) -> Any:
-    flag = extra["flag"] or f"--{name.replace('_', '-')}"
+    flag = _flag(name, field)
     text = field.description or ""
     if _is_flag(field):
         return Annotated[bool, typer.Option(flag, help=text)]

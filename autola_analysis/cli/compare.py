@@ -18,9 +18,8 @@ from autola_analysis.cli.options import (
     Open,
     OutputFlags,
     command_of,
-    open_page,
 )
-from autola_analysis.cli.summary import echo_study
+from autola_analysis.cli.summary import run_and_show
 from autola_analysis.core.errors import OptionError
 
 
@@ -45,7 +44,6 @@ def compare(
     from autola_analysis.analyses.registry import registrations
     from autola_analysis.study.command import named_files
     from autola_analysis.study.file import AnalysisRequest
-    from autola_analysis.study.run import run_study
 
     names = list(named_files(checkpoints.ckpt))
     if len(names) < 2:
@@ -66,10 +64,7 @@ def compare(
         group="all",
     )
     out = output.directory("compare")
-    report = run_study(study, out, machine.reading(), overwrite=output.overwrite, anonymous=output.anonymous)
-    if not machine.quiet:
-        echo_study(report)
-    open_page(show, out)
+    run_and_show(study, out, machine, overwrite=output.overwrite, anonymous=output.anonymous, show=show)
 
 
 def compare_command() -> Callable[..., None]:

@@ -9,7 +9,7 @@ import typer
 
 from autola_analysis.cli import options
 from autola_analysis.cli.grouping import grouped_options
-from autola_analysis.cli.summary import echo_study
+from autola_analysis.cli.summary import run_and_show
 
 
 @grouped_options
@@ -24,9 +24,5 @@ def demo(
     Example: autola-analyze demo --out reports/demo --open
     """
     from autola_analysis.study.demo import demo_study
-    from autola_analysis.study.run import run_study
 
-    report = run_study(demo_study(), out, machine.reading(), overwrite=overwrite)
-    if not machine.quiet:
-        echo_study(report)
-    options.open_page(show, out)
+    run_and_show(demo_study(), out, machine, overwrite=overwrite, show=show)

@@ -219,9 +219,3 @@ def command_of(
 def split_commas(text: str | None) -> list[str] | None:
     """Return the comma-separated parts of an option, None where it was not given."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
-def open_page(wanted: bool, out: Path) -> None:
-    """Show the page of a report in a browser, where that is wanted."""
-    if wanted:
-        typer.launch((out / "index.html").absolute().as_uri())

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
-from autola_analysis.cli.options import Anonymous, MachineFlags, Open, OutputFlags, Overwrite, open_page, split_commas
+from autola_analysis.cli.options import Anonymous, MachineFlags, Open, OutputFlags, Overwrite, split_commas
 from autola_analysis.cli.printing import echo_table
-from autola_analysis.cli.summary import echo_study
+from autola_analysis.cli.summary import run_and_show
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import OptionError
 
 if TYPE_CHECKING:
     from autola_analysis.analyses.observation import Reading
+    from autola_analysis.study.file import StudyFile
 
 
 @grouped_options
@@ -50,26 +51,22 @@ def study(
         return
     if file is None:
         raise OptionError("name a study file; 'autola-analyze study --supplement > supplement.toml' writes one.")
-    from autola_analysis.study.run import run_study
+    from autola_analysis.study.file import read_study
 
-    kinds = split_commas(only)
+    kinds, content, base = split_commas(only), read_study(file), file.absolute().parent
     if dry_run:
-        _echo_plan(file, kinds, machine.reading())
+        _echo_plan(content, base, kinds, machine.reading())
         return
     out = out or OutputFlags().directory(file.stem)
-    report = run_study(file, out, machine.reading(), only=kinds, overwrite=overwrite, anonymous=anonymous)
-    if not machine.quiet:
-        echo_study(report)
-    open_page(show, out)
+    run_and_show(content, out, machine, base=base, only=kinds, overwrite=overwrite, anonymous=anonymous, show=show)
 
 
-def _echo_plan(file: Path, kinds: list[str] | None, reading: Reading) -> None:
+def _echo_plan(file: StudyFile, base: Path, kinds: list[str] | None, reading: Reading) -> None:
     from autola_analysis.study.dry_run import steps_of, total
     from autola_analysis.study.plan import make_plan
-    from autola_analysis.study.run import opened
 
     current().leave_to_first()
-    plan = make_plan(*opened(file, None), kinds, quiet=reading.settings.quiet)
+    plan = make_plan(file, base, kinds, quiet=reading.settings.quiet)
     rows = []
     for model in plan.models:
         spec = model.loaded.spec

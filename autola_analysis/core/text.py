@@ -5,6 +5,16 @@ from __future__ import annotations
 import math
 
 
+def number_text(number: float, sign: str = "") -> str:
+    """Return a number with four decimal digits; nothing where it is not known.
+
+    Args:
+        number: The number; NaN where there is none.
+        sign: "+" writes the sign of a positive number too.
+    """
+    return "" if math.isnan(number) else f"{number:{sign}.4f}"
+
+
 def interval_text(low: float, high: float, sign: str = "") -> str:
     """Return an interval as text; nothing where it is not known.
 
@@ -18,6 +28,25 @@ def interval_text(low: float, high: float, sign: str = "") -> str:
         '[-0.5000, +0.2500]'
     """
     return "" if math.isnan(low) else f"[{low:{sign}.4f}, {high:{sign}.4f}]"
+
+
+def percent_text(share: float | None, low: float = math.nan, high: float = math.nan, unit: str = "%") -> str:
+    """Return an accuracy, which tables hold as a share, in per cent, with its interval where there is one.
+
+    Args:
+        share: From 0 to 1; None and NaN give "not measured".
+        low: Lower end of the interval.
+        high: Upper end.
+        unit: Written behind the number; empty for differences of accuracies, which are in points.
+
+    Example:
+        >>> percent_text(0.9275, 0.9153, 0.9381), percent_text(0.5), percent_text(None)
+        ('92.75 % [91.53, 93.81]', '50.00 %', 'not measured')
+    """
+    if share is None or math.isnan(share):
+        return "not measured"
+    interval = "" if math.isnan(low) else f" [{100 * low:.2f}, {100 * high:.2f}]"
+    return f"{100 * share:.2f} {unit}".rstrip() + interval
 
 
 def title_of(model: str, run: str) -> str:
@@ -47,6 +76,20 @@ def metric_text(number: float, sign: str = "") -> str:
         if abs(number) >= size:
             return f"{number / size:{sign}.1f}{letter}"
     return f"{number:{sign if number else ''}.0f}"
+
+
+def size_text(number: float) -> str:
+    """Return a number of parameters or multiply-adds with two digits that count, in millions or billions.
+
+    Example:
+        >>> size_text(272_474), size_text(40_813_184), size_text(4.1e9), size_text(900)
+        ('0.27 M', '41 M', '4.1 G', '900')
+    """
+    if number < 1e4:
+        return f"{number:,.0f}"
+    size, letter = (1e9, "G") if number >= 1e9 else (1e6, "M")
+    scaled = number / size
+    return f"{scaled:,.0f} {letter}" if scaled >= 9.95 else f"{scaled:.2g} {letter}"
 
 
 def wirings_text(number: int) -> str:

@@ -18,6 +18,7 @@ from autola_analysis.report.record import recorded_data
 from autola_analysis.report.section import Section
 from autola_analysis.report.templating import raw, render
 from autola_analysis.report.thumbnails import Thumbnails
+from autola_analysis.report.variants import variant_rows
 from autola_analysis.statistics.intervals import RUNS_FOR_MODULES
 
 DOTS_PER_INCH = 300  # of the figures in PNG
@@ -34,6 +35,7 @@ def write_page(
     record: Mapping[str, Any],
     thumbnails: Thumbnails | None = None,
     wirings: Mapping[str, int] | None = None,
+    named: Mapping[str, str] | None = None,
 ) -> None:
     """Write ``index.html``: a summary, the sections in the given order, limits, where the numbers come from.
 
@@ -46,6 +48,7 @@ def write_page(
         record: What ``run.json`` says, but for the outputs.
         thumbnails: Small images that the sections show; stored once.
         wirings: Number of wirings of every variant that has several, one run each.
+        named: What a reader should know of paper, attention modules and data, by name.
     """
     pictures = {
         name: _picture(directory / "figures" / f"{name}.png") for section in sections for name in section.figures
@@ -57,7 +60,8 @@ def write_page(
         data=data,
         sections=sections,
         pictures=pictures,
-        accuracy=accuracy,
+        variants=variant_rows(accuracy),
+        named=named or {},
         models=list(dict.fromkeys(accuracy["model"])),
         runs=len(accuracy),
         warnings=record["warnings"],

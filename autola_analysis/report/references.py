@@ -11,6 +11,8 @@ from pathlib import Path
 
 CITATION = re.compile(r"@([a-z]+\d{4})\b")
 ENTRY = re.compile(r"^@\w+\{(\w+),.*?^\}", re.MULTILINE | re.DOTALL)
+FIELD = re.compile(r"^\s*(\w+) = \{(.*)\},?$", re.MULTILINE)
+TEX = re.compile(r"[{}\\]")
 FILE = "references.bib"
 
 
@@ -23,6 +25,15 @@ def read_references(folder: Path) -> dict[str, str]:
 def references_beside(file: str) -> dict[str, str]:
     """Return the entries of ``references.bib`` beside a module, by their keys."""
     return read_references(Path(file).parent)
+
+
+def citation_text(entry: str) -> str:
+    """Return a BibTeX entry as a reader meets it: authors, title, where and when it appeared."""
+    fields = {name.lower(): TEX.sub("", value) for name, value in FIELD.findall(entry)}
+    names = [author.partition(",")[0] for author in fields["author"].split(" and ")]
+    authors = " and ".join([part for part in (", ".join(names[:-1]), names[-1]) if part])
+    where = fields.get("booktitle") or fields.get("journal") or fields.get("publisher") or ""
+    return f"{authors}, “{fields['title']}”, {f'{where}, ' if where else ''}{fields['year']}"
 
 
 def bibliography(text: str, references: Sequence[Mapping[str, str]]) -> str:

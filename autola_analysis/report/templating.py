@@ -25,6 +25,7 @@ def render(template: str, package: str | None = None, **values: Any) -> Markup:
         lstrip_blocks=True,
     )
     environment.filters["cell"] = format_cell
+    environment.filters["breakable"] = breakable
     return Markup(environment.get_template(template).render(**values))
 
 
@@ -40,6 +41,11 @@ def raw(file: str, package: str | None = None) -> Markup:
 
 def _loader(package: str | None) -> PackageLoader:
     return PackageLoader("autola_analysis.report") if package is None else PackageLoader(package, ".")
+
+
+def breakable(name: object) -> Markup:
+    """Return the name of a column that may be broken behind an underscore, where the paper is narrow."""
+    return Markup("_<wbr>").join(str(name).split("_"))
 
 
 def format_cell(value: object) -> str:

@@ -20,6 +20,7 @@ from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.statistics.compare import COMPARISON_TABLE
 from autola_analysis.study.comparison.controls import CONTROLS_TABLE
 from autola_analysis.study.comparison.section import claims_section
+from autola_analysis.study.named import named_lines
 from autola_analysis.study.networks import ACCURACY_TABLE
 from autola_analysis.study.wirings import WIRINGS_TABLE, numbers_of_wirings
 
@@ -72,6 +73,7 @@ def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any]) -> N
         record=record,
         thumbnails=thumbnails,
         wirings=wirings,
+        named=named_lines(record),
     )
     write_methods(directory, networks_paragraph(accuracy, layout.data, record["versions"], wirings), sections)
 

@@ -185,13 +185,13 @@ def test_quiet_prints_nothing(
         (["selectivity", "--ckpt", "a=b.pth", "--normalize", "c=none"], "no --ckpt is named 'c'"),
         (["selectivity", "--ckpt", "a.pth", "--limit", "0"], "limit is a number from 1 on, or all; found 0"),
         (["selectivity", "--ckpt", "a.pth", "--limit", "few"], "limit should be a valid integer, or all; found 'few'"),
-        (["selectivity", "--ckpt", "a.pth", "--top-images", "21"], "top_images is a number up to 20; found 21"),
+        (["selectivity", "--ckpt", "a.pth", "--top-images", "21"], "--top-images is a number up to 20; found 21"),
         (["compare", "--ckpt", "a=a.pth"], "a comparison needs at least two variants; there is a: give --ckpt again"),
         (["compare", "--ckpt", "a=a.pth", "--ckpt", "b=b.pth", "--limit", "0"], "--limit takes a number of images"),
         (["study"], "name a study file"),
         (["embed"], "no checkpoint was given"),
-        (["embed", "--ckpt", "a.pth", "--method", "umap"], "method is one of barnes-hut, fft, pca; found 'umap'"),
-        (["embed", "--ckpt", "a.pth", "--perplexity", "0"], "perplexity is a number from 1 on; found 0"),
+        (["embed", "--ckpt", "a.pth", "--method", "umap"], "--method is one of barnes-hut, fft, pca; found 'umap'"),
+        (["embed", "--ckpt", "a.pth", "--perplexity", "0"], "--perplexity is a number from 1 on; found 0"),
         (["inspect", "missing.pth"], "missing.pth"),
         (["layers", "--ckpt", "missing.pth"], "missing.pth"),
         (["list", "attention"], "there is no list of 'attention'; lists: attentions"),
@@ -222,6 +222,30 @@ def test_a_flag_that_does_not_exist_is_status_2(run: Callable[..., tuple[int, st
     status, _, err = run("selectivity", "--checkpoint", "x")
     assert status == 2
     assert "No such option" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (["selectivity", "--ckpt", "x", "--limit", "0"], "--limit"),
+        (["compare", "--ckpt", "a=x", "--ckpt", "b=y", "--limit", "0"], "--limit"),
+        (["saliency", "--ckpt", "x", "--sanity-draws", "-1"], "--sanity-draws"),
+        (["saliency", "--ckpt", "x", "--grid", "recptive-field"], "--grid"),
+        (["embed", "--ckpt", "x", "--perplexty", "9"], "--perplexty"),
+        (["study", "--dryrun"], "--dryrun"),
+    ],
+)
+def test_a_misspelt_option_is_named_with_its_dashes_before_anything_heavy_is_imported(
+    arguments: list[str], flag: str
+) -> None:
+    script = (
+        "import sys; from autola_analysis.cli import main\n"
+        "status = main._run(sys.argv[1:], False)\n"
+        f"print(status, [m for m in {HEAVY} if m in sys.modules])"
+    )
+    process = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "2 []"
+    assert flag in process.stderr
 
 
 def test_debug_shows_where_an_error_was_raised() -> None:

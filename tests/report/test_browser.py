@@ -266,3 +266,30 @@ def test_the_keyboard_reaches_content_and_scrolling_tables(open_page: Callable[.
         "Array.from(document.querySelectorAll('nav a')).every((each) => document.querySelector(each.hash))"
     )
     assert targets
+
+
+A4 = (688, 1000)
+"""Pixels between the margins of the paper, and about as many down the page."""
+
+
+def test_on_paper_nothing_is_cut_and_what_is_folded_is_open(open_page: Callable[..., Opened]) -> None:
+    page = open_page().page
+    folded = "document.querySelectorAll('details:not([open])').length"
+    assert page.evaluate(folded) > 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.set_viewport_size({"width": A4[0], "height": A4[1]})
+    page.emulate_media(media="print")
+    page.wait_for_timeout(300)
+    assert page.evaluate(folded) == 0
+    cut = """() => Array.from(document.querySelectorAll("main *"))
+        .filter((each) => each.getBoundingClientRect().right > innerWidth + 1).map((each) => each.outerHTML)"""
+    assert page.evaluate(cut) == []
+    scrolled = """() => Array.from(document.querySelectorAll(".scroll, .warnings ul, .legend"))
+        .filter((each) => getComputedStyle(each).overflowX !== "visible").length"""
+    assert page.evaluate(scrolled) == 0
+    kept = """() => ["h2", "h3", "summary"].map((name) => getComputedStyle(document.querySelector(name)).breakAfter)
+        .concat(["figure", "tr"].map((name) => getComputedStyle(document.querySelector(name)).breakInside))"""
+    assert set(page.evaluate(kept)) == {"avoid"}
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(folded) > 0

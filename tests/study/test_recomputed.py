@@ -14,7 +14,7 @@ from autola_analysis.analyses.registry import analysis_of, registrations
 from autola_analysis.core.results import read_stored
 from autola_analysis.inference.run import Settings
 from autola_analysis.statistics.compare import compare
-from autola_analysis.study.comparison.figure import claimed_directions
+from autola_analysis.study.comparison.verdicts import claimed_directions
 from autola_analysis.study.demo import demo_checkpoints, demo_study
 from autola_analysis.study.run import run_study
 from tests.study.naive_statistics import interval_around, verdict

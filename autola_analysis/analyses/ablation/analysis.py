@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +19,7 @@ from autola_analysis.analyses.observation import Observation, Reading, Watcher
 from autola_analysis.analyses.variants import check_layer_names
 from autola_analysis.core.errors import LayerError, OptionError
 from autola_analysis.core.results import Stored
+from autola_analysis.core.text import number_text, percent_text
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
@@ -102,17 +102,18 @@ class Ablation(Analysis[AblationOptions, AblationResults]):
         return [ablation_section(result.networks, sheet)]
 
     def lines(self, result: AblationResults) -> Lines:
-        """Return a line per network and layer."""
+        """Return a line per network and layer; under the name of an order, the area under its curve of accuracy."""
         several_runs = any(each.run != "1" for each in result.networks)
+        dead = any(each.dead for each in result.networks)
         rows = []
         for each in result.networks:
             name = f"{each.model} run {each.run}" if several_runs else each.model
             values = {measure: of_images.mean() for measure, of_images in each.values_per_image().items()}
-            shown = [f"{values[measure]:.4f}" for measure in (ACCURACY, *(f"area_{order}" for order in ORDERS))]
-            correlation = "" if math.isnan(each.correlation) else f"{each.correlation:.4f}"
-            rows.append([name, each.layer, str(len(each.units)), str(each.dead), *shown, correlation])
-        header = ["model", "layer", "units", "dead", "accuracy", *(f"{order} area" for order in ORDERS), "correlation"]
-        return Lines(header, rows)
+            shown = [percent_text(values[measure]) for measure in (ACCURACY, *(f"area_{order}" for order in ORDERS))]
+            units = [str(len(each.units)), *([str(each.dead)] if dead else [])]
+            rows.append([name, each.layer, *units, *shown, number_text(each.correlation)])
+        units = ["units", *(["dead"] if dead else [])]
+        return Lines(["model", "layer", *units, "accuracy", *ORDERS, "correlation"], rows)
 
     def warnings(self, result: AblationResults) -> Sequence[str]:
         """Return the warnings of all networks, and what is left out."""

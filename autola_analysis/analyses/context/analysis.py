@@ -20,7 +20,7 @@ from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.results import Stored
-from autola_analysis.core.text import counted, interval_text
+from autola_analysis.core.text import counted, percent_text
 from autola_analysis.data.source import ImageSource
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
@@ -83,13 +83,10 @@ class Context(Analysis[ContextOptions, ContextResult]):
         for (model, kind, metric), row in by_name.items():
             if metric == "accuracy":
                 drop = by_name.get((model, kind, "accuracy_drop"))
-                interval = interval_text(row["ci_low"], row["ci_high"])
-                numbers = [str(row["images"]), f"{row['value']:.4f}", interval]
-                drops = ["", ""]
-                if drop is not None:
-                    drops = [f"{drop['value']:.4f}", interval_text(drop["ci_low"], drop["ci_high"])]
-                rows.append([str(model), str(kind), *numbers, *drops])
-        return Lines(["model", "kind", "images", "accuracy", "95% interval", "drop", "95% interval"], rows)
+                accuracy = percent_text(row["value"], row["ci_low"], row["ci_high"])
+                lost = "" if drop is None else percent_text(drop["value"], drop["ci_low"], drop["ci_high"], unit="")
+                rows.append([str(model), str(kind), str(row["images"]), accuracy, lost])
+        return Lines(["model", "kind", "images", "accuracy, 95% interval", "points lost, 95% interval"], rows)
 
     def warnings(self, result: ContextResult) -> Sequence[str]:
         """Return what belongs beside the numbers."""

@@ -21,7 +21,7 @@ from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.variants import check_layer_names
 from autola_analysis.core.errors import DataError, LayerError
 from autola_analysis.core.results import Stored
-from autola_analysis.core.text import counted, interval_text
+from autola_analysis.core.text import counted, percent_text
 from autola_analysis.data.source import ImageSource
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
@@ -142,17 +142,16 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
             rows.append(
                 [
                     name,
-                    "not measured" if top1 is None else f"{100 * top1:.2f} %",
                     each.layer,
-                    *([str(each.seed)] if several_seeds else []),
-                    f"{knn['value']:.4f}",
-                    interval_text(knn["ci_low"], knn["ci_high"]),
-                    *("" if row is None else f"{row['value']:.4f}" for row in numbers),
+                    *([f"seed {each.seed}"] if several_seeds else []),
+                    percent_text(top1),
+                    percent_text(knn["value"], knn["ci_low"], knn["ci_high"]),
+                    *("" if row is None else _text(row["metric"], row["value"]) for row in numbers),
                 ]
             )
-        seed = ["seed"] if several_seeds else []
-        measured = ["kNN", "95% interval", "silhouette", "probe", "plane kNN", "trust", "recall", "KL"]
-        return Lines(["model", "top-1", "layer", *seed, *measured], rows)
+        seed = ["embedding"] if several_seeds else []
+        measured = ["kNN, 95% interval", "silhouette", "probe", "plane kNN", "trust", "recall", "KL"]
+        return Lines(["model", "layer", *seed, "top-1", *measured], rows)
 
     def warnings(self, result: EmbeddingResults) -> Sequence[str]:
         """Return the warnings of all embeddings, which hold those of their features."""
@@ -183,6 +182,11 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 def _watchers(options: EmbeddingOptions) -> list[FeatureWatcher]:
     layers: Sequence[str | None] = options.layer or [None]
     return [FeatureWatcher(layer, options.pool) for layer in layers]
+
+
+def _text(metric: str, value: float) -> str:
+    """Return a quality as the terminal shows it, an accuracy in per cent."""
+    return percent_text(value) if metric in ("knn_accuracy", PROBE) else f"{value:.4f}"
 
 
 def _names(each: Features | Embedding) -> dict[str, str]:

@@ -1,7 +1,7 @@
 "use strict";
 // The selection of points and the legend of the panels.
 (() => {
-  const FADED = 0.04, SHOWN = 0.75, MOST = 60;
+  const FADED = 0.04, SHOWN = 0.75, MOST = 60, PRINTED = 320;
 
   // Called by the panels: which images are selected, in words and pictures. Names are set as text, never as HTML.
   autola.select = (indices, data) => {
@@ -52,4 +52,17 @@
   for (const button of document.querySelectorAll(".legend button")) {
     button.addEventListener("click", () => fade(button));
   }
+
+  // Two panels stand side by side on paper. They are scaled: drawn again, they would not be ready when the page is.
+  const panels = document.querySelectorAll(".panel");
+  addEventListener("beforeprint", () => {
+    for (const panel of panels) {
+      const width = panel.clientWidth;
+      panel.style.width = `${width}px`;
+      panel.style.zoom = PRINTED / width;
+    }
+  });
+  addEventListener("afterprint", () => {
+    for (const panel of panels) panel.style.width = panel.style.zoom = "";
+  });
 })();

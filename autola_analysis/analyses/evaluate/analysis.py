@@ -11,14 +11,14 @@ from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
 from autola_analysis.analyses.evaluate.compared import evaluation_statistics
 from autola_analysis.analyses.evaluate.measure import PredictionWatcher, evaluation_result
 from autola_analysis.analyses.evaluate.options import EvaluationOptions
-from autola_analysis.analyses.evaluate.quality import METRICS, TOP1
+from autola_analysis.analyses.evaluate.quality import ECE, NLL, TOP1, TOP5
 from autola_analysis.analyses.evaluate.result import FORMAT, EvaluationResult
 from autola_analysis.analyses.evaluate.rows import rows_over_runs
 from autola_analysis.analyses.evaluate.section import evaluation_section
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.results import Stored
-from autola_analysis.core.text import interval_text
+from autola_analysis.core.text import percent_text
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
@@ -84,11 +84,12 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
         for each in result.networks:
             name = f"{each.model} run {each.run}" if several_runs else each.model
             by_metric = {row["metric"]: row for row in each.metrics.to_dict("records")}
-            texts = {key: "" if math.isnan(row["value"]) else f"{row['value']:.4f}" for key, row in by_metric.items()}
-            interval = interval_text(by_metric[TOP1]["ci_low"], by_metric[TOP1]["ci_high"])
-            first, *others = (texts.get(metric, "") for metric in METRICS)
-            rows.append([name, str(len(each.predictions.labels)), first or "not measured", interval, *others])
-        return Lines(["model", "images", "top-1", "95% interval", "top-5", "nll", "ece"], rows)
+            known = {key: row for key, row in by_metric.items() if not math.isnan(row["value"])}
+            first = percent_text(*(by_metric[TOP1][key] for key in ("value", "ci_low", "ci_high")))
+            top5 = percent_text(known[TOP5]["value"]) if TOP5 in known else ""
+            others = (f"{known[metric]['value']:.4f}" if metric in known else "" for metric in (NLL, ECE))
+            rows.append([name, str(len(each.predictions.labels)), first, top5, *others])
+        return Lines(["model", "images", "top-1, 95% interval", "top-5", "nll", "ece"], rows)
 
     def warnings(self, result: EvaluationResults) -> Sequence[str]:
         """Return the warnings of all networks, and the networks that are left out."""

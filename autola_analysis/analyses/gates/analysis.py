@@ -74,7 +74,7 @@ class Gates(Analysis[GateOptions, GateResults]):
             for gate, units in each.gates.groupby("gate", sort=False):
                 means = (f"{units[column].mean():.4f}" for column in STATISTICS)
                 rows.append([name, str(gate), str(len(units)), *means])
-        return Lines(["model", "gate", "units", "mean", "std", "near 0", "near 1", "class variation"], rows)
+        return Lines(["model", "gate", "units", "mean", "std", "near 0", "near 1", "by class"], rows)
 
     def warnings(self, result: GateResults) -> Sequence[str]:
         """Return the warnings of all networks, and the networks that are left out."""

@@ -8,7 +8,6 @@ import pandas as pd
 
 from autola_analysis.analyses.gates.figure import plot_gates
 from autola_analysis.analyses.gates.result import STATISTICS, GateResult
-from autola_analysis.report.references import references_beside
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 
@@ -41,7 +40,6 @@ def gates_section(results: Sequence[GateResult], sheet: Sheet) -> Section:
         figures=sheet.draw("gates", figure, gates_caption(results, sheet.data)),
         tables={"Gates, mean over units": means},
         methods=gates_methods(results),
-        references=references_beside(__file__),
         reading=READING,
     )
 

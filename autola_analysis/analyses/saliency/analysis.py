@@ -99,10 +99,11 @@ class Saliency(Analysis[SaliencyOptions, SaliencyResult]):
         for (model, method, layer), group in everywhere.groupby(["model", "method", "layer"], sort=False):
             by_metric = {str(row["metric"]): row for row in group.to_dict("records")}
             first = by_metric[FIRST]
-            cells = [str(first["images"]), f"{first['mean']:.4f}", interval_text(first["ci_low"], first["ci_high"])]
+            interval = interval_text(first["ci_low"], first["ci_high"])
+            cells = [str(first["images"]), f"{first['mean']:.4f} {interval}".rstrip()]
             cells += [f"{by_metric[metric]['mean']:.4f}" for metric in PRINTED]
             rows.append([str(model), f"{method!s} {layer!s}".rstrip(), *cells])
-        return Lines(["model", "map", "images", FIRST, "95% interval", *PRINTED], rows)
+        return Lines(["model", "map", "images", f"{FIRST}, 95% interval", *PRINTED], rows)
 
     def warnings(self, result: SaliencyResult) -> Sequence[str]:
         """Return what belongs beside the maps."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,7 +24,7 @@ from autola_analysis.analyses.selectivity.section import selectivity_section
 from autola_analysis.analyses.selectivity.top_images import TopImageWatcher, top_images_result
 from autola_analysis.analyses.selectivity.units import mentioned_images, units_section
 from autola_analysis.core.results import Stored
-from autola_analysis.core.text import interval_text
+from autola_analysis.core.text import interval_text, number_text, percent_text
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
@@ -87,11 +86,12 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
         rows = []
         for each in result:
             name = f"{each.model} run {each.run}" if several_runs else each.model
-            accuracy = "not measured" if each.accuracy.top1 is None else f"{100 * each.accuracy.top1:.2f} %"
+            accuracy = percent_text(each.accuracy.top1)
             for row in each.summary.to_dict("records"):
-                corrected = f"{_number(row['mean_corrected'])} {interval_text(row['ci_low'], row['ci_high'])}".strip()
+                interval = interval_text(row["ci_low"], row["ci_high"])
+                corrected = f"{number_text(row['mean_corrected'])} {interval}".strip()
                 units = [str(row["units"]), *([str(row["dead"])] if dead else [])]
-                numbers = [_number(row["mean"]), _number(row["null_mean"]), corrected]
+                numbers = [number_text(row["mean"]), number_text(row["null_mean"]), corrected]
                 rows.append([name, accuracy, str(row["layer"]), *units, *numbers])
                 name = accuracy = ""
         units = ["units", *(["dead"] if dead else [])]
@@ -117,7 +117,3 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
             else replace(each, top_images=replace(top, ids={key: names[name] for key, name in top.ids.items()}))
             for each in result
         ]
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4f}"

@@ -16,7 +16,7 @@ from autola_analysis.analyses.similarity.section import similarity_section
 from autola_analysis.analyses.variants import check_layer_names
 from autola_analysis.core.errors import DataError, LayerError
 from autola_analysis.core.results import Stored
-from autola_analysis.core.text import counted, interval_text
+from autola_analysis.core.text import counted, interval_text, number_text
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.report.section import Section
@@ -75,7 +75,7 @@ class Similarity(Analysis[SimilarityOptions, SimilarityResult]):
                     [
                         row["layer"],
                         f"{row['model']}, {row['against']}",
-                        *(f"{row[name]:.4f}" for name in ("cka", "within", "difference")),
+                        *(number_text(row[name]) for name in ("cka", "within", "difference")),
                         interval_text(row["ci_low"], row["ci_high"], "+"),
                         row["reading"],
                     ]
@@ -87,7 +87,7 @@ class Similarity(Analysis[SimilarityOptions, SimilarityResult]):
             [
                 [
                     *(row[name] for name in ("layer", "run", "against_layer", "against_run")),
-                    f"{row['cka']:.4f}",
+                    number_text(row["cka"]),
                     interval_text(row["ci_low"], row["ci_high"]),
                 ]
                 for row in result.layers.to_dict("records")

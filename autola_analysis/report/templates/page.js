@@ -9,5 +9,14 @@ const autola = (() => {
   for (const image of document.querySelectorAll("img[data-thumbnail]")) {
     image.src = thumbnail(Number(image.dataset.thumbnail));
   }
+  // Paper cannot be unfolded: what is folded opens while the page is printed.
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    for (const details of opened) details.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const details of opened) details.open = false;
+  });
   return { thumbnail };
 })();

@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from autola_analysis.analyses.registry import analysis_of, registrations
 from autola_analysis.core.errors import OptionError
 from autola_analysis.report.style import figure_width, paper_style
+from autola_analysis.study.comparison.verdicts import claimed_directions, verdict_text
 
 PANELS_PER_ROW = 3
 ROW_INCHES = 0.24
@@ -70,11 +70,6 @@ def plot_claims(claims: pd.DataFrame, width: str | float = "neurips") -> Figure:
     return figure
 
 
-def claimed_directions() -> dict[str, int]:
-    """Return the sign of the difference that each claim of each analysis claims, by the name of the claim."""
-    return {claim.name: claim.direction for name in registrations() for claim in analysis_of(name).claims}
-
-
 def _draw_claim(
     ax: Axes, rows: pd.DataFrame, others: Sequence[str], characters: int, directions: Mapping[str, int]
 ) -> None:
@@ -96,8 +91,9 @@ def _draw_claim(
     ax.set_xlabel(textwrap.fill(_statistic(str(first["statistic"]), str(first["layer"])), characters), fontsize=7)
     ax.set_title(f"{textwrap.fill(str(first['claim']), characters)}\n", linespacing=1.15)
     verdict = str(first["verdict"])
+    words = verdict_text(verdict, directions.get(str(first["claim"])))
     ax.text(
-        0.5, 1.02, verdict, transform=ax.transAxes, ha="center", va="bottom", fontweight="bold",
+        0.5, 1.02, words, transform=ax.transAxes, ha="center", va="bottom", fontweight="bold",
         color=VERDICT_COLOURS.get(verdict, "0"),
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pandas as pd
 
-from autola_analysis.study.comparison.figure import claimed_directions
+from autola_analysis.study.comparison.verdicts import HOLDS, claimed_directions, holds
 
 OUTCOMES = {
     "contradicted": "{} contradicted",
@@ -35,11 +35,11 @@ def _of_candidate(candidate: str, claims: pd.DataFrame) -> str:
     verdicts = claims.drop_duplicates("claim").set_index("claim")["verdict"]
     outcomes = Counter(_outcome(str(verdict), directions.get(str(name))) for name, verdict in verdicts.items())
     others, runs = (", ".join(dict.fromkeys(claims[column])) for column in ("against", "runs"))
-    holding, number = outcomes["holds"], len(verdicts)
+    holding, number = outcomes[HOLDS], len(verdicts)
     held = f"{holding or 'none'} of {number} claims of Ma et al. 2020 {'hold' if holding > 1 else 'holds'}"
     rest = [words.format(outcomes[outcome]) for outcome, words in OUTCOMES.items() if outcomes[outcome]]
     return f"{candidate} against {others} ({runs} runs): {', '.join([held, *rest])}."
 
 
 def _outcome(verdict: str, direction: int | None) -> str:
-    return "holds" if verdict == "supported" or (verdict == "equivalent" and direction == 0) else verdict
+    return HOLDS if holds(verdict, direction) else verdict

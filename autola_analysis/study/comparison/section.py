@@ -14,14 +14,16 @@ from autola_analysis.report.templating import render
 from autola_analysis.study.comparison.controls import lacking
 from autola_analysis.study.comparison.figure import SCOPES, plot_claims
 from autola_analysis.study.comparison.headline import headline
+from autola_analysis.study.comparison.verdicts import claimed_directions, verdict_text
 
 READING = (
     "Differences are the candidate's value minus the other variant's, with a 95% interval. Statistics, layers, "
     "directions and margins were fixed before any result was looked at. A claim is supported when the interval "
     "against every other variant lies beyond the margin in the claimed direction, contradicted when one lies beyond "
     "it in the other at a confidence of 1 - 0.05 / number of other variants, equivalent when all lie within the "
-    "margin, and undecided otherwise, also where an interval has no width. 'Alone' is the verdict against one variant "
-    "by its 95% interval. The error is that of a single claim, not of all claims together.",
+    "margin, and undecided otherwise, also where an interval has no width. A claim holds when it is supported; one "
+    "that claims likeness holds when the variants are equivalent. 'Alone' is the verdict against one variant by its "
+    "95% interval. The error is that of a single claim, not of all claims together.",
     "'Detectable' is the true difference that so many runs and images would find beyond the margin with 80% power: a "
     "planning figure, since the spread between runs is estimated from these few runs.",
     "The scope 'checkpoints' (fewer than three training runs of a variant) speaks of these files alone: intervals are "
@@ -50,7 +52,13 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet,
         name = "claims" if len(candidates) == 1 else f"claims-{number}"
         rows = claims[claims["model"] == candidate].reset_index(drop=True)
         figures |= sheet.draw(name, plot_claims(rows, sheet.width), claims_caption(candidate))
-    words: dict[str, Any] = {"several": len(candidates) > 1, "scopes": SCOPES, "beside": size_text}
+    words: dict[str, Any] = {
+        "several": len(candidates) > 1,
+        "scopes": SCOPES,
+        "beside": size_text,
+        "directions": claimed_directions(),
+        "verdict": verdict_text,
+    }
     blocks = [rows.to_dict("records") for _, rows in claims.groupby(["model", "claim"], sort=False)]
     tables = {"Is it the module? Controls that the study holds or lacks": controls} if len(controls) else {}
     tables |= {"All differences between variants": comparison} if len(comparison) else {}

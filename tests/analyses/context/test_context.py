@@ -224,9 +224,9 @@ def test_images_without_labels_are_refused() -> None:
 
 def test_lines_hold_accuracy_and_drop_of_every_kind() -> None:
     lines = Context().lines(measured())
-    assert lines.header == ["model", "kind", "images", "accuracy", "95% interval", "drop", "95% interval"]
-    assert ["background", OTHER, "12", "0.0000", "[0.0000, 0.0000]", "1.0000", "[1.0000, 1.0000]"] in lines.rows
-    assert ["background", "unaltered", "12", "1.0000", "[1.0000, 1.0000]", "", ""] in lines.rows
+    assert lines.header == ["model", "kind", "images", "accuracy, 95% interval", "points lost, 95% interval"]
+    assert ["background", OTHER, "12", "0.00 % [0.00, 0.00]", "100.00 [100.00, 100.00]"] in lines.rows
+    assert ["background", "unaltered", "12", "100.00 % [100.00, 100.00]", ""] in lines.rows
 
 
 def test_names_of_images_and_donors_are_changed_together() -> None:

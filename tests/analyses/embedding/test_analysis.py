@@ -174,20 +174,22 @@ def test_the_script_of_the_panels_comes_before_the_plots_that_call_it(report: Pa
 
 def test_a_line_per_embedding_without_the_plane_where_it_is_not_drawn(results: EmbeddingResults) -> None:
     lines = ANALYSIS.lines(results)
-    assert lines.header[:5] == ["model", "top-1", "layer", "seed", "kNN"]
-    assert [row[:4:3] for row in lines.rows[:5]] == [
-        ["SE", "3"],
-        ["SE", "4"],
-        ["SE", "3"],
-        ["SE", "4"],
-        ["SE run 2", "3"],
+    assert lines.header[:5] == ["model", "layer", "embedding", "top-1", "kNN, 95% interval"]
+    assert [row[:3:2] for row in lines.rows[:5]] == [
+        ["SE", "seed 3"],
+        ["SE", "seed 4"],
+        ["SE", "seed 3"],
+        ["SE", "seed 4"],
+        ["SE run 2", "seed 3"],
     ]
     assert all(len(row) == len(lines.header) for row in lines.rows)
-    assert all(lines.rows[0][7:11])
-    assert lines.rows[4][8:] == ["", "", "", ""]
-    assert lines.rows[4][7] == f"{results.embeddings[4].samples['features', 'linear_probe_accuracy'].mean():.4f}"
+    assert all(lines.rows[0][6:10])
+    assert lines.rows[4][7:] == ["", "", "", ""]
+    probe = results.embeddings[4].samples["features", "linear_probe_accuracy"].mean()
+    assert lines.rows[4][6] == f"{100 * probe:.2f} %"
     knn = results.embeddings[4].quality.iloc[0]
-    assert lines.rows[4][4:6] == [f"{knn['value']:.4f}", f"[{knn['ci_low']:.4f}, {knn['ci_high']:.4f}]"]
+    value, low, high = (100 * knn[key] for key in ("value", "ci_low", "ci_high"))
+    assert lines.rows[4][4] == f"{value:.2f} % [{low:.2f}, {high:.2f}]"
 
 
 def test_settings_say_how_features_and_positions_came_about(results: EmbeddingResults) -> None:

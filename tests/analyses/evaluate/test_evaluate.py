@@ -131,7 +131,7 @@ def test_labels_of_another_head_are_not_measured(tmp_path: Path) -> None:
     assert evaluation_statistics([result]) == []
     section = evaluation_section([result], Sheet(tmp_path, "some data"))
     assert (section.figures, section.methods) == ({}, "")
-    assert Evaluate().lines(EvaluationResults([result])).rows == [["model", "30", "not measured", "", "", "", ""]]
+    assert Evaluate().lines(EvaluationResults([result])).rows == [["model", "30", "not measured", "", "", ""]]
     result.save(tmp_path / "saved")
     assert_equal(EvaluationResult.load(tmp_path / "saved"), result)
 

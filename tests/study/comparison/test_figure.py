@@ -14,7 +14,8 @@ from autola_analysis.analyses.registry import analysis_of, registrations
 from autola_analysis.core.errors import OptionError
 from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.study.comparison import figure as module
-from autola_analysis.study.comparison.figure import claimed_directions, plot_claims
+from autola_analysis.study.comparison.figure import plot_claims
+from autola_analysis.study.comparison.verdicts import claimed_directions
 from tests.statistics.studies import CLAIMS
 
 

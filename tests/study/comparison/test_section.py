@@ -33,7 +33,7 @@ def test_claims_are_a_row_group_with_a_verdict_and_a_figure_per_candidate(tmp_pa
     assert "0.090" in section.body
     assert section.body.count("3 v 3 runs, modules as trained here;") == 3
     assert section.body.count("top-1 -0.25 points, parameters +61.3 k, multiply-adds +8.9 M") == 3
-    assert section.body.count('<td class="text">equivalent</td>') == 3
+    assert section.body.count('<td class="text">does not hold: equivalent</td>') == 3
     assert "&#34;less&#34;" in section.body
 
 

@@ -1,0 +1,40 @@
+"""Verdicts in words: whether a claim holds, and why."""
+
+from __future__ import annotations
+
+from autola_analysis.analyses.registry import analysis_of, registrations
+
+HOLDS, FAILS = "holds", "does not hold"
+
+
+def claimed_directions() -> dict[str, int]:
+    """Return the sign of the difference that each claim of each analysis claims, by the name of the claim."""
+    return {claim.name: claim.direction for name in registrations() for claim in analysis_of(name).claims}
+
+
+def holds(verdict: str, direction: int | None) -> bool:
+    """Return whether a claim holds: it is supported; or it claims likeness, and the variants are equivalent.
+
+    Args:
+        verdict: See `autola_analysis.statistics.claims.Claim.verdict`.
+        direction: Sign of the difference that is claimed; 0 where likeness is claimed, None where that is not known.
+    """
+    return verdict == "supported" or (verdict == "equivalent" and direction == 0)
+
+
+def verdict_text(verdict: str, direction: int | None, margin: float | None = None) -> str:
+    """Say whether a claim holds, and by which verdict.
+
+    Args:
+        verdict: See `holds`.
+        direction: See `holds`.
+        margin: Differences up to here do not matter; None leaves it out.
+
+    Example:
+        >>> verdict_text("equivalent", 0, 0.005), verdict_text("equivalent", -1), verdict_text("undecided", 1, 0.02)
+        ('holds: equivalent within 0.005', 'does not hold: equivalent', 'undecided')
+    """
+    if verdict == "undecided":
+        return verdict
+    where = "" if margin is None else f" {'within' if verdict == 'equivalent' else 'beyond'} {margin:.3f}"
+    return f"{HOLDS if holds(verdict, direction) else FAILS}: {verdict}{where}"

@@ -1,0 +1,57 @@
+"""What a page names in a line each: the paper, the attention modules of its networks, its data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autola_analysis import attention
+from autola_analysis.attention.registry import ATTENTIONS
+from autola_analysis.data.open import SOURCES
+from autola_analysis.report import references
+from autola_analysis.report.record import recorded_data
+from autola_analysis.report.references import citation_text, read_references
+
+PAPER = "ma2020"
+CITED = {"hoga": PAPER, "se": "hu2018", "cbam": "woo2018"}
+"""The papers of attention modules, as keys of ``report/references.bib``."""
+
+
+def named_lines(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a reader should know of the names on a page, by name.
+
+    Args:
+        record: What ``run.json`` says.
+    """
+    entries = read_references(Path(str(references.__file__)).parent)
+    lines = {"the paper": citation_text(entries[PAPER])}
+    variants: dict[str, list[str]] = {}
+    for model in record.get("models", []):
+        kind = str((model["spec"] or {}).get("attention"))
+        if kind in ATTENTIONS and model["model"] not in variants.setdefault(kind, []):
+            variants[kind].append(model["model"])
+    for kind, names in variants.items():
+        lines[", ".join(names)] = _described(kind)
+        if kind in CITED:
+            cited = "of the paper" if CITED[kind] == PAPER else citation_text(entries[CITED[kind]])
+            lines[", ".join(names)] += f" ({cited})"
+    for data in recorded_data(record):
+        name = str(data["name"])
+        if (source := name.partition(":")[0]) in SOURCES:
+            lines[name] = _first_line(SOURCES.get(source).__doc__).rpartition(": ")[0]
+    return {name: line for name, line in lines.items() if line}
+
+
+def _described(kind: str) -> str:
+    """Return the first line of the module that defines an attention of this package; nothing for one from elsewhere."""
+    factory = ATTENTIONS.get(kind)
+    if not factory.__module__.startswith(f"{attention.__name__}."):
+        return ""
+    described = factory if kind == "none" else sys.modules[factory.__module__]
+    return _first_line(described.__doc__).rstrip(".")
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").partition("\n")[0]

@@ -1,0 +1,53 @@
+"""A page names the paper, the attention modules and the data in a line each."""
+
+from collections.abc import Iterator
+
+import pytest
+from torch import nn
+
+from autola_analysis.attention import register_attention
+from autola_analysis.attention.registry import ATTENTIONS
+from autola_analysis.report.record import read_record
+from autola_analysis.study.named import named_lines
+from autola_analysis.study.run import StudyReport
+
+
+def model(name: str, attention: str | None) -> dict[str, object]:
+    return {"model": name, "spec": None if attention is None else {"attention": attention}}
+
+
+@pytest.fixture
+def own() -> Iterator[str]:
+    """An attention module of somebody else, registered during a test."""
+
+    @register_attention("own")
+    class Own(nn.Identity):
+        """Not for the page."""
+
+    yield "own"
+    del ATTENTIONS._items["own"]
+
+
+def test_paper_modules_and_data_have_a_line_with_their_citation() -> None:
+    models = [model("plain", "none"), model("small SE", "se"), model("SE", "se"), model("SE", "se"), model("H", "hoga")]
+    lines = named_lines({"models": models, "data": {"images": {"name": "cluttered-digits"}}})
+    assert list(lines) == ["the paper", "plain", "small SE, SE", "H", "cluttered-digits"]
+    assert lines["the paper"].startswith("Ma, Zhang, Xia and Tao, “Auto Learning Attention”, Advances in Neural")
+    assert lines["plain"] == "No attention: the identity, without parameters"
+    assert "Squeeze-and-excitation: a gate per channel" in lines["small SE, SE"]
+    assert "(Hu, Shen and Sun, “Squeeze-and-Excitation Networks”, IEEE" in lines["small SE, SE"]
+    assert lines["H"].endswith("over channel groups (of the paper)")
+    assert (
+        lines["cluttered-digits"] == "Handwritten digits on photographs with the mask of each digit, made on the spot"
+    )
+
+
+def test_what_is_not_known_has_no_line(own: str) -> None:
+    lines = named_lines({"models": [model("A", own), model("B", None)], "data": {"images": {"name": "image files"}}})
+    assert list(lines) == ["the paper"]
+
+
+def test_the_page_shows_the_lines(written: StudyReport) -> None:
+    page = (written.out / "index.html").read_text()
+    for line in named_lines(read_record(written.out)).values():
+        assert f"<dd>{line.replace(chr(39), '&#39;')}</dd>" in page
