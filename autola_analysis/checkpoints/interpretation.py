@@ -97,20 +97,27 @@ class Interpretation:
         """The file."""
         return self.raw.path
 
-    @property
-    def outside(self) -> tuple[str, ...]:
-        """Names of tensors that belong to nothing known."""
-        return () if self.stripped is None else self.stripped.outside
+    def take(self, stripped: Stripped) -> None:
+        """Go on with the network's tensors by their own names."""
+        self.stripped, self.state = stripped, stripped.state
+        self.evidence += stripped.evidence
+        self.warnings += stripped.warnings
 
 
-def begin(raw: RawCheckpoint) -> Interpretation:
-    """Unwrap what was read, and verify it where it is of our own format."""
-    unwrapped = unwrap(raw.content, raw.path)
+def begin(raw: RawCheckpoint, weights: str | None = None) -> Interpretation:
+    """Unwrap what was read, and verify it where it is of our own format.
+
+    Args:
+        raw: The file as read.
+        weights: Which of several sets of weights in it, see `unwrap`.
+    """
+    unwrapped = unwrap(raw.content, raw.path, weights)
     check_stored(unwrapped.state, raw.path)
     interpretation = Interpretation(raw, unwrapped, state=unwrapped.state)
     interpretation.evidence.append(f"format: {raw.format}, told from the content")
     interpretation.evidence += [f"unwrapped: {layer}" for layer in unwrapped.stripped]
-    interpretation.warnings += unwrapped.warnings
+    if weights is not None:
+        interpretation.evidence.append(f"weights {weights!r}: named by the user")
     formats = number_formats(unwrapped.state)
     if set(formats) - {"float32"}:
         interpretation.evidence.append(f"stored as {', '.join(formats)}; loaded as float32")
@@ -167,11 +174,9 @@ def _external(found: Interpretation, arch: str, request: Request) -> None:
         raise OptionError(f"--arch {arch} builds a whole network; leave --attention and --genotype out.")
     classes = request.num_classes if request.num_classes is not None else _head_classes(found.unwrapped.state)
     model = build_aside(partial(build_external, arch, classes))
-    found.stripped = strip_to_match(found.unwrapped.state, model.state_dict().keys())
-    found.state = found.stripped.state
+    found.take(strip_to_match(found.unwrapped.state, model.state_dict().keys(), found.path))
     found.dialect = arch
     found.build = lambda: model
-    found.evidence += found.stripped.evidence
     found.evidence.append(f"network {arch}: named by the user")
 
 
@@ -196,9 +201,7 @@ def _recorded(found: Interpretation, record: Record, request: Request) -> None:
 
 
 def _identified(found: Interpretation, request: Request) -> None:
-    found.stripped = strip_resnet(found.unwrapped.state, found.path)
-    found.state = found.stripped.state
-    found.evidence += found.stripped.evidence
+    found.take(strip_resnet(found.unwrapped.state, found.path))
     if request.attention is not None:
         _own_attention(found, request)
         return
@@ -244,7 +247,7 @@ def _own_attention(found: Interpretation, request: Request) -> None:
 
 def _fits(found: Interpretation, build: Callable[[], nn.Module]) -> bool:
     try:
-        check_match(build_aside(build), found.state, found.path, found.outside)
+        check_match(build_aside(build), found.state, found.path)
     except CheckpointError:
         return False
     return True

@@ -26,6 +26,8 @@ from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
 from autola_analysis.core.device import resolve_device
 from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing
 
+_SHOWN = 3
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -64,6 +66,7 @@ def load_model(
     genotype: GenotypeLike | None = None,
     attention: str | AttentionFactory | None = None,
     num_classes: int | None = None,
+    weights: str | None = None,
     normalize: str | None = None,
     device: str | torch.device = "auto",
     trust: bool = False,
@@ -80,6 +83,8 @@ def load_model(
         genotype: The wiring of HOGA modules: an object, (operation, source) pairs, or the path of a JSON file.
         attention: An own attention module in a known backbone: ``FILE.py:Class``, a class or a function.
         num_classes: Outputs of the head; an error where the file's head has another number.
+        weights: Which of several sets of weights in the file (``model_ema`` beside ``model``, or the prefix ``student``
+            of its tensors' names): its keys in the file, joined by dots. A file with one set needs none.
         normalize: Name of the channel statistics to use, see `NORMALIZATIONS`; None takes those of the file.
         device: Where to put the model; "auto" is the GPU where there is one.
         trust: Whether code that the file asks for may run while it is read.
@@ -93,13 +98,13 @@ def load_model(
     statistics = None if normalize is None else NORMALIZATIONS.get(normalize)
     target = resolve_device(device)
     request = Request.of(arch, genotype, attention, num_classes)
-    found = begin(read_checkpoint(path, trust=trust))
+    found = begin(read_checkpoint(path, trust=trust), weights)
     interpret(found, request)
     assert found.build is not None  # interpret sets it or raises
-    check_match(outline_of(found), found.state, found.path, found.outside)
+    check_match(outline_of(found), found.state, found.path)
     check_finite(found.state, found.path)
     model = build_aside(found.build)
-    load_strictly(model, found.state, found.path, found.outside)
+    load_strictly(model, found.state, found.path)
     return _result(found, model.to(target).eval(), statistics)
 
 
@@ -123,10 +128,8 @@ def _result(found: Interpretation, model: nn.Module, statistics: Preprocessing |
 
 
 def ignored_lines(found: Interpretation) -> tuple[str, ...]:
-    """Return what of a file is not used: groups of tensors, and what lay beside the weights."""
-    ignored = found.stripped.ignored if found.stripped else {}
-    groups: dict[str, list[str]] = {}
-    for name, owner in ignored.items():
-        groups.setdefault(owner, []).append(name)
-    tensors = (f"ignored {len(names)} tensors, {owner}: {names[0]} ..." for owner, names in groups.items())
-    return (*tensors, *(f"left over: {item}" for item in found.unwrapped.leftovers))
+    """Return what of a file is not used: tensors beside the network, and what lay beside the weights."""
+    ignored = found.stripped.ignored if found.stripped else ()
+    tensors = [f"ignored {len(ignored)} tensors beside the network: {', '.join(ignored[:_SHOWN])}"] if ignored else []
+    more = " ..." if len(ignored) > _SHOWN else ""
+    return (*(line + more for line in tensors), *(f"left over: {item}" for item in found.unwrapped.leftovers))

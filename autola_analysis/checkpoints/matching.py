@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -14,21 +14,20 @@ _COUNTER = "num_batches_tracked"
 _SHOWN = 3
 
 
-def check_match(model: nn.Module, state: Mapping[str, Tensor], path: Path, outside: Sequence[str] = ()) -> None:
+def check_match(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Compare a state dict with a model's.
 
     Args:
         model: The network that is to take the tensors.
         state: Tensors by the model's names.
         path: The file, for messages.
-        outside: Further tensors of the file that nothing is known about; any is an error.
 
     Raises:
         CheckpointError: If a tensor is missing, left over, of another shape or of another kind of number.
     """
     own = model.state_dict()
     missing = [name for name in own if name not in state and not _is_counter(name)]
-    unused = [*(name for name in state if name not in own and not _is_counter(name)), *outside]
+    unused = [name for name in state if name not in own and not _is_counter(name)]
     if missing or unused:
         raise _unmatched(missing, unused, list(own), list(state), path)
     wrong = [name for name, tensor in state.items() if name in own and tensor.shape != own[name].shape]
@@ -47,7 +46,7 @@ def check_match(model: nn.Module, state: Mapping[str, Tensor], path: Path, outsi
             )
 
 
-def load_strictly(model: nn.Module, state: Mapping[str, Tensor], path: Path, outside: Sequence[str] = ()) -> None:
+def load_strictly(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Copy a state dict into a model, in the model's number format.
 
     Only ``num_batches_tracked``, which evaluation does not use, may be missing or left over.
@@ -55,7 +54,7 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor], path: Path, out
     Raises:
         CheckpointError: If names, shapes or kinds do not match, see `check_match`.
     """
-    check_match(model, state, path, outside)
+    check_match(model, state, path)
     own = model.state_dict()
     # Counters are scalars; old files lack them, and frozen batch norms have none.
     complete = {name: state.get(name, tensor).reshape(tensor.shape) for name, tensor in own.items()}

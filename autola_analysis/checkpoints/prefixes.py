@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
+from autola_analysis.checkpoints.pruning import ORIGINAL, without_masks
 from autola_analysis.core.errors import CheckpointError
 
-PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.body.", "backbone.", "encoder.", "net.")
-"""Names that data parallelism, compilation, Lightning and detection code put in front of a network's own."""
-
-AVERAGED = frozenset({"model_ema", "ema", "ema_model", "teacher"})
+AVERAGED = frozenset({"model_ema", "ema", "ema_model"})
 """Name parts that mark a second, averaged copy of the network."""
 
-DETECTOR_PARTS = frozenset(
-    {
-        "auxiliary_head",
-        "bbox_head",
-        "data_preprocessor",
-        "decode_head",
-        "fpn",
-        "keypoint_head",
-        "mask_head",
-        "neck",
-        "roi_head",
-        "roi_heads",
-        "rpn",
-        "rpn_head",
-    }
-)
-TRAINING_PARTS = frozenset({"criterion", "loss", "loss_fn", "predictor", "projection_head", "projector"})
+WRAPPERS = ("_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+"""Name parts that compilation and parallelism put in front of the names of the part of a network that they wrap."""
 
-_ANCHORS = ("conv1.weight", "layer1.0.conv1.weight")
-_MAX_CHAIN = 6
+_WRAPPED = rf"(?:(?:{'|'.join(WRAPPERS)})\.)*"
+_ANCHOR = "layer1.0.conv1.weight"
+_FIRST_BLOCK = re.compile(rf"(?P<root>(?:.*\.)?)layer1\.{_WRAPPED}0\.{_WRAPPED}conv1\.{_WRAPPED}weight")
 
 
 @dataclass(frozen=True)
@@ -45,126 +31,137 @@ class Stripped:
     Attributes:
         state: Tensors by name, without prefixes.
         prefixes: What was taken off, outermost first.
-        ignored: Names (as in the file) of tensors that belong to something beside the network, with what it is.
-        outside: Names (as in the file) of tensors beside the network whose purpose is not known.
+        ignored: Names (as in the file) of tensors beside the network.
         evidence: How the network was found.
+        warnings: What lies beside the network and may matter.
     """
 
     state: dict[str, Tensor]
     prefixes: tuple[str, ...] = ()
-    ignored: Mapping[str, str] = field(default_factory=dict)
-    outside: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def strip_resnet(state: Mapping[str, Tensor], path: Path) -> Stripped:
-    """Find the ResNet in a state dict: the prefix behind which its first convolutions lie.
+    """Find the ResNet in a state dict: the prefix behind which its first block lies, whatever that prefix is.
 
-    Tensors beside it that are known to belong to a detector, a loss or an averaged copy are ignored and named; the
-    others are listed as outside, for the strict match to refuse.
+    Tensors outside the prefix are ignored and named. Without a prefix nothing but counters is known to lie outside, so
+    that the strict match decides.
 
     Raises:
-        CheckpointError: If there is no ResNet, it has an unknown prefix, or there are several.
+        CheckpointError: If there is no ResNet, or there are several.
     """
-    anchor = _ANCHORS[1]
-    roots = [name[: -len(anchor)] for name in state if name.endswith(anchor)]
-    roots = [root for root in roots if not root or root.endswith(".")]
-    main = [root for root in roots if not AVERAGED.intersection(root.split("."))]
+    state, pruned = without_masks(state)
+    roots = [match["root"] for name in state if (match := _FIRST_BLOCK.fullmatch(name))]
     if not roots:
         raise _no_resnet(state, path)
-    if len(main or roots) != 1:
-        listed = ", ".join(repr(root) for root in (main or roots))
+    return _take(state, _only(roots, path), (), pruned, path)
+
+
+def strip_to_match(state: Mapping[str, Tensor], expected: Collection[str], path: Path) -> Stripped:
+    """Take off the prefix that leaves most of the `expected` names; none where the names fit as they are.
+
+    Raises:
+        CheckpointError: If several prefixes leave as many.
+    """
+    pruned: tuple[str, ...] = ()
+    if not any(name.endswith(ORIGINAL) for name in expected):
+        state, pruned = without_masks(state)
+    plain = {_unwrapped(name) for name in expected}
+    pairs = [(root, name[len(root) :]) for name in state for root in _roots(name)]
+    hits = Counter(root for root, name in pairs if _unwrapped(name) in plain)
+    exact = Counter(root for root, name in pairs if name in expected)
+    most = max(hits.values(), default=0)
+    best = sorted((root for root in hits if hits[root] == most), key=lambda root: (exact[root], -len(root)))
+    # A wrapper's name can be taken for a part of the prefix or for a part of the names behind it.
+    best = list({_unwrapped(root): root for root in best}.values())
+    root = _only(best, path) if 2 * most > len(plain) else (best or [""])[-1]
+    return _take(state, root, expected, pruned, path)
+
+
+def _roots(name: str) -> list[str]:
+    """Return everything that a tensor's name begins with and that ends in a dot, and the empty text."""
+    return ["", *(name[: dot.end()] for dot in re.finditer(r"\.", name))]
+
+
+def _only(roots: Sequence[str], path: Path) -> str:
+    """Return the root of the one network, beside which there may be averaged copies of it."""
+    main = [root for root in roots if not AVERAGED.intersection(root.split("."))] or roots
+    if len(main) > 1:
+        example = next(root for root in main if root).rstrip(".")
         raise CheckpointError(
-            f"{path} holds several networks, under the prefixes {listed}; save the state dict of the one you mean."
+            f"{path} holds several networks, under the prefixes {', '.join(map(repr, main))}; choose one with "
+            f"--weights KEY, e.g. --weights {example}."
         )
-    root = (main or roots)[0]
-    chain = _split(root)
-    if chain is None:
-        raise CheckpointError(
-            f"{path} keeps its network under the unknown prefix {root!r} (known: {', '.join(PREFIXES)}); save the "
-            "state dict of that part on its own."
-        )
-    return _take(state, root, chain)
+    return main[0]
 
 
-def strip_to_match(state: Mapping[str, Tensor], expected: Collection[str]) -> Stripped:
-    """Take off the prefixes that leave most of the `expected` names; none where the names fit as they are."""
-    known = set(expected)
-
-    def hits(root: str) -> int:
-        return sum(name.startswith(root) and name[len(root) :] in known for name in state)
-
-    best = max(_roots(state), key=lambda root: (hits(root), -len(root)))
-    return _take(state, best, _split(best) or (), known)
-
-
-def _roots(state: Mapping[str, Tensor]) -> list[str]:
-    """Return all chains of known prefixes that some tensor's name begins with, shortest first."""
-    roots = [""]
-    for root in roots:
-        if len(_split(root) or ()) >= _MAX_CHAIN:
-            continue
-        longer = {root + prefix for prefix in PREFIXES if any(name.startswith(root + prefix) for name in state)}
-        roots.extend(sorted(longer.difference(roots)))
-    return roots
-
-
-def _split(root: str) -> tuple[str, ...] | None:
-    """Return the known prefixes that make up `root`, or None where it holds something else."""
-    chain: list[str] = []
-    while root:
-        prefix = next((prefix for prefix in PREFIXES if root.startswith(prefix)), None)
-        if prefix is None:
-            return None
-        chain.append(prefix)
-        root = root[len(prefix) :]
-    return tuple(chain)
+def _unwrapped(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
 def _take(
-    state: Mapping[str, Tensor], root: str, chain: tuple[str, ...], expected: Collection[str] = frozenset()
+    state: Mapping[str, Tensor], root: str, expected: Collection[str], evidence: Sequence[str], path: Path
 ) -> Stripped:
+    """Return the tensors behind a root by the network's own names: the expected ones, where these are known."""
+    own_names = {_unwrapped(name): name for name in expected}
     inside: dict[str, Tensor] = {}
-    ignored: dict[str, str] = {}
-    outside: list[str] = []
-    evidence = [f"tensor names begin with {root!r}, which was stripped"] if root else []
+    ignored: list[str] = []
+    evidence = [f"tensor names begin with {root!r}, which was stripped"] * bool(root) + list(evidence)
+    wrapped = 0
     for name, tensor in state.items():
-        owner = _owner(name) if not root or not name.startswith(root) else None
-        own_name = name[len(root) :]
-        if owner is not None and name not in expected:
-            ignored[name] = owner
-        elif name.startswith(root):
-            inside[own_name] = tensor
-        elif chain[-1:] == ("backbone.",) and (head := _head_name(name, root)) not in (None, *inside):
-            inside[str(head)] = tensor
+        own = name[len(root) :]
+        if not name.startswith(root) or (own not in expected and _is_count(name, tensor)):
+            head = _head_name(name, root)
+            if head is None or root + head in state:
+                ignored.append(name)
+                continue
+            own = head
             evidence.append(f"{name} is the head's {head}, as mmpretrain names it")
-        else:
-            outside.append(name)
-    return Stripped(inside, chain, ignored, tuple(outside), tuple(evidence))
+        plain = _unwrapped(own)
+        wrapped += plain != own
+        own = own_names.get(plain, plain)
+        if own in inside:
+            raise CheckpointError(
+                f"{path} holds two tensors for {own}, with and without the names of wrappers ({name} is the second); "
+                "save the state dict of the network that you mean."
+            )
+        inside[own] = tensor
+    if wrapped:
+        evidence.append(f"{wrapped} names hold those of wrappers ({', '.join(WRAPPERS)}), which were left out")
+    prefixes = tuple(f"{part}." for part in root.split(".")[:-1])
+    return Stripped(inside, prefixes, tuple(ignored), tuple(evidence), _beside(ignored, state))
 
 
-def _owner(name: str) -> str | None:
-    """Return what a tensor outside the network belongs to, None where that is not known."""
-    for prefix in PREFIXES[::-1] * 2:
-        # "backbone.fpn." is a part beside "backbone.body.", so every single prefix may be in front of it.
-        name = name.removeprefix(prefix)
-    part = name.split(".")[0]
-    if part in DETECTOR_PARTS:
-        return "a detector's or segmenter's own layers"
-    if part in TRAINING_PARTS:
-        return "a loss's or a projection's layers"
-    return "an averaged copy of the network" if part in AVERAGED else None
+def _is_count(name: str, tensor: Tensor) -> bool:
+    """Return whether a tensor counts steps, as averaging and training do; batch norms count for themselves."""
+    whole = not tensor.is_floating_point() and not tensor.is_complex()
+    return whole and tensor.ndim == 0 and not name.endswith("num_batches_tracked")
+
+
+def _beside(ignored: Sequence[str], state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    named = [name for name in ignored if not _is_count(name, state[name])]
+    if not named:
+        return ()
+    parts = list(dict.fromkeys(name.split(".")[0] for name in named))
+    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+    return (
+        f"ignored {len(named)} tensors beside the network ({', '.join(parts[:5])}{more}); where these are another copy "
+        "of it or a part of it, name that with --weights or --arch",
+    )
 
 
 def _head_name(name: str, root: str) -> str | None:
+    """Return the network's own name of a head that lies beside a ``backbone``; None for other tensors."""
     outer = root.removesuffix("backbone.")
     head = name.removeprefix(f"{outer}head.")
-    return head if head in ("fc.weight", "fc.bias") and name.startswith(f"{outer}head.") else None
+    return head if outer != root and head in ("fc.weight", "fc.bias") and name.startswith(f"{outer}head.") else None
 
 
 def _no_resnet(state: Mapping[str, Tensor], path: Path) -> CheckpointError:
     return CheckpointError(
-        f"{path} holds no ResNet that is known here: no tensor is named {_ANCHORS[1]!r} behind any prefix (found "
+        f"{path} holds no ResNet that is known here: no tensor is named {_ANCHOR!r} behind any prefix (found "
         f"{', '.join(list(state)[:4])}, {len(state)} in all); name the network with --arch timm:NAME, "
         "torchvision:NAME, package.module:function or FILE.py:function."
     )

@@ -101,24 +101,25 @@ class CheckpointReport:
                 yield name, item
 
 
-def inspect_checkpoint(path: str | Path, *, trust: bool = False) -> CheckpointReport:
+def inspect_checkpoint(path: str | Path, *, weights: str | None = None, trust: bool = False) -> CheckpointReport:
     """Report what is in a checkpoint file without needing to be able to load it.
 
     Args:
         path: The checkpoint file.
+        weights: Which of several sets of weights in it, see `load_model`.
         trust: Whether code that the file asks for may run while it is read.
 
     Raises:
-        CheckpointError: If the file cannot be read or holds no tensors. A file that is readable and cannot be
-            identified or loaded gives a report that says why in `CheckpointReport.problem`.
+        CheckpointError: If the file cannot be read, or holds no tensors or several sets of weights. A file that is
+            readable and cannot be identified or loaded gives a report that says why in `CheckpointReport.problem`.
     """
-    found = begin(read_checkpoint(path, trust=trust))
+    found = begin(read_checkpoint(path, trust=trust), weights)
     problem = None
     try:
         interpret(found, Request())
         check_finite(found.state, found.path)
         if found.build is not None:
-            check_match(outline_of(found), found.state, found.path, found.outside)
+            check_match(outline_of(found), found.state, found.path)
     except CheckpointError as error:
         problem = str(error)
     return _report(found, problem)

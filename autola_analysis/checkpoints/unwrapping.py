@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from autola_analysis.checkpoints.nests import Nest, nest_of, weight_sets
 from autola_analysis.core.errors import CheckpointError
 
-PLAIN_NESTS = ("state_dict", "model", "model_state", "net")
-AVERAGED_NESTS = ("state_dict_ema", "model_ema", "teacher")
-_MAX_DEPTH = 4
 _LONGEST_NAME = 500
+_SHOWN = 8
 
 StateDict = dict[str, Tensor]
 
@@ -27,91 +26,94 @@ class Unwrapped:
         state: Tensors by name.
         stripped: What was taken off, outermost first: dictionary keys, a module's class.
         leftovers: What else lay beside the weights ("epoch: 12").
-        warnings: Choices that were made between several sets of weights.
     """
 
     state: StateDict
     stripped: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
-def unwrap(content: object, path: Path) -> Unwrapped:
+def unwrap(content: object, path: Path, weights: str | None = None) -> Unwrapped:
     """Find the state dict inside what a file holds.
 
-    Descends through ``state_dict``, ``model``, ``model_state``, ``net``, and through ``state_dict_ema``,
-    ``model_ema``, ``teacher`` where no plain weights are there. A whole module gives its state dict.
+    Every mapping of tensors is a candidate, whatever its key. The only one is taken; several are never chosen from. A
+    whole module gives its state dict.
+
+    Args:
+        content: The object in the file.
+        path: The file, for messages.
+        weights: Which of several, where the user said so: its keys joined by dots (``model_ema``, ``ema.shadow``), or
+            what the tensors' names in it begin with (``student``).
 
     Raises:
-        CheckpointError: If there are no tensors, several plain sets of weights, or only ones under an unknown name.
+        CheckpointError: If there are no tensors, several candidates, or none by the given name.
     """
-    stripped: list[str] = []
-    leftovers: list[str] = []
-    warnings: list[str] = []
-    for _ in range(_MAX_DEPTH + 1):
-        if isinstance(content, nn.Module):
-            stripped.append(f"module object {type(content).__name__}")
-            content = content.state_dict()
-        if not isinstance(content, Mapping):
-            raise CheckpointError(
-                f"{path} holds {_describe(content)} where a state dict (tensors by name) is expected; save "
-                "model.state_dict()."
-            )
-        key = _choose_nest(content, path, warnings)
-        if key is None:
-            break
-        stripped.append(f"dictionary key {key!r}")
-        leftovers.extend(f"{_name(name)}: {_describe(value)}" for name, value in content.items() if name != key)
-        content = content[key]
-    else:
+    if nest_of(content) is None:
         raise CheckpointError(
-            f"{path} nests its weights more than {_MAX_DEPTH} dictionaries deep; save model.state_dict()."
+            f"{path} holds {_describe(content)} where a state dict (tensors by name) is expected; save "
+            "model.state_dict()."
         )
-    state = {name: value.detach() for name, value in content.items() if _is_weight(name, value)}
-    _check_names(state, path)
-    leftovers.extend(f"{_name(name)}: {_describe(value)}" for name, value in content.items() if name not in state)
-    if not state:
-        raise _no_weights(content, path)
-    return Unwrapped(state, tuple(stripped), tuple(leftovers), tuple(warnings))
-
-
-def _choose_nest(content: Mapping[object, object], path: Path, warnings: list[str]) -> str | None:
-    plain = [key for key in PLAIN_NESTS if _holds_weights(content.get(key))]
-    averaged = [key for key in AVERAGED_NESTS if _holds_weights(content.get(key))]
-    candidates = plain or averaged
+    candidates, everything = weight_sets(content)
     if not candidates:
-        return None
+        raise _no_weights(content, path)
+    nest, beginning = _named(weights, candidates, everything, path) if weights else (_only(candidates, path), "")
+    state = {name: tensor for name, tensor in nest.tensors.items() if name.startswith(beginning)}
+    _check_names(state, path)
+    return Unwrapped(state, _stripped(nest), _leftovers(nest, state))
+
+
+def _only(candidates: Sequence[Nest], path: Path) -> Nest:
     if len(candidates) > 1:
         raise CheckpointError(
-            f"{path} holds several sets of weights ({', '.join(map(repr, candidates))}) and none is marked as the "
-            "model; save the one you mean with torch.save on its own."
-        )
-    unused = [key for key in averaged if key not in candidates]
-    if unused:
-        warnings.append(
-            f"read the weights under {candidates[0]!r}; the file also holds {', '.join(map(repr, unused))} "
-            "(averaged or teacher weights), which are another model"
+            f"{path} holds several sets of weights ({_listed(candidates)}), and they may be different networks; "
+            f"choose one with --weights KEY, e.g. --weights {_name(candidates[0].name)}."
         )
     return candidates[0]
 
 
-def _holds_weights(value: object) -> bool:
-    waiting, seen = [value], set()
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, nn.Module):
-            return True
-        if not isinstance(value, Mapping) or id(value) in seen:  # a damaged file can hold a dictionary within itself
-            continue
-        seen.add(id(value))
-        if any(_is_weight(key, item) for key, item in value.items()):
-            return True
-        waiting.extend(value.get(key) for key in (*PLAIN_NESTS, *AVERAGED_NESTS))
-    return False
+def _named(weights: str, candidates: Sequence[Nest], everything: Sequence[Nest], path: Path) -> tuple[Nest, str]:
+    """Return the set of weights that the user named, and what the names of the tensors meant begin with."""
+    for nest in everything:
+        if nest.name == weights:
+            return nest, ""
+    # Names of tensors can follow the keys; the only candidate needs no keys.
+    ways = [(nest, weights.removeprefix(f"{nest.name}.")) for nest in everything if weights.startswith(f"{nest.name}.")]
+    for nest, name in [*ways, *((nest, weights) for nest in candidates if len(candidates) == 1)]:
+        beginning = name.rstrip(".") + "."
+        if any(tensor.startswith(beginning) for tensor in nest.tensors):
+            return nest, beginning
+    raise CheckpointError(
+        f"{path} holds no weights under {weights!r}; there are {_listed(candidates)}, and --weights takes one of "
+        "these, or what the tensors' names begin with."
+    )
 
 
-def _is_weight(name: object, value: object) -> bool:
-    return isinstance(name, str) and isinstance(value, Tensor)
+def _listed(candidates: Sequence[Nest]) -> str:
+    more = f" and {len(candidates) - _SHOWN} more" if len(candidates) > _SHOWN else ""
+    return ", ".join(repr(_name(nest.name)) for nest in candidates[:_SHOWN]) + more
+
+
+def _stripped(nest: Nest) -> tuple[str, ...]:
+    stripped = []
+    for level in nest.way:
+        if level.parent is not None:
+            stripped.append(f"dictionary key {_name(level.key)!r}")
+        if level.module is not None:
+            stripped.append(f"module object {level.module}")
+    return tuple(stripped)
+
+
+def _leftovers(nest: Nest, state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Say what else lay at every level on the way to the weights."""
+    leftovers: list[str] = []
+    for level, inner in zip(nest.way, [*nest.way[1:], None], strict=True):
+        if isinstance(level.content, Mapping):
+            taken = nest.tensors if inner is None else {inner.key: None}
+            beside = [(name, value) for name, value in level.content.items() if name not in taken]
+            leftovers.extend(f"{_name(name)}: {_describe(value)}" for name, value in beside)
+    if others := [name for name in nest.tensors if name not in state]:
+        leftovers.append(f"{len(others)} tensors with other names: {_name(others[0])} ...")
+    return tuple(leftovers)
 
 
 def _check_names(state: StateDict, path: Path) -> None:
@@ -124,16 +126,12 @@ def _check_names(state: StateDict, path: Path) -> None:
             )
 
 
-def _no_weights(content: Mapping[object, object], path: Path) -> CheckpointError:
-    nested = [_name(key) for key, value in content.items() if _holds_weights(value)]
-    if nested:
-        return CheckpointError(
-            f"{path} keeps its weights under {', '.join(map(repr, nested[:5]))}, which is none of the known names "
-            f"({', '.join((*PLAIN_NESTS, *AVERAGED_NESTS))}); save that dictionary on its own."
-        )
-    keys = ", ".join(map(_name, list(content)[:5])) or "nothing"
-    named = "" if not any(isinstance(value, Tensor) for value in content.values()) else " that have texts for names"
-    return CheckpointError(f"{path} holds no tensors{named} (its keys: {keys}); give a checkpoint with model weights.")
+def _no_weights(content: object, path: Path) -> CheckpointError:
+    keys = list(content) if isinstance(content, Mapping) else []
+    shown = ", ".join(map(_name, keys[:5])) or "nothing"
+    tensors = isinstance(content, Mapping) and any(isinstance(value, Tensor) for value in content.values())
+    named = " that have texts for names" if tensors else ""
+    return CheckpointError(f"{path} holds no tensors{named} (its keys: {shown}); give a checkpoint with model weights.")
 
 
 def _describe(value: object) -> str:

@@ -12,6 +12,7 @@ from autola_analysis.cli import options
 
 def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint file.")],
+    weights: Annotated[str | None, typer.Option(metavar="KEY", help="Which of several sets of weights in it.")] = None,
     trust_checkpoint: options.Trust = False,
 ) -> None:
     """What is in a checkpoint file, which network it is, and why we think so.
@@ -20,4 +21,4 @@ def inspect(
     """
     from autola_analysis.checkpoints import inspect_checkpoint
 
-    typer.echo(inspect_checkpoint(file, trust=trust_checkpoint).to_text())
+    typer.echo(inspect_checkpoint(file, weights=weights, trust=trust_checkpoint).to_text())

@@ -55,6 +55,13 @@ class ArchitectureFlags:
     attention: Annotated[
         list[str], typer.Option(metavar="[NAME=]FILE.py:CLASS", help="Own attention module in a known backbone.")
     ] = field(default_factory=list)
+    weights: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]KEY",
+            help="Which of several sets of weights in a file: model_ema beside model, student beside teacher.",
+        ),
+    ] = field(default_factory=list)
     normalize: Annotated[
         list[str],
         typer.Option(
@@ -70,6 +77,7 @@ class ArchitectureFlags:
             "arch": self.arch,
             "genotype": self.genotype,
             "attention": self.attention,
+            "weights": self.weights,
             "normalize": self.normalize,
         }
 

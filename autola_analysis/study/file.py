@@ -54,6 +54,7 @@ class ModelTable(_Table):
         arch: As ``--arch``.
         genotype: As ``--genotype``.
         attention: As ``--attention``.
+        weights: As ``--weights``.
         normalize: As ``--normalize``.
         wirings: "mixed" where the files are HOGA modules of several wirings, one run each: the variant then stands for
             this population of wirings.
@@ -67,6 +68,7 @@ class ModelTable(_Table):
     arch: str | None = None
     genotype: str | None = None
     attention: str | None = None
+    weights: str | None = None
     normalize: str | None = None
     wirings: Literal["mixed"] | None = None
     trust: bool = False

@@ -53,15 +53,16 @@ def load_models(tables: Mapping[str, ModelTable], base: Path) -> list[StudyModel
     """
     _refuse_equal_names(tables)
     models: list[StudyModel] = []
-    seen: dict[str, Path] = {}
+    seen: dict[tuple[str, str | None], Path] = {}
     for key, table in tables.items():
         name, of_table = table.name or key, []
         for file in table.files:
             path = base / Path(file).expanduser()
             loaded = _loaded(path, table, base)
-            if loaded.sha256 in seen:
-                raise OptionError(f"{path} and {seen[loaded.sha256]} are the same checkpoint; give each file once.")
-            seen[loaded.sha256] = path
+            content = loaded.sha256, table.weights
+            if content in seen:
+                raise OptionError(f"{path} and {seen[content]} are the same checkpoint; give each file once.")
+            seen[content] = path
             of_table.append(loaded)
             group = table.group or (loaded.spec.backbone if loaded.spec else "")
             models.append(StudyModel(key, group, as_variant(loaded, name, str(len(of_table))), loaded))
@@ -75,6 +76,7 @@ def _loaded(path: Path, table: ModelTable, base: Path) -> LoadedModel:
         arch=table.arch,
         genotype=None if table.genotype is None else str(base / Path(table.genotype).expanduser()),
         attention=table.attention,
+        weights=table.weights,
         normalize=table.normalize,
         device="cpu",
         trust=table.trust,

@@ -326,7 +326,13 @@ def test_list_names_what_other_commands_take(
 
 
 def test_reading_options_default_to_nothing() -> None:
-    assert ArchitectureFlags().values() == {"arch": [], "genotype": [], "attention": [], "normalize": []}
+    assert ArchitectureFlags().values() == {
+        "arch": [],
+        "genotype": [],
+        "attention": [],
+        "weights": [],
+        "normalize": [],
+    }
     assert not ArchitectureFlags().trust_checkpoint
 
 

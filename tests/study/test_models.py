@@ -2,8 +2,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
-from autola_analysis.core.errors import OptionError
+from autola_analysis import create_model
+from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.study.command import model_tables, per_variant, split_named_path
 from autola_analysis.study.models import StudyModel, load_models
 
@@ -34,6 +36,19 @@ def test_the_same_file_twice_is_refused(checkpoint: Callable[..., Path]) -> None
         loaded([f"A={file}", f"B={file}"])
     with pytest.raises(OptionError, match="no checkpoint was given"):
         loaded([])
+
+
+def test_two_sets_of_weights_of_one_file_are_two_variants(tmp_path: Path) -> None:
+    networks = [create_model("resnet20", num_classes=4, width=4) for _ in range(2)]
+    file = tmp_path / "both.pth"
+    torch.save({"model": networks[0].state_dict(), "model_ema": networks[1].state_dict()}, file)
+    with pytest.raises(CheckpointError, match="'model', 'model_ema'"):
+        loaded([f"plain={file}"])
+    models = loaded([f"plain={file}", f"EMA={file}"], weights=["plain=model", "EMA=model_ema"])
+    for model, network in zip(models, networks, strict=True):
+        assert torch.equal(model.variant.model.fc.weight, network.fc.weight)
+    with pytest.raises(OptionError, match="are the same checkpoint"):
+        loaded([f"A={file}", f"B={file}"], weights=["model"])
 
 
 def test_files_that_would_share_a_name_and_runs_of_different_networks_are_refused(
