@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +14,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from autola_analysis.core.errors import LayerError
+from autola_analysis.inference.gate_watch import GateWatch, Product
 from autola_analysis.inference.guided_relu import GuidedReLU
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.outputs import Output, Score, describe, detached
 from autola_analysis.inference.places import Place, Runs, place_of
 from autola_analysis.inference.precision import precision_of
+
+_Edge = tuple[Any, Any]
+"""A node of the graph and one that it hands its gradient to"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def gradients(
     layers: Sequence[str] = (),
     image: bool = False,
     guided: bool = False,
-    ordinary_in: Sequence[str] = (),
+    guide_gates: bool = True,
 ) -> Gradients:
     """Run one forward and the backward passes that are asked for: one for all plain gradients, one for the guided.
 
@@ -70,7 +74,8 @@ def gradients(
         layers: Names of layers to take activations and gradients of, see `tap`.
         image: Whether to take the gradient with respect to the images.
         guided: Whether to take it by guided backpropagation's rule.
-        ordinary_in: Names of modules whose ReLUs keep their own gradient in guided backpropagation.
+        guide_gates: Whether guided backpropagation guides ReLUs that the score hangs on through gates alone, see
+            `GateWatch`; else they keep their own gradient.
 
     Raises:
         UnknownNameError: If the model has no such layer.
@@ -89,11 +94,12 @@ def gradients(
         through_all = image or guided
         leaf = _own_images(model, images, fast_trunk=not through_all).requires_grad_(through_all)
         kept = stack.enter_context(_graph_taps(model, layers))
-        relu = GuidedReLU()
+        relu, gates = GuidedReLU(), list[_Edge]()
         with ExitStack() as forward:
             if guided:
-                forward.enter_context(_ordinary(model, ordinary_in, relu))
                 forward.enter_context(relu)
+            if guided and not guide_gates:
+                forward.enter_context(GateWatch(lambda product: gates.append(_edge_of(product))))
             # A copy: the network may begin with an operation in place.
             output = _forward(model, leaf.clone())
         if guided and not relu.met:
@@ -101,6 +107,9 @@ def gradients(
         scores = score(output)
         _check_scores(scores, len(images))
         total = scores.sum()
+        if gates:
+            main = _reached([total.grad_fn], gates)
+            relu.leave_ordinary(_reached([factor for _, factor in gates]) - main)
         wanted = {layer: kept[layer] for layer in layers} | ({"": leaf} if image else {})
         found = _backward(total, wanted, retain_graph=guided)
         guided_found: dict[str, Tensor] = {}
@@ -183,15 +192,19 @@ def _graph_taps(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, T
         yield kept
 
 
-@contextmanager
-def _ordinary(model: nn.Module, names: Sequence[str], relu: GuidedReLU) -> Iterator[None]:
-    """Leave the ReLUs of some modules ordinary."""
-    with ExitStack() as stack:
-        for name in names:
-            module = model.get_submodule(name)
-            stack.callback(module.register_forward_pre_hook(relu.enter_ordinary).remove)
-            stack.callback(module.register_forward_hook(relu.leave_ordinary).remove)
-        yield
+def _edge_of(product: Product) -> _Edge:
+    return product.result.grad_fn, product.factor.grad_fn
+
+
+def _reached(begin: Iterable[Any], closed: Iterable[_Edge] = ()) -> set[Any]:
+    """Return the nodes of the graph that are reached from some of them without passing one of some edges."""
+    reached, ahead, edges = set[Any](), list(begin), set(closed)
+    while ahead:
+        node = ahead.pop()
+        if node is not None and node not in reached:
+            reached.add(node)
+            ahead += [following for following, _ in node.next_functions if (node, following) not in edges]
+    return reached
 
 
 def _forward(model: nn.Module, images: Tensor) -> Any:

@@ -8,7 +8,7 @@ their tensor. No module is replaced and no hook is set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ ORDINARY = frozenset({
 })
 # fmt: on
 """Activations that keep their own gradient and are named."""
+RECTIFY = "RectifyBackward"
+"""What torch calls the node of `Rectify` in a graph"""
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,14 @@ class GuidedReLU(TorchFunctionMode):
         self.guided = False
         self.met = 0
         self.ordinary: set[str] = set()
-        self._ordinary_depth = 0
 
-    def enter_ordinary(self, *_: object) -> None:
-        """Leave the ReLUs from here on ordinary; a forward pre-hook."""
-        self._ordinary_depth += 1
-
-    def leave_ordinary(self, *_: object) -> None:
-        """End what `enter_ordinary` began; a forward hook."""
-        self._ordinary_depth -= 1
+    def leave_ordinary(self, nodes: Iterable[Any]) -> None:
+        """Let the ReLUs among some nodes of the graph keep their own gradient."""
+        for node in nodes:
+            if node.name() == RECTIFY:
+                node.guidable = False
+                self.met -= 1
+                self.ordinary.add("relu (in a gate)")
 
     def __torch_function__(
         self,
@@ -88,19 +89,16 @@ class GuidedReLU(TorchFunctionMode):
         if not isinstance(x, Tensor) or not x.requires_grad or not torch.is_grad_enabled():
             return func(*args, **kwargs)
         form = _form(name, rest, options)
-        if form is None or self._ordinary_depth:
-            self._note(name, rest, options, form)
+        if form is None:
+            self._note(name.strip("_"), rest, options)
             return func(*args, **kwargs)
         self.met += 1
-        if form.in_place and x.grad_fn is not None and x.grad_fn.name() == "RectifyBackward":
+        if form.in_place and x.grad_fn is not None and x.grad_fn.name() == RECTIFY:
             return x  # rectified already: the call changes nothing, and writing would spoil what the first one saved
         return Rectify.apply(x, lambda tensor: func(tensor, *rest, **options), form, self)
 
-    def _note(self, name: str, rest: Sequence[Any], options: Mapping[str, Any], form: _Form | None) -> None:
-        plain = name.strip("_")
-        if form is not None:
-            self.ordinary.add(f"{plain} (in a gate)")
-        elif plain in ORDINARY:
+    def _note(self, plain: str, rest: Sequence[Any], options: Mapping[str, Any]) -> None:
+        if plain in ORDINARY:
             low, high = _bounds(rest, options, "min_val", "max_val")
             is_relu6 = plain == "hardtanh" and (low, high) == (0, 6)  # as the module ReLU6 calls it
             self.ordinary.add("relu6" if is_relu6 else plain)
@@ -119,6 +117,7 @@ class Rectify(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, call: Callable[[Tensor], Tensor], form: _Form, mode: GuidedReLU) -> Tensor:
         """Run the network's own call."""
         ctx.mode = mode
+        ctx.guidable = True
         # What is written through a view shares its version with the other parts of the base, so the result is no proof.
         saves_result = form.saves_result and not (form.in_place and x._is_view())
         masks = () if saves_result else (x > 0, *((x >= 0,) if form.zero_passes else ()))
@@ -134,12 +133,12 @@ class Rectify(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Pass the gradient on by the rule of the moment."""
         (gradient,) = gradients
-        saved = ctx.saved_tensors
+        saved, guided = ctx.saved_tensors, ctx.mode.guided and ctx.guidable
         if ctx.has_masks:
-            passed = gradient * (saved[0] if ctx.mode.guided else saved[-1])
+            passed = gradient * (saved[0] if guided else saved[-1])
         else:
             passed = torch.ops.aten.threshold_backward(gradient, saved[0], 0)  # torch's own backward of relu
-        return passed.clamp_(min=0) if ctx.mode.guided else passed, None, None, None
+        return passed.clamp_(min=0) if guided else passed, None, None, None
 
 
 def _argument(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:

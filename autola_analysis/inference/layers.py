@@ -41,8 +41,9 @@ def resolve_layers(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
         return stages
     names = layer_names(model)
     for layer in layers:
-        module = place_of(model, layer).module
-        if module not in names:
+        place = place_of(model, layer)
+        module = place.module
+        if module not in names and not (module == "" and place.gate):
             raise UnknownNameError(
                 f"the network has no layer {module!r}; the nearest: {', '.join(nearest(module, names))}."
             )

@@ -6,6 +6,7 @@
 ``encoder[0]``        an entry of an output that is a tuple or a list
 ``backbone[feat]``    an entry of an output that is a dict
 ``rnn#2[1][0]``       an entry of an entry, of the second run
+``se*2``              the second gate that a feature map is multiplied by while a layer runs, see `gate_layers`
 ===================== =============================================================
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from autola_analysis.core.errors import LayerError
 from autola_analysis.inference.outputs import Output, with_entry
 
-NOTATION = re.compile(r"(?P<module>.+?)(?:#(?P<run>\d+))?(?P<entries>(?:\[[^\[\]]+\])*)")
+NOTATION = re.compile(r"(?P<module>.*?)(?:#(?P<run>\d+))?(?P<entries>(?:\[[^\[\]]+\])*)(?:\*(?P<gate>\d+))?")
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,19 @@ class Place:
         module: Name of the module in ``model.named_modules()``.
         run: Which run of the module in a forward, from 1; None for a module that runs once.
         entries: Keys and positions that lead from the module's output to the tensor.
+        gate: Which gate that the module multiplies a feature map by, from 1; None for the module's output.
     """
 
     name: str
     module: str
     run: int | None = None
     entries: tuple[str, ...] = ()
+    gate: int | None = None
 
     @property
     def is_whole_layer(self) -> bool:
-        """Whether the name is that of a module, without a run or an entry."""
-        return self.run is None and not self.entries
+        """Whether the name is that of a module, without a run, an entry or a gate."""
+        return self.run is None and not self.entries and self.gate is None
 
     def read(self, output: Output) -> Tensor:
         """Return the tensor of a module's output that is meant.
@@ -93,7 +96,8 @@ def place_of(model: nn.Module, name: str) -> Place:
     run = None if match["run"] is None else int(match["run"])
     if run == 0:
         raise LayerError(f"{name!r} names run 0 of a layer; runs are counted from 1.")
-    return Place(name, match["module"], run, tuple(re.findall(r"\[([^\[\]]+)\]", match["entries"])))
+    gate = None if match["gate"] is None else int(match["gate"])
+    return Place(name, match["module"], run, tuple(re.findall(r"\[([^\[\]]+)\]", match["entries"])), gate)
 
 
 class Runs:
@@ -122,7 +126,7 @@ class Runs:
             return place.read(output) if self._counts[place.name] == place.run else None
         activation = place.read(output)
         if place.name in kept:
-            example = Place(place.name, place.module, 2, place.entries)
+            example = replace(place, run=2)
             raise LayerError(
                 f"layer {place.name!r} runs more than once in a forward (a module used at several places); "
                 f"tap the block around the place that is meant, or name the run, as in {_written(example)!r}."
@@ -136,6 +140,8 @@ class Runs:
             LayerError: Saying how often the layer runs.
         """
         for place in places:
+            if place.name not in kept and place.gate is not None:
+                raise LayerError(f"there is no {place.name!r}: layer {place.module!r} has not so many gates.")
             if place.name not in kept:
                 count = self._counts.get(place.name, 0)
                 times = {0: "does not run", 1: "runs once"}.get(count, f"runs {count} times")
@@ -144,7 +150,8 @@ class Runs:
 
 def _written(place: Place) -> str:
     run = "" if place.run is None else f"#{place.run}"
-    return place.module + run + "".join(f"[{entry}]" for entry in place.entries)
+    gate = "" if place.gate is None else f"*{place.gate}"
+    return place.module + run + "".join(f"[{entry}]" for entry in place.entries) + gate
 
 
 def _keys(output: Output) -> list[Any]:

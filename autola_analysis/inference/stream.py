@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sized
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler
 
@@ -18,13 +16,22 @@ from autola_analysis.core.errors import DataError
 from autola_analysis.data.dataset import decoded_batches
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.datasets import (
+    LABELS,
+    IntArray,
+    batch_of,
+    classes_at_hand,
+    labels_at_hand,
+    refuse_uneven,
+)
 from autola_analysis.inference.resources import decoding_workers, pass_batch_size
 
 ImageData = ImageSource | Dataset[Any] | DataLoader[Any]
-IntArray = NDArray[np.int64]
 Targets = Any
 """Something per image that can be sliced: a tensor of class numbers, a list of boxes"""
 CPU = torch.device("cpu")
+LOOKED_AT = 256
+"""Items of a data set that are looked at to say why no batch can be made of them"""
 
 
 @dataclass(frozen=True)
@@ -127,8 +134,8 @@ class SourceStream:
 class LoaderStream:
     """The batches of a user's `DataLoader` of ``(images, labels)``, as they come.
 
-    Labels are known beforehand only where the loader reads a data set in order whose labels are at hand
-    (``targets``, ``labels``, or a TensorDataset); a shuffling loader's are not.
+    Labels are known beforehand only where the loader reads a data set in order whose labels are at hand, see
+    `labels_at_hand`; a shuffling loader's are not.
 
     Args:
         loader: Yields ``(images (B, C, H, W) floating point, labels (B,))``.
@@ -140,13 +147,11 @@ class LoaderStream:
     def __init__(self, loader: DataLoader[Any]) -> None:
         self._loader = loader
         self.batch_size: int | None = loader.batch_size
-        dataset = loader.dataset
-        classes = getattr(dataset, "classes", None)
-        self.classes: tuple[str, ...] | None = tuple(map(str, classes)) if classes is not None else None
+        self.classes: tuple[str, ...] | None = classes_at_hand(loader.dataset)
         self.labels: IntArray | None = None
         self._in_order = isinstance(loader.sampler, SequentialSampler) and type(loader.batch_sampler) is BatchSampler
         if self._in_order and not loader.drop_last:
-            self.labels = _labels_at_hand(dataset)
+            self.labels = labels_at_hand(loader.dataset)
 
     def batches(self, first: int = 0, step: int = 1) -> Generator[Batch, None, None]:
         """Read the loader once, or every `step`-th of its batches, beginning with number `first`.
@@ -158,9 +163,10 @@ class LoaderStream:
             yield from self._share(first, step)
             return
         start = 0
-        for item in self._loader:
-            images, labels = _images_and_labels(item)
-            yield Batch(images, labels, torch.arange(start, start + len(labels)))
+        for images, labels in self._read(self._loader):
+            indices = torch.arange(start, start + len(labels))
+            self._check(indices, labels)
+            yield Batch(images, labels, indices)
             start += len(labels)
 
     def _share(self, first: int, step: int) -> Generator[Batch, None, None]:
@@ -180,37 +186,40 @@ class LoaderStream:
             worker_init_fn=loader.worker_init_fn,
             generator=torch.Generator(),
         )
-        for item, indices in zip(part, share, strict=True):
-            images, labels = _images_and_labels(item)
-            yield Batch(images, labels, torch.tensor(indices, dtype=torch.int64))
+        for (images, labels), of_batch in zip(self._read(part), share, strict=True):
+            indices = torch.tensor(of_batch, dtype=torch.int64)
+            self._check(indices, labels)
+            yield Batch(images, labels, indices)
+
+    def _read(self, loader: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images and labels; of items that no batch can be made of, say what they are."""
+        batches = iter(loader)
+        while True:
+            try:
+                item = next(batches)
+            except StopIteration:
+                return
+            except (TypeError, RuntimeError):  # of the default collate function, which names types alone
+                if isinstance(loader.dataset, Sized):
+                    refuse_uneven(loader.dataset[place] for place in range(min(LOOKED_AT, len(loader.dataset))))
+                raise
+            yield batch_of(item, self.classes)
+
+    def _check(self, indices: Tensor, labels: Tensor) -> None:
+        """Check that images have the labels that the data set lists."""
+        if self.labels is None or int(indices[-1]) >= len(self.labels):  # the pass compares the numbers of images
+            return
+        listed = torch.from_numpy(self.labels)[indices]
+        for place in (listed != labels).nonzero()[:1, 0].tolist():
+            raise DataError(
+                f"the data set lists the label {int(listed[place])} for image {int(indices[place])} and gives it the "
+                f"label {int(labels[place])}; make its list of labels ({', '.join(LABELS)}) that of its images."
+            )
 
     @property
     def images(self) -> int | None:
         """Number of images where the data set knows it."""
         return len(self.labels) if self.labels is not None else None
-
-
-def _labels_at_hand(dataset: Dataset[Any]) -> IntArray | None:
-    tensors: Sequence[Tensor] = getattr(dataset, "tensors", ())
-    for labels in (getattr(dataset, "targets", None), getattr(dataset, "labels", None), *tensors[1:2]):
-        if labels is not None and len(labels) == len(dataset):  # type: ignore[arg-type]
-            return np.asarray(labels, dtype=np.int64)
-    return None
-
-
-def _images_and_labels(item: Any) -> tuple[Tensor, Tensor]:
-    if not isinstance(item, (list, tuple)) or len(item) != 2:
-        raise DataError(f"a loader must yield (images, labels); found {type(item).__name__}.")
-    images, labels = item
-    if not isinstance(images, Tensor) or not images.is_floating_point() or images.ndim != 4:
-        found = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-        raise DataError(f"a loader's images must be a preprocessed floating-point tensor (B, C, H, W); found {found}.")
-    labels = torch.as_tensor(labels)
-    if labels.shape != images.shape[:1] or labels.is_floating_point():
-        raise DataError(
-            f"a loader's labels must be integers of shape (B,); found {labels.dtype} {tuple(labels.shape)}."
-        )
-    return images, labels.to(torch.int64)
 
 
 def open_stream(
@@ -234,6 +243,9 @@ def open_stream(
     Raises:
         DataError: If `data` is none of these, or an image source comes without any preprocessing.
     """
+    images = data.dataset if isinstance(data, DataLoader) else data
+    if isinstance(images, Sized) and len(images) == 0:
+        raise DataError("there is no image to run the networks on: the data set is empty.")
     if isinstance(data, DataLoader):
         return LoaderStream(data)
     workers = decoding_workers(device) if workers is None else workers

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
+from autola_analysis.inference.gate_watch import GateWatch, Product
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.places import Place, Runs, place_of
 
@@ -27,7 +29,8 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
     Args:
         model: Any module; its hooks are as before when the context ends, also after an exception.
         layers: Names as ``model.named_modules()`` has them; ``"relu#2"`` is the second run of a layer in a forward,
-            ``"encoder[0]"`` and ``"backbone[feat]"`` are entries of outputs that are tuples and dicts.
+            ``"encoder[0]"`` and ``"backbone[feat]"`` are entries of outputs that are tuples and dicts, ``"se*1"`` is
+            the first gate that a feature map is multiplied by while the layer ``se`` runs.
         reduce: Applied to each activation inside the forward, so that no full feature map outlives the layer that
             made it: ``reduce(layer, activation)``. None keeps a copy.
 
@@ -68,8 +71,41 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
         stack.callback(model.register_forward_pre_hook(forget).remove)
         places = [place_of(model, layer) for layer in resolve_layers(model, layers)]
         for place in places:
-            handle = model.get_submodule(place.module).register_forward_hook(hook_for(place))
-            stack.callback(handle.remove)
-        if numbered := [place for place in places if place.run is not None]:
+            module, hook = model.get_submodule(place.module), hook_for(place)
+            if place.gate is None:
+                stack.callback(module.register_forward_hook(hook).remove)
+            else:
+                stack.enter_context(_gate_tap(module, place.gate, partial(hook, module, None)))
+        if numbered := [place for place in places if place.run is not None or place.gate is not None]:
             stack.callback(model.register_forward_hook(check).remove)
         yield kept
+
+
+@contextmanager
+def _gate_tap(module: nn.Module, number: int, take: Callable[[Tensor], None]) -> Iterator[None]:
+    """Hand on what a module multiplies a feature map by, while the context lasts.
+
+    Args:
+        module: The module in whose run the product is made.
+        number: Which product with a gate in that run, from 1.
+        take: Called with the gate.
+    """
+    running: list[ExitStack] = []
+
+    def enter(*_: Any) -> None:
+        left = iter(range(number - 1, -1, -1))
+
+        def notice(product: Product) -> None:
+            if next(left, None) == 0:
+                take(product.gate)
+
+        running.append(ExitStack())
+        running[-1].enter_context(GateWatch(notice))
+
+    def leave(*_: Any) -> None:
+        running.pop().close()
+
+    with ExitStack() as stack:
+        stack.callback(module.register_forward_pre_hook(enter).remove)
+        stack.callback(module.register_forward_hook(leave, always_call=True).remove)
+        yield

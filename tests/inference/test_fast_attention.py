@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from autola_analysis.attention import RELEASED, Genotype, HighOrderGroupAttention
-from autola_analysis.attention.gates import gate_names
 from autola_analysis.backbones import create_model
 from autola_analysis.checkpoints import load_model
 from autola_analysis.inference.folding import fast_copy
+from autola_analysis.inference.gates import gate_layers
 from autola_analysis.inference.layers import layer_names
 from autola_analysis.inference.tap import tap
 from tests.attention.naive import genotypes, naive_forward, with_statistics
@@ -67,7 +67,7 @@ def test_any_wiring_with_taps_anywhere(genotype: Genotype, width: int, data: st.
 def test_all_gates_and_stages_of_the_released_wiring_at_once() -> None:
     model = hoga_network(RELEASED, 16)
     before = state_of(model)
-    assert difference(model, [*gate_names(model), *STAGES]) < 1e-5
+    assert difference(model, [*gate_layers(model), *STAGES]) < 1e-5
     assert state_of(model) == before
 
 
@@ -78,4 +78,4 @@ CHECKPOINTS = os.environ.get("AUTOLA_TEST_CHECKPOINTS")
 def test_the_authors_network_whose_gates_have_no_hidden_units() -> None:
     model = load_model(Path(CHECKPOINTS or "") / "autola_authors_resnet20.pth", device="cpu").model
     assert any(parameter.numel() == 0 for parameter in model.parameters())
-    assert difference(model, [*gate_names(model), *STAGES]) < 1e-5
+    assert difference(model, [*gate_layers(model), *STAGES]) < 1e-5

@@ -106,7 +106,7 @@ def test_compiled_code_is_refused() -> None:
         gradients(torch.compile(Tiny().eval(), backend="eager"), IMAGES, best, guided=True)
 
 
-def test_relus_inside_named_modules_stay_ordinary() -> None:
+def test_relus_inside_gates_stay_ordinary_where_gates_are_not_guided() -> None:
     class Gated(Rectified):
         def __init__(self) -> None:
             super().__init__(F.relu)
@@ -117,7 +117,7 @@ def test_relus_inside_named_modules_stay_ordinary() -> None:
 
     model = Gated().eval()
     everything = gradients(model, IMAGES, best, guided=True)
-    ordinary = gradients(model, IMAGES, best, guided=True, ordinary_in=["gate"])
+    ordinary = gradients(model, IMAGES, best, guided=True, guide_gates=False)
     assert (everything.relus, ordinary.relus) == (4, 3)
     assert ordinary.ordinary == ("relu (in a gate)", "sigmoid")
     reference = copy.deepcopy(model)

@@ -13,6 +13,7 @@ from autola_analysis.analyses.gates.options import GateOptions
 from autola_analysis.analyses.gates.result import FORMAT, STATISTICS, GateResult
 from autola_analysis.analyses.gates.section import gates_section
 from autola_analysis.analyses.observation import Reading, Watcher
+from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import LayerError
 from autola_analysis.core.results import Stored
 from autola_analysis.report.section import Section
@@ -40,7 +41,7 @@ class Gates(Analysis[GateOptions, GateResults]):
 
     def check(self, options: GateOptions, subject: Subject) -> None:
         """Refuse networks of which none has gates."""
-        if not any(has_gates(variant.model) for variant in subject.variants):
+        if not any(_has_gates(variant) for variant in subject.variants):
             raise LayerError("none of the networks has attention gates, so that there is nothing to measure.")
 
     def watch(self, options: GateOptions, subject: Subject) -> Sequence[Watcher[Any]]:
@@ -51,7 +52,11 @@ class Gates(Analysis[GateOptions, GateResults]):
         """Make a result per network with gates."""
         return GateResults(
             [gate_result(each) for each in observed.by_watcher[GateWatcher.name]],
-            tuple(dict.fromkeys(variant.name for variant in subject.variants if not has_gates(variant.model))),
+            tuple(
+                dict.fromkeys(
+                    variant.name for variant in subject.variants if not has_gates(variant.model, variant.input_side)
+                )
+            ),
         )
 
     def store(self, result: GateResults) -> Stored:
@@ -86,3 +91,7 @@ class Gates(Analysis[GateOptions, GateResults]):
     def settings(self, result: GateResults) -> list[Mapping[str, Any]]:
         """Return what else decided the numbers, per network."""
         return [{"model": each.model, "run": each.run, **each.settings} for each in result.networks]
+
+
+def _has_gates(variant: Variant) -> bool:
+    return has_gates(variant.model, variant.input_side)

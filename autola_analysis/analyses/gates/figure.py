@@ -17,13 +17,15 @@ from autola_analysis.report.style import figure_width, paper_style, variant_colo
 
 STAGE = re.compile(r"^(?:.*\.)?(layer\d+|stages?\.\d+)\.")
 SHOWN_CLASSES = 4
+SHOWN_MODULES = 4
+TITLE_CHARACTERS = 20
 ROW_INCHES = 1.25
 
 
 def plot_gates(
     results: GateResult | Sequence[GateResult], classes: Sequence[str] | None = None, width: str | float = "neurips"
 ) -> Figure:
-    """Draw the mean gate of every channel for some classes: a row per network, a column per stage.
+    """Draw the mean gate of every channel for some classes: a row per network, its stages from left to right.
 
     Shown is the channel gate of a stage's last attention module (its widest, where it has several). Channels are
     sorted by their mean over all classes, drawn in grey: where the lines of the classes leave it, the gate depends on
@@ -45,21 +47,21 @@ def plot_gates(
         raise OptionError("there is no gate result to draw.")
     shown = chosen_classes(results[0].classes, classes)
     gates = [stage_gates(result) for result in results]
-    stages = list(dict.fromkeys(stage for each in gates for stage in each))
-    if not stages:
-        raise OptionError("no network has a channel gate in a stage named layer1, layer2, ...")
+    columns = max(map(len, gates))
+    if not columns:
+        raise OptionError("no network has a gate of channels to draw.")
     with paper_style():
         inches = figure_width(width)
         figure = Figure(figsize=(inches, ROW_INCHES * len(results) + 0.5), layout="constrained")
-        axes = figure.subplots(len(results), len(stages), sharey=True, squeeze=False)
+        axes = figure.subplots(len(results), columns, sharey=True, squeeze=False)
         for row, (result, keys) in enumerate(zip(results, gates, strict=True)):
-            for column, stage in enumerate(stages):
-                ax = axes[row, column]
-                if stage not in keys:
-                    ax.set_visible(False)
-                    continue
-                _draw_gate(ax, result, keys[stage], shown)
-                ax.set_title(f"{stage} ({keys[stage].split('/')[1]})" if row == 0 or len(results) > 1 else stage)
+            for ax in axes[row, len(keys) :]:
+                ax.set_visible(False)
+            for ax, (stage, key) in zip(axes[row], keys.items(), strict=False):
+                _draw_gate(ax, result, key, shown)
+                gate = f"({key.split('/')[1]})"
+                space = "\n" if len(stage + gate) > TITLE_CHARACTERS else " "
+                ax.set_title(stage + space + gate if row == 0 or len(results) > 1 else stage)
             axes[row, 0].set_ylabel(f"{_title(result)}\nmean gate")
         for ax in axes[-1]:
             ax.set_xlabel("channel, sorted")
@@ -68,12 +70,18 @@ def plot_gates(
 
 
 def stage_gates(result: GateResult) -> dict[str, str]:
-    """Return the key of the channel gate to show for each stage: the widest of the stage's last attention module."""
+    """Return the key of the channel gate to show for each stage: the widest of the stage's last attention module.
+
+    Of a network without stages of such names, some of its attention modules are shown, evenly spread over its depth.
+    """
     last: dict[str, str] = {}
-    for key in result.class_means:
-        found = STAGE.match(key)
-        if found and key not in result.spatial_maps:
-            last[found.group(1)] = key.split("/")[0]
+    modules = list(dict.fromkeys(key.split("/")[0] for key in result.class_means if key not in result.spatial_maps))
+    for module in modules:
+        if found := STAGE.match(module):
+            last[found.group(1)] = module
+    if not last and modules:
+        shown = np.linspace(0, len(modules) - 1, min(SHOWN_MODULES, len(modules))).round().astype(int)
+        last = {modules[place]: modules[place] for place in shown}
     widest: dict[str, str] = {}
     for stage, module in last.items():
         keys = [key for key in result.class_means if key.split("/")[0] == module and key not in result.spatial_maps]

@@ -65,17 +65,17 @@ class GateWatcher:
 
     def applies_to(self, variant: Variant) -> bool:
         """Return whether the network has gates."""
-        return has_gates(variant.model)
+        return has_gates(variant.model, variant.input_side)
 
     def inputs(self, variant: Variant) -> dict[str, Any]:
         """Return the layers that are tapped."""
-        return {"layers": [gate.layer for gate in find_gates(variant.model)]}
+        return {"layers": [gate.layer for gate in find_gates(variant.model, variant.input_side)]}
 
     def watch(
         self, variant: Variant, preprocessing: Preprocessing | None, stream: Stream, folder: Path | None
     ) -> GateObserver:
         """Return what sums up the gates of a network."""
-        return GateObserver(find_gates(variant.model), len(class_names(stream)))
+        return GateObserver(find_gates(variant.model, variant.input_side), len(class_names(stream)))
 
 
 def gate_result(observation: Observation[GateObserver]) -> GateResult:

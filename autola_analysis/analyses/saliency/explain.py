@@ -18,7 +18,6 @@ from autola_analysis.analyses.saliency.options import Grid
 from autola_analysis.analyses.saliency.receptive_field import probe
 from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_targets
 from autola_analysis.analyses.variants import Variant, as_variant
-from autola_analysis.attention.gates import gate_names
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, OptionError
 from autola_analysis.inference.gradients import gradients
@@ -65,7 +64,8 @@ def explain(
         grid: Where a layer's cells lie in the image: "stretched", as in the literature, divides the image among them;
             "receptive-field" puts each where its receptive field is centred, which a probe of the network finds, see
             `receptive_field.probe`; or what `Explanation.grids` holds of an earlier one.
-        guide_gates: Whether guided backpropagation also guides the ReLUs inside attention gates.
+        guide_gates: Whether guided backpropagation also guides the ReLUs inside attention gates: those that the score
+            hangs on through numbers from 0 to 1 alone that multiply a feature map.
         reshape: Brings a layer's output that is no feature map into the shape of one, e.g. the tokens of a
             transformer: ``lambda x: x[:, 1:].transpose(1, 2).unflatten(2, (14, 14))``.
         method_options: Options of captum's attributions by method name, e.g.
@@ -198,7 +198,7 @@ class _Plan:
 
     methods: Mapping[str, Method | CaptumMethod]
     layers: Sequence[str]
-    ordinary_in: Sequence[str]
+    guide_gates: bool
     reshape: Reshape | None
     grids: Mapping[str, CellGrid] = field(default_factory=dict)
 
@@ -219,7 +219,7 @@ class _Plan:
             chosen = chosen[-1:] if layers is None else chosen
             if not chosen:
                 raise OptionError("these methods explain at layers, and the list of layers is empty.")
-        return cls(methods, chosen, [] if guide_gates else gate_names(variant.model), reshape)
+        return cls(methods, chosen, guide_gates, reshape)
 
     @property
     def keys(self) -> list[MapKey]:
@@ -243,7 +243,7 @@ class _Plan:
             self.layers if any(method.by_layer for method in ours) else (),
             image=any(method.image for method in ours),
             guided=any(method.guided for method in ours),
-            ordinary_in=self.ordinary_in,
+            guide_gates=self.guide_gates,
         )
         targets, logits = _classes_and_logits(found.output, aim, len(images))
         size = (images.shape[2], images.shape[3])

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+from torch import nn
 
 from autola_analysis.analyses.gates.figure import chosen_classes, plot_gates, stage_gates
 from autola_analysis.analyses.gates.measure import measure_gates
 from autola_analysis.analyses.gates.result import GateResult
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.variants import Variant
+from autola_analysis.attention.squeeze_excitation import SqueezeExcitation
 from autola_analysis.backbones import create_model
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data import ClutteredDigits
@@ -40,6 +42,14 @@ def test_a_row_per_network_and_a_column_per_stage(results: list[GateResult]) -> 
     np.testing.assert_allclose(seven, means[7][order])
     np.testing.assert_allclose(overall, np.sort(means.mean(0)))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["all classes", "3", "7"]
+
+
+def test_of_a_network_without_stages_modules_spread_over_its_depth_are_shown() -> None:
+    network = nn.Sequential(*[SqueezeExcitation(3, 1) for _ in range(6)], nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    result = measure_gates(network, ClutteredDigits("test", 20), reading=Reading(Settings(device="cpu", quiet=True)))
+    assert stage_gates(result) == {f"{place}.gate": f"{place}.gate/gate" for place in (0, 2, 3, 5)}
+    titles = [ax.get_title() for ax in plot_gates([result, result]).axes]
+    assert titles == 2 * [f"{place}.gate (gate)" for place in (0, 2, 3, 5)]
 
 
 def test_classes_are_evenly_spaced_unless_named() -> None:
