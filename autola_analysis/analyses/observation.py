@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.output_names import OutputNames, output_names
 from autola_analysis.analyses.pass_cache import PassEntry, pass_entry
 from autola_analysis.analyses.variants import Variant, grouped_by_geometry
 from autola_analysis.core.device import resolve_device
@@ -103,6 +104,7 @@ class Observation(Generic[ObserverT]):
         correct: Whether each image's label has the highest logit, ``(N,)``; None where accuracy was not measured, and
             in all but the first of several processes.
         classes: Class names of the data; empty where only reading the data tells how many there are.
+        outputs: Names of the network's outputs, and why the labels are not theirs where they are not.
         arithmetic: How the pass ran, JSON-ready, for a result's settings.
         noticed: What the pass noticed about the network.
         record: Of the pass, which other networks may share; None where the findings come from the cache.
@@ -112,14 +114,17 @@ class Observation(Generic[ObserverT]):
     observer: ObserverT
     accuracy: Accuracy
     classes: tuple[str, ...]
+    outputs: OutputNames = field(default_factory=lambda: OutputNames(()))
     correct: NDArray[np.bool_] | None = None
     arithmetic: Mapping[str, Any] = field(default_factory=dict)
     noticed: tuple[str, ...] = ()
     record: PassRecord | None = None
 
     def warnings(self) -> list[str]:
-        """Return what every analysis should say: what the pass noticed, an accuracy that is no better than chance."""
+        """Return what every analysis should say: what the pass noticed, foreign labels, an accuracy like chance."""
         noticed = [f"{self.variant.title}: {sentence}" for sentence in self.noticed]
+        if self.outputs.misfit:
+            noticed.append(self.outputs.misfit)
         guessing = chance_warning(self.variant.title, self.accuracy, len(self.classes))
         return [*noticed, guessing] if guessing else noticed
 
@@ -268,11 +273,17 @@ class _Watched:
             self.observers[name],
             self.accuracy.result(),
             self.classes,
+            self._output_names(),
             self.accuracy.correct(),
             self.facts["arithmetic"],
             tuple(self.facts["noticed"]),
             self.record,
         )
+
+    def _output_names(self) -> OutputNames:
+        if not self.variant.has_head:
+            return OutputNames(())
+        return output_names(self.variant, self.classes, self.accuracy.outputs, self.accuracy.fits)
 
 
 def _watched(

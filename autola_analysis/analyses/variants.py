@@ -33,6 +33,8 @@ class Variant:
         has_head: Whether the outputs are logits.
         input_side: Side in pixels of the images it was made for; None where that is not known.
         spec: What the network is; None where that is not known.
+        usual_classes: Names that the outputs of such a head usually have, for where nothing else names them; they do
+            not decide whether labels fit.
     """
 
     model: nn.Module
@@ -43,6 +45,7 @@ class Variant:
     has_head: bool = True
     input_side: int | None = None
     spec: ModelSpec | None = None
+    usual_classes: tuple[str, ...] | None = None
 
     @property
     def title(self) -> str:
@@ -57,7 +60,17 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
     if isinstance(model, LoadedModel):
         has_head = model.spec is None or model.spec.num_classes > 0
         input_side = model.spec.input_side if model.spec else None
-        return Variant(model.model, name, run, model.preprocessing, model.classes, has_head, input_side, model.spec)
+        return Variant(
+            model.model,
+            name,
+            run,
+            preprocessing=model.preprocessing,
+            classes=model.classes,
+            has_head=has_head,
+            input_side=input_side,
+            spec=model.spec,
+            usual_classes=model.usual_classes,
+        )
     return Variant(model, name, run)
 
 

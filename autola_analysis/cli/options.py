@@ -62,6 +62,13 @@ class ArchitectureFlags:
             help="Mean and standard deviation of training. Default: what the file records, else the images' own.",
         ),
     ] = field(default_factory=list)
+    classes: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]FILE|imagenet",
+            help="Names of the head's outputs, one per line. Default: what the file records, else the images' own.",
+        ),
+    ] = field(default_factory=list)
     trust_checkpoint: Trust = False
 
     def values(self) -> dict[str, list[str]]:
@@ -71,6 +78,7 @@ class ArchitectureFlags:
             "genotype": self.genotype,
             "attention": self.attention,
             "normalize": self.normalize,
+            "classes": self.classes,
         }
 
 

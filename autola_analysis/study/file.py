@@ -55,6 +55,7 @@ class ModelTable(_Table):
         genotype: As ``--genotype``.
         attention: As ``--attention``.
         normalize: As ``--normalize``.
+        classes: As ``--classes``.
         wirings: "mixed" where the files are HOGA modules of several wirings, one run each: the variant then stands for
             this population of wirings.
         trust: As ``--trust-checkpoint``.
@@ -68,6 +69,7 @@ class ModelTable(_Table):
     genotype: str | None = None
     attention: str | None = None
     normalize: str | None = None
+    classes: str | None = None
     wirings: Literal["mixed"] | None = None
     trust: bool = False
 

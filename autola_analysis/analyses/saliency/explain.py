@@ -110,6 +110,7 @@ def explain(
         "guide_gates": guide_gates,
         "guided_relus": parts[0].relus,
         "ordinary_activations": list(parts[0].ordinary),
+        "outputs": parts[0].logits.shape[1],
         "batch_size": size,
     }
     return Explanation(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autola_analysis.analyses.saliency.assembly import class_name
+from autola_analysis.analyses.output_names import output_names
 from autola_analysis.analyses.saliency.common_targets import labels_fit
 from autola_analysis.analyses.saliency.explain import standardised
 from autola_analysis.analyses.saliency.explanation import Explanation, MapKey
@@ -91,13 +91,15 @@ class ExplainedBatch:
     def _panel(self, key: MapKey, place: int) -> Panel:
         variant, explanation = self.variant, self.explanation
         predicted = int(explanation.predicted[place])
+        data, outputs = self.question.data, explanation.logits.shape[1]
+        names = output_names(variant, data.classes, outputs, labels_fit(variant, data, outputs)).names
         return Panel(
             variant=variant.name,
             run=variant.run,
             method=key[0],
             layer=key[1],
             map=explanation.maps[key][place].numpy().copy(),
-            predicted=class_name(variant.classes or self.question.data.classes, predicted),
+            predicted=names[predicted],
             probability=float(explanation.logits[place].softmax(0)[predicted]),
             score=float(explanation.scores[place]),
             status=explanation.status[key][place],
