@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,13 +73,7 @@ class ArchitectureFlags:
 
     def values(self) -> dict[str, list[str]]:
         """Return the texts that were given, by option."""
-        return {
-            "arch": self.arch,
-            "genotype": self.genotype,
-            "attention": self.attention,
-            "normalize": self.normalize,
-            "classes": self.classes,
-        }
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "trust_checkpoint"}
 
 
 @dataclass(frozen=True)
