@@ -24,11 +24,9 @@ from autola_analysis.inference.observer import Observer
 from autola_analysis.inference.resources import pass_batch_size
 from autola_analysis.inference.run import Job, NetworkRecord, PassRecord, Settings, run
 from autola_analysis.inference.stream import ImageData, Stream, open_stream
-from autola_analysis.inference.tasks import Classification
 from autola_analysis.inference.tasks.accuracy import Accuracy, AccuracyObserver, chance_warning
 
 ACCURACY = "accuracy"
-TASK = Classification()
 
 
 class StoredObserver(Observer, Protocol):
@@ -233,7 +231,7 @@ class _Watched:
 
     def job(self) -> Job:
         observers: list[Observer] = [*self.observers.values(), self.accuracy]
-        return Job(self.variant.model, observers, self.preprocessing, self.variant.title, TASK)
+        return Job(self.variant.model, observers, self.preprocessing, self.variant.title, self.variant.task)
 
     def take(self, record: PassRecord, network: NetworkRecord, batch_size: int | None) -> None:
         """Note how the pass went, and keep what was found where there is a cache."""
@@ -315,7 +313,7 @@ def _watched(
             watcher.name: watcher.watch(variant, preprocessing, stream, folder and folder / watcher.name)
             for watcher in applied
         },
-        TASK.accuracy(len(classes), stream.classes, variant.classes, variant.has_head),
+        variant.task.accuracy(len(classes), stream.classes, variant.classes, variant.has_head),
         classes,
         entry,
         folder,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from autola_analysis.checkpoints.matching import check_match, load_strictly
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.output_kind import OutputKind, checked_output_kind
 from autola_analysis.core.text import counted
 from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing
 
@@ -49,6 +50,7 @@ class LoadedModel:
         evidence: Why we think that it is what it is, one conclusion per line.
         warnings: What was assumed.
         metadata: ``recipe``, ``seed`` and ``metrics`` recorded in files of our own.
+        output: What the outputs are, where the user says it, see `OutputKind`.
         usual_classes: Names that the outputs of such a head usually have: those of ImageNet, for a head of 1000 outputs
             in a network whose kind is known.
     """
@@ -63,6 +65,7 @@ class LoadedModel:
     evidence: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    output: OutputKind | None = None
     usual_classes: tuple[str, ...] | None = None
 
 
@@ -75,6 +78,7 @@ def load_model(
     num_classes: int | None = None,
     normalize: str | None = None,
     classes: ClassNames | None = None,
+    output: str | None = None,
     device: str | torch.device = "auto",
     trust: bool = False,
 ) -> LoadedModel:
@@ -93,6 +97,9 @@ def load_model(
         normalize: Name of the channel statistics to use, see `NORMALIZATIONS`; None takes those of the file.
         classes: Names of the head's outputs, in place of those that the file records: ``imagenet``, a file with a name
             per line, or the names.
+        output: What the outputs are: ``softmax`` or ``sigmoid`` for logits of the one or the other, or
+            ``probabilities``; None: the first forward shows whether they are probabilities, and a single output is the
+            logit of a sigmoid.
         device: Where to put the model; "auto" is the GPU where there is one.
         trust: Whether code that the file asks for may run while it is read.
 
@@ -105,6 +112,7 @@ def load_model(
     statistics = None if normalize is None else NORMALIZATIONS.get(normalize)
     target = resolve_device(device)
     names = None if classes is None else read_class_names(classes)
+    kind = checked_output_kind(output)
     request = Request.of(arch, genotype, attention, num_classes)
     found = begin(read_checkpoint(path, trust=trust))
     interpret(found, request)
@@ -113,7 +121,7 @@ def load_model(
     check_finite(found.state, found.path)
     model = build_aside(found.build)
     load_strictly(model, found.state, found.path, found.outside)
-    return _result(found, model.to(target).eval(), statistics, names)
+    return replace(_result(found, model.to(target).eval(), statistics, names), output=kind)
 
 
 def _result(
@@ -121,10 +129,10 @@ def _result(
 ) -> LoadedModel:
     record = found.record
     outputs = outputs_of(found)
-    if names is not None and outputs is not None and len(names) != outputs:
+    if names is not None and outputs not in (None, len(names)) and (outputs, len(names)) != (1, 2):
         raise OptionError(
             f"--classes names {counted(len(names), 'class')}, and {found.path} has a head of "
-            f"{counted(outputs, 'output')}; name every output."
+            f"{counted(outputs or 0, 'output')}; name every output."
         )
     preprocessing = record.preprocessing if record else None
     if statistics is not None:

@@ -69,6 +69,14 @@ class ArchitectureFlags:
             help="Names of the head's outputs, one per line. Default: what the file records, else the images' own.",
         ),
     ] = field(default_factory=list)
+    output: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]softmax|sigmoid|probabilities",
+            help="What the outputs are: logits of a softmax, logits of a sigmoid each (several labels per image), or "
+            "probabilities. Default: what the first images show.",
+        ),
+    ] = field(default_factory=list)
     trust_checkpoint: Trust = False
 
     def values(self) -> dict[str, list[str]]:

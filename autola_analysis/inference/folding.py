@@ -35,6 +35,7 @@ class FastCopy:
         channels_last: Whether it wants channels-last inputs.
         depends_on_batch: Whether the output for an image changes with the other images of the batch, or by chance.
         changes_input: Whether it works in place on its input.
+        output: What the network puts out for the probe.
     """
 
     model: nn.Module
@@ -42,6 +43,7 @@ class FastCopy:
     channels_last: bool
     depends_on_batch: bool
     changes_input: bool
+    output: Output
 
 
 def plain_copy(model: nn.Module, device: torch.device) -> nn.Module:
@@ -82,9 +84,9 @@ def fast_copy(
             fast_output = plain(probe.clone(memory_format=torch.channels_last))
         same_layers = all(same_up_to_rounding(expected[layer], found[layer]) for layer in layers)
         if same_layers and task.same(output, fast_output):
-            return FastCopy(plain, len(replaced) // 2, True, depends, changes_input)
+            return FastCopy(plain, len(replaced) // 2, True, depends, changes_input, output)
         _unfold(plain, replaced)
-    return FastCopy(plain, 0, False, depends, changes_input)
+    return FastCopy(plain, 0, False, depends, changes_input, output)
 
 
 def _watch_input(model: nn.Module, probe: Tensor) -> tuple[Output, bool]:

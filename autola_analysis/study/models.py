@@ -78,6 +78,7 @@ def _loaded(path: Path, table: ModelTable, base: Path) -> LoadedModel:
         attention=table.attention,
         normalize=table.normalize,
         classes=None if table.classes is None else _names_or_file(table.classes, base),
+        output=table.output,
         device="cpu",
         trust=table.trust,
     )

@@ -83,6 +83,8 @@ def _warnings(variants: Sequence[Variant], data: ImageSource, found: Sequence[Fi
                 if count := statuses.count(bad):
                     warnings.append(f"{variant.title}: {count} of {len(statuses)} maps of {method} are {bad}.")
         warnings += unscaled_warnings(variant.title, findings.rows)
+        if about := findings.about.get("about_output"):
+            warnings.append(f"{variant.title}: {about}")
         if findings.rows and (misfit := _names(variant, data, findings).misfit):
             warnings.append(misfit)
         ordinary = findings.about.get("ordinary_activations", ())

@@ -84,7 +84,7 @@ class ExplainedBatch:
         if not self.question.options.faithfulness:
             return metrics, {}
         targets, seed = self.explanation.targets, self.question.options.seed
-        measured = faithfulness(self.variant.model, self._inputs, maps, targets, seed=seed)
+        measured = faithfulness(self.variant.model, self._inputs, maps, targets, seed=seed, task=self.explanation.task)
         metrics |= {"insertion": measured.insertion, "deletion": measured.deletion}
         return metrics, {"insertion_curve": measured.insertion_curve, "deletion_curve": measured.deletion_curve}
 
@@ -100,7 +100,7 @@ class ExplainedBatch:
             layer=key[1],
             map=explanation.maps[key][place].numpy().copy(),
             predicted=names[predicted],
-            probability=float(explanation.logits[place].softmax(0)[predicted]),
+            probability=float(explanation.all_probabilities[place, predicted]),
             score=float(explanation.scores[place]),
             status=explanation.status[key][place],
             pixels=self.batch.images[place].permute(1, 2, 0).numpy(),
