@@ -111,7 +111,6 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.inference.stream import Batch as Batch
     from autola_analysis.inference.stream import Stream as Stream
     from autola_analysis.inference.tap import tap as tap
-    from autola_analysis.inference.tasks import Classification as Classification
     from autola_analysis.inference.tasks.accuracy import Accuracy as Accuracy
     from autola_analysis.report.section import Section as Section
     from autola_analysis.report.sheet import Sheet as Sheet
@@ -149,7 +148,6 @@ _HOMES = {
     "Batch": "inference.stream",
     "CheckpointReport": "checkpoints",
     "Claim": "statistics.claims",
-    "Classification": "inference.tasks",
     "Column": "core.columns",
     "Comparable": "statistics.difference",
     "Comparison": "statistics.compare",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.output_names import OutputNames, output_names
 from autola_analysis.analyses.pass_cache import PassEntry, pass_entry
-from autola_analysis.analyses.variants import Variant, grouped_by_geometry
+from autola_analysis.analyses.variants import Variant, grouped_by_geometry, task_of
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import DataError
@@ -231,7 +231,7 @@ class _Watched:
 
     def job(self) -> Job:
         observers: list[Observer] = [*self.observers.values(), self.accuracy]
-        return Job(self.variant.model, observers, self.preprocessing, self.variant.title, self.variant.task)
+        return Job(self.variant.model, observers, self.preprocessing, self.variant.title, task_of(self.variant))
 
     def take(self, record: PassRecord, network: NetworkRecord, batch_size: int | None) -> None:
         """Note how the pass went, and keep what was found where there is a cache."""
@@ -313,7 +313,7 @@ def _watched(
             watcher.name: watcher.watch(variant, preprocessing, stream, folder and folder / watcher.name)
             for watcher in applied
         },
-        variant.task.accuracy(len(classes), stream.classes, variant.classes, variant.has_head),
+        task_of(variant).accuracy(len(classes), stream.classes, variant.classes, variant.has_head),
         classes,
         entry,
         folder,

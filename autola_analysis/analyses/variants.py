@@ -57,15 +57,15 @@ class Variant:
         return title_of(self.name, self.run)
 
     @property
-    def task(self) -> Classification:
-        """What the outputs mean; pooled features, where there is no head, are taken as they are."""
-        return Classification(self.output if self.has_head else "softmax")
-
-    @property
     def recorded_outputs(self) -> int:
         """Number of classes that the network is known to tell apart, two by a single logit; 0 where it is not known."""
         outputs = self.spec.num_classes if self.spec else len(self.classes or ())
         return 2 if outputs == 1 else outputs
+
+
+def task_of(variant: Variant) -> Classification:
+    """Return what the outputs of a network mean; pooled features, where there is no head, are taken as they are."""
+    return Classification(variant.output if variant.has_head else "softmax")
 
 
 def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", run: str = "1") -> Variant:

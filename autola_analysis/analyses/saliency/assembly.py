@@ -55,11 +55,11 @@ def _names(variant: Variant, data: ImageSource, found: Findings) -> OutputNames:
 def _pictures(
     variants: Sequence[Variant], data: ImageSource, found: Sequence[Findings], targets: NDArray[np.int64]
 ) -> list[Picture]:
-    names = _names(variants[0], data, found[0])
     pictures: dict[int, Picture] = {}
     for index, panel in (pair for each in found for pair in each.panels):
         if index not in pictures:
             assert panel.pixels is not None
+            names = _names(variants[0], data, found[0])
             label = int(data.labels[index])
             pictures[index] = Picture(
                 image=data.ids[index],
@@ -85,7 +85,7 @@ def _warnings(variants: Sequence[Variant], data: ImageSource, found: Sequence[Fi
         warnings += unscaled_warnings(variant.title, findings.rows)
         if about := findings.about.get("about_output"):
             warnings.append(f"{variant.title}: {about}")
-        if findings.rows and (misfit := _names(variant, data, findings).misfit):
+        if findings.about and (misfit := _names(variant, data, findings).misfit):
             warnings.append(misfit)
         ordinary = findings.about.get("ordinary_activations", ())
         others = [name for name in ordinary if name not in ("sigmoid", "tanh")]

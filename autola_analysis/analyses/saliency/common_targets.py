@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autola_analysis.analyses.saliency.explain import explained_classes, standardised
 from autola_analysis.analyses.saliency.targets import fixed_targets
-from autola_analysis.analyses.variants import Variant
+from autola_analysis.analyses.variants import Variant, task_of
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data.source import ImageSource
@@ -115,5 +115,5 @@ def labels_fit(variant: Variant, data: ImageSource, outputs: int) -> bool:
 
 def _outputs(variant: Variant, images: Tensor) -> int:
     """Return the number of classes that a network tells apart, from one forward."""
-    found = gradients(variant.model, standardised(variant, images), variant.task.score())
+    found = gradients(variant.model, standardised(variant, images), task_of(variant).score())
     return 2 if is_single(found.output) else int(found.output.shape[1])

@@ -17,7 +17,7 @@ from autola_analysis.analyses.saliency.methods import METHODS, Method, Signals
 from autola_analysis.analyses.saliency.options import Grid
 from autola_analysis.analyses.saliency.receptive_field import probe
 from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_targets
-from autola_analysis.analyses.variants import Variant, as_variant
+from autola_analysis.analyses.variants import Variant, as_variant, task_of
 from autola_analysis.attention.gates import gate_names
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, OptionError
@@ -93,7 +93,7 @@ def explain(
     chosen = None if callable(target) else fixed_targets(target, labels, len(images))
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
     parts: list[_Part] = []
-    task = variant.task
+    task = task_of(variant)
     with ExitStack() as stack:
         copy = stack.enter_context(copied_for_captum(variant.model)) if plan.has_captum else None
         for start in range(0, len(images), size):
@@ -158,7 +158,7 @@ def explained_classes(
     variant = as_variant(model)
     images = standardised(variant, images)
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
-    task = variant.task
+    task = task_of(variant)
     batches = [images[start : start + size] for start in range(0, len(images), size)]
     predicted = []
     for batch in batches:

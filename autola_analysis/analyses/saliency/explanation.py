@@ -13,9 +13,9 @@ from torch import Tensor
 
 from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.output_kind import OutputKind
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
 from autola_analysis.inference.class_scores import log_probabilities
-from autola_analysis.inference.tasks import Classification
 
 MapKey = tuple[str, str | None]
 """(method, layer), the layer None for methods that explain the input"""
@@ -58,9 +58,10 @@ class Explanation(SavedResult):
     warnings: tuple[str, ...] = ()
 
     @property
-    def task(self) -> Classification:
-        """How the network's outputs were read."""
-        return Classification(self.settings["output"])
+    def output(self) -> OutputKind:
+        """What the outputs of the network were taken for."""
+        kind: OutputKind = self.settings["output"]
+        return kind
 
     @property
     def predicted(self) -> Tensor:
@@ -87,7 +88,7 @@ class Explanation(SavedResult):
         Raises:
             DataError: If a function read the score from the output.
         """
-        return log_probabilities(self._known_logits(), self.task.read_as).exp()
+        return log_probabilities(self._known_logits(), self.output).exp()
 
     def _known_logits(self) -> Tensor:
         if not self.logits.shape[1]:

@@ -22,6 +22,7 @@ from autola_analysis.analyses.saliency.result import CHANCE, Panel
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.stream import Batch
+from autola_analysis.inference.tasks import Classification
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class ExplainedBatch:
         if not self.question.options.faithfulness:
             return metrics, {}
         targets, seed = self.explanation.targets, self.question.options.seed
-        measured = faithfulness(self.variant.model, self._inputs, maps, targets, seed=seed, task=self.explanation.task)
+        task = Classification(self.explanation.output)
+        measured = faithfulness(self.variant.model, self._inputs, maps, targets, seed=seed, task=task)
         metrics |= {"insertion": measured.insertion, "deletion": measured.deletion}
         return metrics, {"insertion_curve": measured.insertion_curve, "deletion_curve": measured.deletion_curve}
 
