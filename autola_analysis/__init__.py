@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.options import AnalysisOptions as AnalysisOptions
     from autola_analysis.analyses.options import Names as Names
     from autola_analysis.analyses.options import option as option
+    from autola_analysis.analyses.output_names import OutputNames as OutputNames
     from autola_analysis.analyses.per_image import PerImageObserver as PerImageObserver
     from autola_analysis.analyses.per_image import PerImageWatcher as PerImageWatcher
     from autola_analysis.analyses.registration import Registration as Registration
@@ -165,6 +166,7 @@ _HOMES = {
     "NetworkRecord": "inference.run",
     "Observation": "analyses.observation",
     "Observed": "analyses.analysis",
+    "OutputNames": "analyses.output_names",
     "PassRecord": "inference.run",
     "PerImageObserver": "analyses.per_image",
     "PerImageWatcher": "analyses.per_image",

@@ -91,7 +91,7 @@ class _Chosen:
         if len(self._rows):
             rows = self._rows
             indices = torch.searchsorted(self._numbers, batch.indices[rows])
-            part = Batch(batch.images[rows], batch.targets[rows], indices)
+            part = Batch(batch.images[rows], batch.targets[rows], indices, batch.read_as)
             self._observer.update(part, kept, rows_of_output(output, rows))
 
     def gather(self, processes: Processes, device: torch.device) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.output_names import OutputNames, output_names
 from autola_analysis.analyses.pass_cache import PassEntry, pass_entry
-from autola_analysis.analyses.variants import Variant, grouped_by_geometry
+from autola_analysis.analyses.variants import Variant, grouped_by_geometry, task_of
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import DataError
@@ -23,11 +24,9 @@ from autola_analysis.inference.observer import Observer
 from autola_analysis.inference.resources import pass_batch_size
 from autola_analysis.inference.run import Job, NetworkRecord, PassRecord, Settings, run
 from autola_analysis.inference.stream import ImageData, Stream, open_stream
-from autola_analysis.inference.tasks import Classification
 from autola_analysis.inference.tasks.accuracy import Accuracy, AccuracyObserver, chance_warning
 
 ACCURACY = "accuracy"
-TASK = Classification()
 
 
 class StoredObserver(Observer, Protocol):
@@ -103,6 +102,7 @@ class Observation(Generic[ObserverT]):
         correct: Whether each image's label has the highest logit, ``(N,)``; None where accuracy was not measured, and
             in all but the first of several processes.
         classes: Class names of the data; empty where only reading the data tells how many there are.
+        outputs: Names of the network's outputs, and why the labels are not theirs where they are not.
         arithmetic: How the pass ran, JSON-ready, for a result's settings.
         noticed: What the pass noticed about the network.
         record: Of the pass, which other networks may share; None where the findings come from the cache.
@@ -112,14 +112,17 @@ class Observation(Generic[ObserverT]):
     observer: ObserverT
     accuracy: Accuracy
     classes: tuple[str, ...]
+    outputs: OutputNames = field(default_factory=lambda: OutputNames(()))
     correct: NDArray[np.bool_] | None = None
     arithmetic: Mapping[str, Any] = field(default_factory=dict)
     noticed: tuple[str, ...] = ()
     record: PassRecord | None = None
 
     def warnings(self) -> list[str]:
-        """Return what every analysis should say: what the pass noticed, an accuracy that is no better than chance."""
+        """Return what every analysis should say: what the pass noticed, foreign labels, an accuracy like chance."""
         noticed = [f"{self.variant.title}: {sentence}" for sentence in self.noticed]
+        if self.outputs.misfit:
+            noticed.append(self.outputs.misfit)
         guessing = chance_warning(self.variant.title, self.accuracy, len(self.classes))
         return [*noticed, guessing] if guessing else noticed
 
@@ -228,7 +231,7 @@ class _Watched:
 
     def job(self) -> Job:
         observers: list[Observer] = [*self.observers.values(), self.accuracy]
-        return Job(self.variant.model, observers, self.preprocessing, self.variant.title, TASK)
+        return Job(self.variant.model, observers, self.preprocessing, self.variant.title, task_of(self.variant))
 
     def take(self, record: PassRecord, network: NetworkRecord, batch_size: int | None) -> None:
         """Note how the pass went, and keep what was found where there is a cache."""
@@ -268,11 +271,17 @@ class _Watched:
             self.observers[name],
             self.accuracy.result(),
             self.classes,
+            self._output_names(),
             self.accuracy.correct(),
             self.facts["arithmetic"],
             tuple(self.facts["noticed"]),
             self.record,
         )
+
+    def _output_names(self) -> OutputNames:
+        if not self.variant.has_head:
+            return OutputNames(())
+        return output_names(self.variant, self.classes, self.accuracy.outputs, self.accuracy.fits)
 
 
 def _watched(
@@ -304,7 +313,7 @@ def _watched(
             watcher.name: watcher.watch(variant, preprocessing, stream, folder and folder / watcher.name)
             for watcher in applied
         },
-        TASK.accuracy(len(classes), stream.classes, variant.classes, variant.has_head),
+        task_of(variant).accuracy(len(classes), stream.classes, variant.classes, variant.has_head),
         classes,
         entry,
         folder,

@@ -13,11 +13,13 @@ from torch import nn
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, UnknownNameError
+from autola_analysis.core.output_kind import OutputKind
 from autola_analysis.core.text import title_of
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.stream import ImageData
+from autola_analysis.inference.tasks import Classification
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class Variant:
         has_head: Whether the outputs are logits.
         input_side: Side in pixels of the images it was made for; None where that is not known.
         spec: What the network is; None where that is not known.
+        output: What the outputs are, see `OutputKind`; None: the first forward shows it.
+        usual_classes: Names that the outputs of such a head usually have, for where nothing else names them; they do
+            not decide whether labels fit.
     """
 
     model: nn.Module
@@ -43,11 +48,24 @@ class Variant:
     has_head: bool = True
     input_side: int | None = None
     spec: ModelSpec | None = None
+    output: OutputKind | None = None
+    usual_classes: tuple[str, ...] | None = None
 
     @property
     def title(self) -> str:
         """Name and run, for messages."""
         return title_of(self.name, self.run)
+
+    @property
+    def recorded_outputs(self) -> int:
+        """Number of classes that the network is known to tell apart, two by a single logit; 0 where it is not known."""
+        outputs = self.spec.num_classes if self.spec else len(self.classes or ())
+        return 2 if outputs == 1 else outputs
+
+
+def task_of(variant: Variant) -> Classification:
+    """Return what the outputs of a network mean; pooled features, where there is no head, are taken as they are."""
+    return Classification(variant.output if variant.has_head else "softmax")
 
 
 def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", run: str = "1") -> Variant:
@@ -57,7 +75,18 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
     if isinstance(model, LoadedModel):
         has_head = model.spec is None or model.spec.num_classes > 0
         input_side = model.spec.input_side if model.spec else None
-        return Variant(model.model, name, run, model.preprocessing, model.classes, has_head, input_side, model.spec)
+        return Variant(
+            model.model,
+            name,
+            run,
+            preprocessing=model.preprocessing,
+            classes=model.classes,
+            has_head=has_head,
+            input_side=input_side,
+            spec=model.spec,
+            output=model.output,
+            usual_classes=model.usual_classes,
+        )
     return Variant(model, name, run)
 
 

@@ -272,6 +272,11 @@ def _head_classes(state: dict[str, Tensor]) -> int | None:
     return int(state[(heads or linear)[-1]].shape[0]) if linear else None
 
 
+def outputs_of(found: Interpretation) -> int | None:
+    """Return the number of outputs of an interpreted network's head; None where that cannot be known."""
+    return found.spec.num_classes if found.spec is not None else _head_classes(found.state)
+
+
 def _spec_of_file(path: Path) -> ModelSpec:
     try:
         return ModelSpec.from_dict(json.loads(path.read_text(encoding="utf-8")))

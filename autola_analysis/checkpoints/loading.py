@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from autola_analysis.attention.registry import AttentionFactory
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.backbones.building import build_aside
+from autola_analysis.checkpoints.class_names import BUILT_IN, ClassNames, read_class_names
 from autola_analysis.checkpoints.interpretation import (
     GenotypeLike,
     Interpretation,
@@ -20,13 +21,18 @@ from autola_analysis.checkpoints.interpretation import (
     begin,
     interpret,
     outline_of,
+    outputs_of,
 )
 from autola_analysis.checkpoints.matching import check_match, load_strictly
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
 from autola_analysis.core.device import resolve_device
+from autola_analysis.core.errors import OptionError
+from autola_analysis.core.output_kind import OutputKind, checked_output_kind
+from autola_analysis.core.text import counted
 from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing
 
 _SHOWN = 3
+IMAGENET_OUTPUTS = 1000
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,16 @@ class LoadedModel:
         spec: What it is; None for a network that ``arch`` built. Where the attention is the user's own, its name in
             the spec is the reference that was given, and building it again needs the class.
         preprocessing: What it expects to be done to images; None where neither the file nor the user said.
-        classes: Names of the head's outputs, where the file records them.
+        classes: Names of the head's outputs, where the file records them or the user states them.
         sha256: Of the file.
         path: The file.
         source: Name of the data it was trained on, where the file records it.
         evidence: Why we think that it is what it is, one conclusion per line.
         warnings: What was assumed.
         metadata: ``recipe``, ``seed`` and ``metrics`` recorded in files of our own.
+        output: What the outputs are, where the user says it, see `OutputKind`.
+        usual_classes: Names that the outputs of such a head usually have: those of ImageNet, for a head of 1000 outputs
+            in a network whose kind is known.
     """
 
     model: nn.Module
@@ -57,6 +66,8 @@ class LoadedModel:
     evidence: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    output: OutputKind | None = None
+    usual_classes: tuple[str, ...] | None = None
 
 
 def load_model(
@@ -68,6 +79,8 @@ def load_model(
     num_classes: int | None = None,
     weights: str | None = None,
     normalize: str | None = None,
+    classes: ClassNames | None = None,
+    output: str | None = None,
     device: str | torch.device = "auto",
     trust: bool = False,
 ) -> LoadedModel:
@@ -86,6 +99,11 @@ def load_model(
         weights: Which of several sets of weights in the file (``model_ema`` beside ``model``, or the prefix ``student``
             of its tensors' names): its keys in the file, joined by dots. A file with one set needs none.
         normalize: Name of the channel statistics to use, see `NORMALIZATIONS`; None takes those of the file.
+        classes: Names of the head's outputs, in place of those that the file records: ``imagenet``, a file with a name
+            per line, or the names.
+        output: What the outputs are: ``softmax`` or ``sigmoid`` for logits of the one or the other, or
+            ``probabilities``; None: the first forward shows whether they are probabilities, and a single output is the
+            logit of a sigmoid.
         device: Where to put the model; "auto" is the GPU where there is one.
         trust: Whether code that the file asks for may run while it is read.
 
@@ -97,6 +115,8 @@ def load_model(
     """
     statistics = None if normalize is None else NORMALIZATIONS.get(normalize)
     target = resolve_device(device)
+    names = None if classes is None else read_class_names(classes)
+    kind = checked_output_kind(output)
     request = Request.of(arch, genotype, attention, num_classes)
     found = begin(read_checkpoint(path, trust=trust), weights)
     interpret(found, request)
@@ -105,11 +125,19 @@ def load_model(
     check_finite(found.state, found.path)
     model = build_aside(found.build)
     load_strictly(model, found.state, found.path)
-    return _result(found, model.to(target).eval(), statistics)
+    return replace(_result(found, model.to(target).eval(), statistics, names), output=kind)
 
 
-def _result(found: Interpretation, model: nn.Module, statistics: Preprocessing | None) -> LoadedModel:
+def _result(
+    found: Interpretation, model: nn.Module, statistics: Preprocessing | None, names: tuple[str, ...] | None
+) -> LoadedModel:
     record = found.record
+    outputs = outputs_of(found)
+    if names is not None and outputs not in (None, len(names)) and (outputs, len(names)) != (1, 2):
+        raise OptionError(
+            f"--classes names {counted(len(names), 'class')}, and {found.path} has a head of "
+            f"{counted(outputs or 0, 'output')}; name every output."
+        )
     preprocessing = record.preprocessing if record else None
     if statistics is not None:
         preprocessing = preprocessing.with_statistics_of(statistics) if preprocessing else statistics
@@ -117,14 +145,20 @@ def _result(found: Interpretation, model: nn.Module, statistics: Preprocessing |
         model=model,
         spec=found.spec,
         preprocessing=preprocessing,
-        classes=record.classes if record else None,
+        classes=names or (record.classes if record else None),
         sha256=found.raw.sha256,
         path=found.path,
         source=record.source if record else None,
         evidence=(*found.evidence, *ignored_lines(found)),
         warnings=tuple(found.warnings),
         metadata=dict(record.metadata) if record else {},
+        usual_classes=tuple(BUILT_IN["imagenet"]()) if outputs == IMAGENET_OUTPUTS and _known_kind(found) else None,
     )
+
+
+def _known_kind(found: Interpretation) -> bool:
+    """Return whether a network is one of ours, of timm or of torchvision, so that 1000 outputs mean ImageNet."""
+    return found.spec is not None or str(found.dialect).startswith(("timm:", "torchvision:"))
 
 
 def ignored_lines(found: Interpretation) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,17 +69,26 @@ class ArchitectureFlags:
             help="Mean and standard deviation of training. Default: what the file records, else the images' own.",
         ),
     ] = field(default_factory=list)
+    classes: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]FILE|imagenet",
+            help="Names of the head's outputs, one per line. Default: what the file records, else the images' own.",
+        ),
+    ] = field(default_factory=list)
+    output: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]softmax|sigmoid|probabilities",
+            help="What the outputs are: logits of a softmax, logits of a sigmoid each (several labels per image), or "
+            "probabilities. Default: what the first images show.",
+        ),
+    ] = field(default_factory=list)
     trust_checkpoint: Trust = False
 
     def values(self) -> dict[str, list[str]]:
         """Return the texts that were given, by option."""
-        return {
-            "arch": self.arch,
-            "genotype": self.genotype,
-            "attention": self.attention,
-            "weights": self.weights,
-            "normalize": self.normalize,
-        }
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "trust_checkpoint"}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class FastCopy:
         channels_last: Whether it wants channels-last inputs.
         depends_on_batch: Whether the output for an image changes with the other images of the batch, or by chance.
         changes_input: Whether it works in place on its input.
+        output: What the network puts out for the probe.
     """
 
     model: nn.Module
@@ -44,6 +45,7 @@ class FastCopy:
     channels_last: bool
     depends_on_batch: bool
     changes_input: bool
+    output: Output
 
 
 def prefers_channels_last(device: torch.device, precision: str) -> bool:
@@ -97,9 +99,9 @@ def fast_copy(
             fast_output = plain(probe.clone(memory_format=memory_format))
         same_layers = all(same_up_to_rounding(expected[layer], found[layer]) for layer in layers)
         if same_layers and task.same(output, fast_output):
-            return FastCopy(plain, True, len(replaced) // 2, channels_last, depends, changes_input)
+            return FastCopy(plain, True, len(replaced) // 2, channels_last, depends, changes_input, output)
         _unfold(plain, replaced)
-    return FastCopy(plain, False, 0, False, depends, changes_input)
+    return FastCopy(plain, False, 0, False, depends, changes_input, output)
 
 
 def _watch_input(model: nn.Module, probe: Tensor) -> tuple[Output, bool]:

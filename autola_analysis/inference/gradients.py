@@ -128,6 +128,31 @@ def gradients(
         )
 
 
+def forward_with_graph(model: nn.Module, images: Tensor) -> Output:
+    """Return what a network puts out for images that take a gradient, so that autograd shows how it was made.
+
+    The network and the random state are as before afterwards. Where the network cannot run with gradients, its output
+    is part of no graph.
+
+    Args:
+        model: Takes images ``(B, C, H, W)``.
+        images: ``(B, C, H, W)``, on the model's device.
+    """
+    with ExitStack() as stack:
+        cuda = [images.device] if images.device.type == "cuda" else []
+        stack.enter_context(torch.random.fork_rng(devices=cuda))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(precision_of("float32", images.device))
+        stack.enter_context(evaluating(model))
+        own = _own_images(model, images, fast_trunk=False)
+        try:
+            with torch.enable_grad():
+                return _forward(model, own.requires_grad_().clone())
+        except RuntimeError:  # it leaves torch, with detours that refuse what takes a gradient
+            with torch.no_grad():
+                return _forward(model, own.detach().clone())
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put a network into evaluation mode; every module's own flag comes back afterwards."""

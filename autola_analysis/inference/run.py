@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
 
@@ -192,7 +192,9 @@ class _Running:
     """A job under way: its fast copy with the taps on, and what runs it.
 
     Attributes:
+        task: What the output means, settled for the network.
         part: Images that run at once, where a whole batch left it without memory.
+        about: What a reader must know of how the outputs are read.
     """
 
     job: Job
@@ -201,7 +203,9 @@ class _Running:
     kept: Sequence[Mapping[str, Any]]
     settings: Settings
     device: torch.device
+    task: Task
     part: int | None = None
+    about: str = ""
 
     def take(self, batch: Batch, images: Tensor) -> None:
         """Run one batch through the copy and hand it to the observers, in parts where memory asks for it."""
@@ -231,12 +235,14 @@ class _Running:
             return self.forward(inputs)
 
     def _hand_over(self, batch: Batch, output: Output) -> None:
-        finite = self.job.task.finite(output)
+        finite = self.task.finite(output)
         if not finite.all():
             bad = int(batch.indices[~finite.cpu()][0])
             raise DataError(f"{self.job.name} puts out values that are not finite, first for image {bad}.")
+        self.about = self.about or self.task.about(output)
+        scores, read = self.task.scores(output), replace(batch, read_as=self.task.read_as)
         for observer, kept in zip(self.job.observers, self.kept, strict=True):
-            observer.update(batch, kept, output)
+            observer.update(read, kept, scores)
 
     def _take_fewer(self, images: int) -> None:
         if images == 1 or self.copy.depends_on_batch:
@@ -269,6 +275,8 @@ class _Running:
 
     def warnings(self) -> Iterator[str]:
         """Say what was noticed about the network."""
+        if self.about:
+            yield self.about
         if self.copy.depends_on_batch:
             yield (
                 "what it puts out for an image depends on the other images of the batch or on chance "
@@ -313,16 +321,17 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
                 everywhere = current().all_true(copy.fast)
                 if copy.fast and not everywhere:  # on other hardware the copy was not the same
                     copy = fast_copy(job.model, layers, probe, False, job.task)
+                task = job.task.settled(copy.model, probe, copy.output)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{job.name} cannot run on images of shape {tuple(images.shape[1:])}: {reason}") from error
         readers = [(observer.layers, observer.reduce) for observer in job.observers]
         if settings.compile:
-            forward = stack.enter_context(compiled_forward(copy.model, readers, job.name, job.task))
-            yield _Running(job, copy, forward, forward.kept, settings, device)
+            forward = stack.enter_context(compiled_forward(copy.model, readers, job.name, task))
+            yield _Running(job, copy, forward, forward.kept, settings, device, task)
         else:
             kept = [stack.enter_context(tap(copy.model, layers, reduce)) for layers, reduce in readers]
-            yield _Running(job, copy, copy.model, kept, settings, device)
+            yield _Running(job, copy, copy.model, kept, settings, device, task)
 
 
 def _inputs(job: Job, images: Tensor) -> Tensor:

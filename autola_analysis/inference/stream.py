@@ -42,11 +42,14 @@ class Batch:
         images: ``(B, 3, H, W)``; uint8 where the stream decodes, floating point where a data set hands out tensors.
         targets: What each image shows, as the task has it: class numbers ``(B,)``, int64, for classification.
         indices: ``(B,)``, int64: number of each image in the run.
+        read_as: What the outputs of the network that ran the batch are, as its task has it; for classification see
+            `OutputKind`.
     """
 
     images: Tensor
     targets: Targets
     indices: Tensor
+    read_as: Any = None
 
     def part(self, start: int, stop: int) -> Batch:
         """Return the images from number `start` of the batch to before number `stop`."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from autola_analysis.analyses.options import AnalysisOptions, sentence_of
 from autola_analysis.analyses.registry import registration_of, registrations
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.output_kind import OutputKind
 
 OneOrMore = Annotated[list[str], Field(min_length=1)]
 PLACE_KEYS = ("kind", "data", "models")
@@ -56,6 +57,8 @@ class ModelTable(_Table):
         attention: As ``--attention``.
         weights: As ``--weights``.
         normalize: As ``--normalize``.
+        classes: As ``--classes``.
+        output: As ``--output``.
         wirings: "mixed" where the files are HOGA modules of several wirings, one run each: the variant then stands for
             this population of wirings.
         trust: As ``--trust-checkpoint``.
@@ -70,6 +73,8 @@ class ModelTable(_Table):
     attention: str | None = None
     weights: str | None = None
     normalize: str | None = None
+    classes: str | None = None
+    output: OutputKind | None = None
     wirings: Literal["mixed"] | None = None
     trust: bool = False
 

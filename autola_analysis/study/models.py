@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.checkpoints import LoadedModel, load_model
+from autola_analysis.checkpoints.class_names import BUILT_IN
 from autola_analysis.core.errors import OptionError
 from autola_analysis.study.file import ModelTable
 from autola_analysis.study.wirings import refuse_unlike_runs
@@ -78,9 +79,16 @@ def _loaded(path: Path, table: ModelTable, base: Path) -> LoadedModel:
         attention=table.attention,
         weights=table.weights,
         normalize=table.normalize,
+        classes=None if table.classes is None else _names_or_file(table.classes, base),
+        output=table.output,
         device="cpu",
         trust=table.trust,
     )
+
+
+def _names_or_file(classes: str, base: Path) -> str:
+    """Return a built-in list of class names as it is, and a file relative to a directory."""
+    return classes if classes in BUILT_IN else str(base / Path(classes).expanduser())
 
 
 def _refuse_equal_names(tables: Mapping[str, ModelTable]) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from autola_analysis.core.errors import DataError, OptionError
@@ -351,6 +351,16 @@ class Masking:
     """A task of outputs that are no tensor."""
 
     name = "masking"
+    read_as = "masks"
+
+    def settled(self, model: nn.Module, images: Tensor, output: Any) -> "Masking":
+        return self
+
+    def scores(self, output: Any) -> Any:
+        return output
+
+    def about(self, output: Any) -> str:
+        return ""
 
     def check(self, output: Any, images: int) -> None:
         if not isinstance(output, dict) or len(output["scores"]) != images:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from autola_analysis.inference.class_scores import output_matrix
 from autola_analysis.inference.folding import plain_copy
 from autola_analysis.inference.outputs import same_outputs
 from autola_analysis.inference.precision import precision_of
@@ -32,9 +33,11 @@ class Head:
 
     @classmethod
     def of(cls, module: nn.Linear) -> Head:
-        """Return weights and bias of a module, zeros where it has no bias."""
+        """Return weights and bias of a module, zeros where it has no bias; of a single logit, those of both classes."""
         weight = module.weight.detach().double().cpu().numpy()
         bias = np.zeros(len(weight)) if module.bias is None else module.bias.detach().double().cpu().numpy()
+        if len(weight) == 1:  # a single logit: class 0 has its negative
+            weight, bias = np.concatenate([-weight, weight]), np.concatenate([-bias, bias])
         return cls(weight, bias)
 
 
@@ -55,7 +58,7 @@ def linear_head(model: nn.Module, layer: str, images: Tensor) -> str:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(precision_of("float32", images.device))
         activations = stack.enter_context(tap(copy, [layer]))
-        logits = copy(images.clone())
+        logits = output_matrix(copy(images.clone()))
         pooled = pooled_activation(activations[layer])
         for name, module in copy.named_modules():
             fits = isinstance(module, nn.Linear) and module.in_features == pooled.shape[1]

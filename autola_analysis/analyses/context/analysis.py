@@ -130,11 +130,11 @@ def _source(subject: Subject) -> ImageSource:
 
 def _check_head(variant: Variant, source: ImageSource) -> None:
     """Refuse a network whose outputs are known not to be the labels'; what is not known the pass refuses."""
-    outputs = variant.spec.num_classes if variant.spec else None
+    outputs = variant.recorded_outputs
     if not variant.has_head:
         raise DataError(f"{variant.title} has no head, so that there is no score of the true class.")
     named = variant.classes is not None and tuple(variant.classes) != tuple(source.classes)
-    if named or (outputs is not None and outputs != len(source.classes)):
+    if named or (outputs and outputs != len(source.classes)):
         raise DataError(
             f"{variant.title}: the labels of {source.name} are not those of its head, so that there is no score of the "
             "true class; give data of the classes that it was trained on."

@@ -13,6 +13,7 @@ from autola_analysis.analyses.per_image import PerImageValues
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import DataError
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.inference.class_scores import log_probabilities
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch, Stream
 from autola_analysis.inference.tasks.accuracy import labels_fit_head
@@ -48,7 +49,7 @@ class ScoreWatcher:
 
 
 class ScoreObserver(PerImageValues):
-    """Keeps the softmax of the true class of every image.
+    """Keeps the probability of the true class of every image.
 
     Args:
         variant: The network.
@@ -77,4 +78,5 @@ class ScoreObserver(PerImageValues):
                 f"{len(self._classes)} classes in the data), so that there is no score of the true class."
             )
         labels = batch.targets.to(output.device)[:, None]
-        self.keep(batch, {SCORE: output.float().softmax(1).gather(1, labels)[:, 0].cpu()})
+        shares = log_probabilities(output, batch.read_as or "softmax").exp()
+        self.keep(batch, {SCORE: shares.gather(1, labels)[:, 0].cpu()})

@@ -15,7 +15,6 @@ from autola_analysis.analyses.evaluate.result import EvaluationResult
 from autola_analysis.analyses.evaluate.rows import class_rows, metric_rows
 from autola_analysis.analyses.observation import Observation, Reading, class_names
 from autola_analysis.analyses.variants import Variant
-from autola_analysis.core.text import counted
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.stream import ImageData, Stream
 
@@ -94,7 +93,7 @@ def evaluation_result(observation: Observation[PredictionObserver], options: Eva
     """Make a result of what a pass kept."""
     variant, observer = observation.variant, observation.observer
     predictions, outputs = observer.predictions(), observer.outputs
-    names = observation.classes if observer.fits else variant.classes or tuple(map(str, range(outputs)))
+    names = observation.outputs.names if not observer.fits else observation.classes
     values = {metric: each[None] for metric, each in values_per_image(predictions, outputs).items()}
     of_network, images = (variant.name, variant.run), len(predictions.labels)
     return EvaluationResult(
@@ -105,18 +104,12 @@ def evaluation_result(observation: Observation[PredictionObserver], options: Eva
         classes=observation.classes,
         outputs=names,
         settings={"images": images, "seed": options.seed, "bins": BINS, **observation.arithmetic},
-        warnings=(*observation.warnings(), *_warnings(variant.title, predictions, observation.classes, outputs)),
+        warnings=(*observation.warnings(), *_warnings(predictions, observation.classes)),
     )
 
 
-def _warnings(title: str, predictions: Predictions, classes: tuple[str, ...], outputs: int) -> list[str]:
+def _warnings(predictions: Predictions, classes: tuple[str, ...]) -> list[str]:
     if predictions.ranks is None:
-        counts = f"{counted(outputs, 'output')}, the data {len(classes):,} classes"
-        if outputs == len(classes):
-            counts = f"{counted(outputs, 'output')} with names or an order of their own"
-        return [
-            f"{title}: accuracy is not measured, since the labels of the data are not those of the head "
-            f"(the head has {counts}); predictions are counted alone."
-        ]
+        return []
     missing = len(classes) - len(set(predictions.labels.tolist()))
     return [f"{missing} of {len(classes)} classes have no image, hence no accuracy."] if missing else []

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autola_analysis.analyses.evaluate.predictions import Predictions
 from autola_analysis.core.distributed import Processes
+from autola_analysis.inference.class_scores import log_probabilities
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch, check_labels
 from autola_analysis.inference.tasks.accuracy import labels_fit_head
@@ -59,7 +60,7 @@ class PredictionObserver:
         """
         check_labels(batch.targets, self._num_classes)
         self.outputs = output.shape[1]
-        log_shares = output.float().log_softmax(1)
+        log_shares = log_probabilities(output, batch.read_as or "softmax")
         best = output.topk(min(TOP, self.outputs), dim=1).indices  # breaks ties as the accuracy of every pass does
         columns = {"labels": batch.targets, "predicted": best[:, 0], "confidence": log_shares.amax(1).exp()}
         if self.fits:

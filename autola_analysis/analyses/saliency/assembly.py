@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.output_names import OutputNames, output_names
+from autola_analysis.analyses.saliency.common_targets import labels_fit
 from autola_analysis.analyses.saliency.faithfulness import unscaled_warnings
 from autola_analysis.analyses.saliency.findings import Findings
 from autola_analysis.analyses.saliency.result import Picture, SaliencyResult, saliency_result
@@ -40,36 +42,38 @@ def assembled(
         **decided,
         "networks": {variant.title: dict(each.about) for variant, each in zip(variants, found, strict=True)},
     }
-    return saliency_result(rows, _pictures(variants, data, found, targets), _warnings(variants, found), facts, seed)
+    return saliency_result(
+        rows, _pictures(variants, data, found, targets), _warnings(variants, data, found), facts, seed
+    )
 
 
-def class_name(classes: Sequence[str] | None, index: int) -> str:
-    """Return the name of a class; its number where it has none."""
-    return classes[index] if classes is not None and index < len(classes) else f"class {index}"
+def _names(variant: Variant, data: ImageSource, found: Findings) -> OutputNames:
+    outputs = int(found.about["outputs"])
+    return output_names(variant, data.classes, outputs, labels_fit(variant, data, outputs))
 
 
 def _pictures(
     variants: Sequence[Variant], data: ImageSource, found: Sequence[Findings], targets: NDArray[np.int64]
 ) -> list[Picture]:
-    classes = variants[0].classes or data.classes
     pictures: dict[int, Picture] = {}
     for index, panel in (pair for each in found for pair in each.panels):
         if index not in pictures:
             assert panel.pixels is not None
+            names = _names(variants[0], data, found[0])
             label = int(data.labels[index])
             pictures[index] = Picture(
                 image=data.ids[index],
                 pixels=panel.pixels,
                 mask=panel.mask,
                 label=data.classes[label] if label >= 0 else "",
-                target=class_name(classes, int(targets[index])),
+                target=names.names[int(targets[index])],
                 panels=[],
             )
         pictures[index].panels.append(panel)
     return list(pictures.values())
 
 
-def _warnings(variants: Sequence[Variant], found: Sequence[Findings]) -> list[str]:
+def _warnings(variants: Sequence[Variant], data: ImageSource, found: Sequence[Findings]) -> list[str]:
     """Return what belongs beside the numbers."""
     warnings: list[str] = []
     for variant, findings in zip(variants, found, strict=True):
@@ -79,6 +83,10 @@ def _warnings(variants: Sequence[Variant], found: Sequence[Findings]) -> list[st
                 if count := statuses.count(bad):
                     warnings.append(f"{variant.title}: {count} of {len(statuses)} maps of {method} are {bad}.")
         warnings += unscaled_warnings(variant.title, findings.rows)
+        if about := findings.about.get("about_output"):
+            warnings.append(f"{variant.title}: {about}")
+        if findings.about and (misfit := _names(variant, data, findings).misfit):
+            warnings.append(misfit)
         ordinary = findings.about.get("ordinary_activations", ())
         others = [name for name in ordinary if name not in ("sigmoid", "tanh")]
         if others:

@@ -73,9 +73,10 @@ class CaptumMethod:
         Args:
             model: A copy in evaluation mode whose parameters take no gradient.
             images: ``(B, 3, H, W)``.
-            targets: Class to explain of each image, ``(B,)``; None where a score is given.
+            targets: Class to explain of each image, ``(B,)``; None where a score of its own is given.
             layer: Name of the layer, where the attribution has one.
-            score: Reads what is explained from the output, for batches of any size.
+            score: Reads what is explained from the output, or scores of all classes where targets are given, for
+                batches of any size.
 
         Raises:
             OptionError: If captum refuses the options, or the layer is one run or entry of a layer.
@@ -112,7 +113,7 @@ class CaptumMethod:
 
 
 class _Scored(nn.Module):
-    """A network that puts out the score to explain, ``(B,)``."""
+    """A network that puts out the score to explain, ``(B,)``, or those of all classes."""
 
     def __init__(self, model: nn.Module, score: Score) -> None:
         super().__init__()

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from autola_analysis.analyses.saliency.explain import explained_classes, standardised
 from autola_analysis.analyses.saliency.targets import fixed_targets
-from autola_analysis.analyses.variants import Variant
+from autola_analysis.analyses.variants import Variant, task_of
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.class_scores import is_single
 from autola_analysis.inference.gradients import gradients
 from autola_analysis.inference.stream import Batch
-from autola_analysis.inference.tasks import Classification
 from autola_analysis.inference.tasks.accuracy import labels_fit_head
 from autola_analysis.inference.tasks.classification import check_range
 
@@ -77,7 +77,7 @@ class CommonTargets:
             return self.asked
         # Names, where both sides have them, decide whatever the number of outputs.
         known = first.classes is not None or not len(self.data.classes)
-        outputs = 0 if known else _recorded_outputs(first) or _logits(first, image).shape[1]
+        outputs = 0 if known else first.recorded_outputs or _outputs(first, image)
         return "label" if labels_fit(first, self.data, outputs) else "predicted"
 
 
@@ -92,9 +92,9 @@ def check_target(asked: str | int | None, variants: Sequence[Variant], data: Ima
     fixed = fixed_targets(asked, data.labels, len(data))
     if isinstance(asked, int) and fixed is not None:
         for variant in variants:
-            if outputs := _recorded_outputs(variant):
+            if outputs := variant.recorded_outputs:
                 check_range(fixed, outputs)
-    known = _recorded_outputs(variants[0])
+    known = variants[0].recorded_outputs
     if asked == "label" and (known or not len(data.classes)):
         _refuse_foreign_labels(variants[0], data, known)
 
@@ -107,18 +107,13 @@ def _refuse_foreign_labels(first: Variant, data: ImageSource, outputs: int) -> N
         )
 
 
-def _recorded_outputs(variant: Variant) -> int:
-    """Return the number of outputs that a network records; 0 where it records none."""
-    return variant.spec.num_classes if variant.spec else len(variant.classes or ())
-
-
 def labels_fit(variant: Variant, data: ImageSource, outputs: int) -> bool:
     """Return whether the labels of the images number the outputs of a network."""
     classes = data.classes
     return bool(len(classes)) and labels_fit_head(len(classes), classes, variant.classes, outputs)
 
 
-def _logits(variant: Variant, images: Tensor) -> Tensor:
-    """Return the logits ``(B, K)`` of one forward in the arithmetic of the explanations."""
-    logits: Tensor = gradients(variant.model, standardised(variant, images), Classification().score()).output
-    return logits
+def _outputs(variant: Variant, images: Tensor) -> int:
+    """Return the number of classes that a network tells apart, from one forward."""
+    found = gradients(variant.model, standardised(variant, images), task_of(variant).score())
+    return 2 if is_single(found.output) else int(found.output.shape[1])

@@ -17,9 +17,10 @@ from autola_analysis.analyses.saliency.methods import METHODS, Method, Signals
 from autola_analysis.analyses.saliency.options import Grid
 from autola_analysis.analyses.saliency.receptive_field import probe
 from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_targets
-from autola_analysis.analyses.variants import Variant, as_variant
+from autola_analysis.analyses.variants import Variant, as_variant, task_of
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, OptionError
+from autola_analysis.inference.class_scores import is_single
 from autola_analysis.inference.gradients import gradients
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.outputs import Output, Score
@@ -92,12 +93,14 @@ def explain(
     chosen = None if callable(target) else fixed_targets(target, labels, len(images))
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
     parts: list[_Part] = []
+    task = task_of(variant)
     with ExitStack() as stack:
         copy = stack.enter_context(copied_for_captum(variant.model)) if plan.has_captum else None
         for start in range(0, len(images), size):
             classes = None if chosen is None else chosen[start : start + size]
             aim = target if callable(target) else classes
-            parts.append(plan.run(variant.model, copy, images[start : start + size], aim))
+            parts.append(plan.run(variant.model, copy, images[start : start + size], aim, task))
+            task = parts[-1].task
     maps = {key: torch.cat([part.maps[key] for part in parts]) for key in plan.keys}
     status = {key: status_of(of_key) for key, of_key in maps.items()}
     grids = parts[0].grids
@@ -110,6 +113,9 @@ def explain(
         "guide_gates": guide_gates,
         "guided_relus": parts[0].relus,
         "ordinary_activations": list(parts[0].ordinary),
+        "outputs": parts[0].logits.shape[1],
+        "output": task.read_as,
+        "about_output": parts[0].about,
         "batch_size": size,
     }
     return Explanation(
@@ -120,7 +126,7 @@ def explain(
         status=status,
         grids=grids,
         settings=settings,
-        warnings=tuple(_warnings(variant, status)),
+        warnings=tuple(_warnings(variant, status, parts[0].about)),
     )
 
 
@@ -152,10 +158,15 @@ def explained_classes(
     variant = as_variant(model)
     images = standardised(variant, images)
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
-    score = Classification().score()
+    task = task_of(variant)
     batches = [images[start : start + size] for start in range(0, len(images), size)]
-    outputs = [gradients(variant.model, batch, score).output for batch in batches]
-    return torch.cat([predicted_classes(output) for output in outputs]).cpu()
+    predicted = []
+    for batch in batches:
+        output = gradients(variant.model, batch, task.score()).output
+        if is_single(output):  # of several the largest is predicted, whatever they are
+            task = task.settled(variant.model, batch, output)
+        predicted.append(predicted_classes(task.scores(output)))
+    return torch.cat(predicted).cpu()
 
 
 def resolve_methods(
@@ -179,6 +190,22 @@ def resolve_methods(
     }
 
 
+class _ClassScore:
+    """Reads the score of a class of each image; the first output shows what outputs are, where that is not known.
+
+    Attributes:
+        task: How outputs are read.
+    """
+
+    def __init__(self, task: Classification, classes: Tensor | None) -> None:
+        self.task = task
+        self._classes = classes
+
+    def __call__(self, output: Output) -> Tensor:
+        self.task = self.task.settled_by(output)
+        return self.task.score(self._classes)(output)
+
+
 @dataclass(frozen=True)
 class _Part:
     """One batch, explained; the attributes are those of `Explanation` and `Gradients`."""
@@ -187,6 +214,8 @@ class _Part:
     targets: Tensor
     scores: Tensor
     logits: Tensor
+    task: Classification
+    about: str
     relus: int
     ordinary: tuple[str, ...]
     grids: Mapping[str, CellGrid]
@@ -233,19 +262,28 @@ class _Plan:
     def has_captum(self) -> bool:
         return any(isinstance(method, CaptumMethod) for method in self.methods.values())
 
-    def run(self, model: nn.Module, copy: nn.Module | None, images: Tensor, aim: Tensor | Score | None) -> _Part:
+    def run(
+        self,
+        model: nn.Module,
+        copy: nn.Module | None,
+        images: Tensor,
+        aim: Tensor | Score | None,
+        task: Classification,
+    ) -> _Part:
         """Explain the class of each image, what a score reads from the output, or, for None, the predictions."""
         ours = [method for method in self.methods.values() if isinstance(method, Method)]
+        score = aim if callable(aim) else _ClassScore(task, aim)
         found = gradients(
             model,
             images,
-            aim if callable(aim) else Classification().score(aim),
+            score,
             self.layers if any(method.by_layer for method in ours) else (),
             image=any(method.image for method in ours),
             guided=any(method.guided for method in ours),
             guide_gates=self.guide_gates,
         )
-        targets, logits = _classes_and_logits(found.output, aim, len(images))
+        task = score.task if isinstance(score, _ClassScore) else task
+        targets, logits = _classes_and_scores(found.output, aim, len(images), task)
         size = (images.shape[2], images.shape[3])
         maps: dict[MapKey, Tensor] = {}
         with torch.inference_mode(False), torch.no_grad():
@@ -263,15 +301,17 @@ class _Plan:
             method = self.methods[key[0]]
             if isinstance(method, CaptumMethod):
                 assert copy is not None
-                score = aim if callable(aim) else None
+                single = not callable(aim) and logits.shape != found.output.shape
+                read = aim if callable(aim) else task.scores if single else None
                 of_class = None if callable(aim) else targets
-                made = method.maps(copy, images, of_class, key[1], score)
+                made = method.maps(copy, images, of_class, key[1], read)
                 if made.ndim == 3 and key[1] is not None:
                     grids[key[1]] = self._grid(key[1], made, size)
                     made = grids[key[1]].place(made)
                 maps[key] = made.to("cpu", torch.float32)
         # The maps are made; what they were made of need not be kept.
-        return _Part(maps, targets, found.scores, logits, found.relus, found.ordinary, grids)
+        about = "" if callable(aim) else task.about(found.output)
+        return _Part(maps, targets, found.scores, logits, task, about, found.relus, found.ordinary, grids)
 
     def _grid(self, layer: str, cells: Tensor, size: tuple[int, int]) -> CellGrid:
         """Return where the cells of a layer lie, whose output or maps are ``(..., h, w)``."""
@@ -305,11 +345,14 @@ def _known_grids(
     return probe(model, images, probed, plan.reshape) if probed else {}
 
 
-def _classes_and_logits(output: Output, aim: Tensor | Score | None, images: int) -> tuple[Tensor, Tensor]:
+def _classes_and_scores(
+    output: Output, aim: Tensor | Score | None, images: int, task: Classification
+) -> tuple[Tensor, Tensor]:
     """Return what `Explanation.targets` and `Explanation.logits` hold of a batch."""
     if callable(aim):
         return torch.full((images,), NO_CLASS), torch.empty(images, 0)
-    return predicted_classes(output) if aim is None else aim.to(output.device), output
+    scores = task.scores(output)
+    return predicted_classes(scores) if aim is None else aim.to(scores.device), scores
 
 
 def _written(target: Target) -> str | int:
@@ -345,8 +388,8 @@ def standardised(variant: Variant, images: Tensor, needs_head: bool = True) -> T
         return images if weight is None else images.to(weight.dtype)
 
 
-def _warnings(variant: Variant, status: Mapping[MapKey, Iterable[str]]) -> list[str]:
-    warnings = []
+def _warnings(variant: Variant, status: Mapping[MapKey, Iterable[str]], about: str) -> list[str]:
+    warnings = [f"{variant.title}: {about}"] if about else []
     for (method, layer), statuses in status.items():
         found = list(statuses)
         for bad in ("non-finite", "zero", "constant"):

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.output_kind import OutputKind
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
+from autola_analysis.inference.class_scores import log_probabilities
 
 MapKey = tuple[str, str | None]
 """(method, layer), the layer None for methods that explain the input"""
@@ -33,8 +35,10 @@ class Explanation(SavedResult):
         maps: Raw float32 maps on the CPU per (method, layer): ``(B, H, W)`` at input size for class activation maps,
             ``(B, 3, H, W)`` for methods that give every input value its own attribution.
         targets: Class that is explained, ``(B,)``, int64; -1 where a function read the score from the output.
-        scores: What is explained, ``(B,)``: the logit of the class, or what the function read.
-        logits: ``(B, K)``; ``(B, 0)`` where a function read the score, since the output need not be logits.
+        scores: What is explained, ``(B,)``: the score of the class, or what the function read.
+        logits: Scores of all classes, ``(B, K)``: logits or, where the network puts these out, probabilities; a single
+            logit is that of class 1, with its negative for class 0. ``(B, 0)`` where a function read the score, since
+            the output need not be logits.
         grids: Where the cells of each explained layer lie in the images.
         status: Per (method, layer) and image: "ok", "zero" (the map is zero everywhere), "constant" (the same value
             everywhere, so that it points nowhere) or "non-finite".
@@ -54,6 +58,12 @@ class Explanation(SavedResult):
     warnings: tuple[str, ...] = ()
 
     @property
+    def output(self) -> OutputKind:
+        """What the outputs of the network were taken for."""
+        kind: OutputKind = self.settings["output"]
+        return kind
+
+    @property
     def predicted(self) -> Tensor:
         """Class with the highest logit, ``(B,)``.
 
@@ -64,12 +74,21 @@ class Explanation(SavedResult):
 
     @property
     def probabilities(self) -> Tensor:
-        """Softmax of the target, ``(B,)``.
+        """Probability of the target, ``(B,)``.
 
         Raises:
             DataError: If a function read the score from the output.
         """
-        return self._known_logits().softmax(1).gather(1, self.targets[:, None])[:, 0]
+        return self.all_probabilities.gather(1, self.targets[:, None])[:, 0]
+
+    @property
+    def all_probabilities(self) -> Tensor:
+        """Probability of every class, ``(B, K)``.
+
+        Raises:
+            DataError: If a function read the score from the output.
+        """
+        return log_probabilities(self._known_logits(), self.output).exp()
 
     def _known_logits(self) -> Tensor:
         if not self.logits.shape[1]:

@@ -14,10 +14,13 @@ from torchvision.transforms.functional import gaussian_blur
 
 from autola_analysis.analyses.saliency.localisation import intensities
 from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.inference.class_scores import log_probabilities
 from autola_analysis.inference.folding import fast_copy
 from autola_analysis.inference.precision import precision_of
+from autola_analysis.inference.tasks import Classification
 
 STEPS = 16
+PROBE_IMAGES = 8
 BLUR_WIDTH = 1 / 16
 """Standard deviation of the blur that insertion begins with, as a share of the shorter side."""
 SMALLEST_RISE = 0.2
@@ -32,7 +35,7 @@ class Faithfulness:
     """How the target's probability follows a map's ranking.
 
     Attributes:
-        insertion_curve: Softmax of the target at each step while pixels enter a blurred image, ``(B, steps + 1)``.
+        insertion_curve: Probability of the target at each step while pixels enter a blurred image, ``(B, steps + 1)``.
         deletion_curve: The same while pixels leave the image.
     """
 
@@ -58,6 +61,7 @@ def faithfulness(
     steps: int = STEPS,
     seed: int = 0,
     batch_size: int = 64,
+    task: Classification | None = None,
 ) -> Faithfulness:
     """Measure insertion and deletion for a batch of maps.
 
@@ -73,6 +77,7 @@ def faithfulness(
         steps: Portions.
         seed: Of the order of equal values.
         batch_size: Images per forward.
+        task: What the outputs are; None: the first forward shows it.
 
     Raises:
         DataError: If images, maps and targets do not fit.
@@ -92,9 +97,10 @@ def faithfulness(
     with torch.inference_mode(), torch.random.fork_rng(devices=[]), precision_of("float32", images.device):
         blurred = _blur(images)
         means = images.mean((2, 3), keepdim=True).expand_as(images)
-        network = fast_copy(model, [], images[:8])
+        network = fast_copy(model, [], images[:PROBE_IMAGES])
+        task = (task or Classification()).settled(network.model, images[:PROBE_IMAGES], network.output)
         curves = [
-            _curve(network.model, inside, outside, ranks, targets.to(images.device), steps, batch_size)
+            _curve(network.model, inside, outside, ranks, targets.to(images.device), steps, batch_size, task)
             for inside, outside in ((images, blurred), (means, images))
         ]
     return Faithfulness(*(curve.double().cpu().numpy() for curve in curves))
@@ -143,9 +149,16 @@ def unscaled_warnings(title: str, rows: Sequence[Mapping[str, Any]]) -> list[str
 
 
 def _curve(
-    model: nn.Module, inside: Tensor, outside: Tensor, ranks: Tensor, targets: Tensor, steps: int, batch_size: int
+    model: nn.Module,
+    inside: Tensor,
+    outside: Tensor,
+    ranks: Tensor,
+    targets: Tensor,
+    steps: int,
+    batch_size: int,
+    task: Classification,
 ) -> Tensor:
-    """Return the target's softmax with the first 0, 1, ... steps portions from `inside`, ``(B, steps + 1)``."""
+    """Return the target's probability with the first 0, 1, ... steps portions from `inside`, ``(B, steps + 1)``."""
     images, (height, width) = len(inside), inside.shape[2:]
     counts = torch.linspace(0, height * width, steps + 1, device=inside.device).round()
     # Every (image, step) is an image of its own; they run in full batches.
@@ -155,8 +168,9 @@ def _curve(
     for start in range(0, len(which), batch_size):
         rows = which[start : start + batch_size]
         chosen = (ranks[rows] < limits[start : start + batch_size, None, None])[:, None]
-        logits = model(torch.where(chosen, inside[rows], outside[rows]))
-        found.append(logits.float().softmax(1).gather(1, targets[rows][:, None])[:, 0])
+        scores = task.scores(model(torch.where(chosen, inside[rows], outside[rows])))
+        shares = log_probabilities(scores, task.read_as).exp()
+        found.append(shares.gather(1, targets[rows][:, None])[:, 0])
     return torch.cat(found).view(images, steps + 1)
 
 

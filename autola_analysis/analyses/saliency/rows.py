@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autola_analysis.analyses.saliency.assembly import class_name
+from autola_analysis.analyses.output_names import output_names
 from autola_analysis.analyses.saliency.common_targets import labels_fit
 from autola_analysis.analyses.saliency.explain import standardised
 from autola_analysis.analyses.saliency.explanation import Explanation, MapKey
@@ -22,6 +22,7 @@ from autola_analysis.analyses.saliency.result import CHANCE, Panel
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.stream import Batch
+from autola_analysis.inference.tasks import Classification
 
 
 @dataclass(frozen=True)
@@ -84,21 +85,24 @@ class ExplainedBatch:
         if not self.question.options.faithfulness:
             return metrics, {}
         targets, seed = self.explanation.targets, self.question.options.seed
-        measured = faithfulness(self.variant.model, self._inputs, maps, targets, seed=seed)
+        task = Classification(self.explanation.output)
+        measured = faithfulness(self.variant.model, self._inputs, maps, targets, seed=seed, task=task)
         metrics |= {"insertion": measured.insertion, "deletion": measured.deletion}
         return metrics, {"insertion_curve": measured.insertion_curve, "deletion_curve": measured.deletion_curve}
 
     def _panel(self, key: MapKey, place: int) -> Panel:
         variant, explanation = self.variant, self.explanation
         predicted = int(explanation.predicted[place])
+        data, outputs = self.question.data, explanation.logits.shape[1]
+        names = output_names(variant, data.classes, outputs, labels_fit(variant, data, outputs)).names
         return Panel(
             variant=variant.name,
             run=variant.run,
             method=key[0],
             layer=key[1],
             map=explanation.maps[key][place].numpy().copy(),
-            predicted=class_name(variant.classes or self.question.data.classes, predicted),
-            probability=float(explanation.logits[place].softmax(0)[predicted]),
+            predicted=names[predicted],
+            probability=float(explanation.all_probabilities[place, predicted]),
             score=float(explanation.scores[place]),
             status=explanation.status[key][place],
             pixels=self.batch.images[place].permute(1, 2, 0).numpy(),

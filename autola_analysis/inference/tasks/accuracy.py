@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.core.distributed import Processes
+from autola_analysis.data.imagenet import imagenet_classes
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch
 
@@ -68,7 +69,7 @@ class AccuracyObserver:
         seen = self._seen
         seen.outputs = output.shape[1]
         seen.images += len(batch.targets)
-        if self._comparable():
+        if self.fits:
             best = output.topk(min(5, seen.outputs), dim=1).indices
             correct = best == batch.targets.to(best.device)[:, None]
             seen.top1 += int(correct[:, 0].sum())
@@ -98,18 +99,25 @@ class AccuracyObserver:
     def result(self) -> Accuracy:
         """Return the shares."""
         seen = self._seen
-        if seen.images == 0 or not self._comparable():
+        if seen.images == 0 or not self.fits:
             return Accuracy(seen.images, None, None)
         return Accuracy(seen.images, seen.top1 / seen.images, seen.top5 / seen.images if seen.outputs > 5 else None)
 
     def correct(self) -> NDArray[np.bool_] | None:
         """Return whether each image's label has the highest logit, ``(N,)``; None where that was not measured."""
-        if not self._right or not self._comparable():
+        if not self._right or not self.fits:
             return None
         numbers, right = (torch.cat(parts) for parts in zip(*self._right.values(), strict=True))
         return np.asarray(right[numbers.argsort()].numpy(), dtype=bool)
 
-    def _comparable(self) -> bool:
+    @property
+    def outputs(self) -> int:
+        """Number of classes that the network tells apart; 0 before the pass."""
+        return self._seen.outputs
+
+    @property
+    def fits(self) -> bool:
+        """Whether the labels of the data number the outputs of the network."""
         return self._has_head and labels_fit_head(
             self._num_classes, self._data_classes, self._head_classes, self._seen.outputs
         )
@@ -146,8 +154,15 @@ def labels_fit_head(
 ) -> bool:
     """Return whether the labels of the data number the outputs of the head.
 
-    Names decide where both sides have them; else the number of classes does.
+    Names decide where both sides have them, WordNet ids standing for the names of ImageNet; else the number of classes
+    does.
     """
     if data_classes is not None and head_classes is not None:
-        return tuple(data_classes) == tuple(head_classes)
+        return _named(data_classes) == _named(head_classes)
     return outputs == num_classes
+
+
+def _named(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return class names, those of ImageNet in place of WordNet ids."""
+    known = imagenet_classes()
+    return tuple(known.get(name, name) for name in classes)

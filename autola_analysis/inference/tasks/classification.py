@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from autola_analysis.core.errors import DataError, LayerError, OptionError
+from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.output_kind import OutputKind
+from autola_analysis.inference.class_scores import (
+    about_output,
+    class_scores,
+    found_output_kind,
+    kind_of_output,
+    output_matrix,
+)
 from autola_analysis.inference.outputs import Output, Score, describe, same_outputs
 from autola_analysis.inference.tasks.accuracy import AccuracyObserver
 
@@ -17,22 +25,55 @@ BATCH_DEPENDENCE = 1e-3
 
 @dataclass(frozen=True)
 class Classification:
-    """One class per image: outputs are logits ``(B, K)``, targets are class numbers ``(B,)``, int64."""
+    """One class per image: outputs are logits ``(B, K)``, targets are class numbers ``(B,)``, int64.
 
+    Attributes:
+        output: What the outputs are, see `OutputKind`; None: `settled` finds it out.
+    """
+
+    output: OutputKind | None = None
     name: str = "classification"
+
+    def settled(self, model: nn.Module, images: Tensor, output: Output) -> Classification:
+        """Return the task with what the outputs of a network are found to be, where that was not said.
+
+        Args:
+            model: The network.
+            images: A few standardised images.
+            output: What it puts out for them.
+        """
+        return self if self.output is not None else replace(self, output=found_output_kind(model, images, output))
+
+    def settled_by(self, output: Output) -> Classification:
+        """Return the task with what an output is found to be, where that was not said; see `kind_of_output`."""
+        return self if self.output is not None else replace(self, output=kind_of_output(output))
+
+    @property
+    def read_as(self) -> OutputKind:
+        """What the outputs are taken for."""
+        return self.output or "softmax"
 
     def check(self, output: Output, images: int) -> None:
         """Check that an output is logits.
 
         Raises:
-            DataError: If it is not one tensor ``(images, classes)``.
+            DataError: If it is not one tensor ``(images, classes)`` or ``(images,)``.
         """
-        if not _are_logits(output) or len(output) != images:
+        matrix = output_matrix(output)
+        if matrix is None or len(matrix) != images:
             raise DataError(f"a network must put out one tensor of logits (B, classes); found {describe(output)}.")
+
+    def scores(self, output: Output) -> Tensor:
+        """Return the score of every class, ``(B, C)``, see `class_scores`."""
+        return class_scores(output, self.read_as)
+
+    def about(self, output: Output) -> str:
+        """Return what a reader must know of how the outputs are read; empty for logits of a softmax."""
+        return about_output(self.read_as, _matrix(output).shape[1])
 
     def finite(self, output: Output) -> Tensor:
         """Return per image whether its logits are finite, ``(B,)`` bool."""
-        return torch.isfinite(output).all(1)
+        return torch.isfinite(_matrix(output)).all(1)
 
     def same(self, expected: Output, found: Output) -> bool:
         """Return whether logits are the same up to rounding."""
@@ -40,6 +81,7 @@ class Classification:
 
     def depends_on_batch(self, alone: Output, together: Output) -> bool:
         """Return whether the logits of an image alone differ from those of the first image of a batch."""
+        alone, together = _matrix(alone), _matrix(together)
         return bool(((alone - together[:1]).abs() > BATCH_DEPENDENCE * together.abs().max()).any())
 
     def accuracy(
@@ -53,27 +95,27 @@ class Classification:
         return AccuracyObserver(num_classes, data_classes, head_classes, has_head)
 
     def score(self, targets: Tensor | None = None) -> Score:
-        """Return the function that reads each image's logit of a class.
+        """Return the function that reads each image's score of a class, see `class_scores`.
 
         The function raises an OptionError for a class that the network does not have, and a LayerError for an output
         that is not logits.
 
         Args:
-            targets: Class of each image, ``(B,)``, int64; None takes the class with the highest logit.
+            targets: Class of each image, ``(B,)``, int64; None takes the class with the highest score.
         """
 
-        def logit(output: Output) -> Tensor:
-            logits = _logits(output)
-            classes = predicted_classes(logits) if targets is None else targets.to(logits.device)
-            check_range(classes, logits.shape[1])
-            return logits.gather(1, classes[:, None])[:, 0]
+        def score(output: Output) -> Tensor:
+            scores = self.settled_by(output).scores(output)
+            classes = predicted_classes(scores) if targets is None else targets.to(scores.device)
+            check_range(classes, scores.shape[1])
+            return scores.gather(1, classes[:, None])[:, 0]
 
-        return logit
+        return score
 
 
-def predicted_classes(logits: Tensor) -> Tensor:
-    """Return the class with the highest logit of each image, ``(B,)``, int64."""
-    return logits.detach().argmax(1)
+def predicted_classes(scores: Tensor) -> Tensor:
+    """Return the class with the highest score of each image, ``(B,)``, int64."""
+    return scores.detach().argmax(1)
 
 
 def check_range(targets: Tensor, outputs: int) -> None:
@@ -89,15 +131,7 @@ def check_range(targets: Tensor, outputs: int) -> None:
         )
 
 
-def _are_logits(output: Output) -> bool:
-    return isinstance(output, Tensor) and output.ndim == 2
-
-
-def _logits(output: Output) -> Tensor:
-    if not _are_logits(output):
-        raise LayerError(
-            f"explaining a class needs a network that puts out logits (B, classes); this one puts out "
-            f"{describe(output)}: give as target a function that reads a score (B,) from the output."
-        )
-    logits: Tensor = output
-    return logits
+def _matrix(output: Output) -> Tensor:
+    matrix = output_matrix(output)
+    assert matrix is not None  # `check` has refused everything else
+    return matrix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from autola_analysis.inference.observer import Observer
 from autola_analysis.inference.outputs import Output, Score
@@ -16,6 +16,25 @@ class Task(Protocol):
     @property
     def name(self) -> str:
         """The task's name, as options and records write it."""
+
+    @property
+    def read_as(self) -> Any:
+        """How outputs are read; batches carry it, so that observers know."""
+
+    def settled(self, model: nn.Module, images: Tensor, output: Output) -> Task:
+        """Return the task as it reads the outputs of a network, which may run once more for that.
+
+        Args:
+            model: The network.
+            images: A few standardised images.
+            output: What it puts out for them.
+        """
+
+    def scores(self, output: Output) -> Output:
+        """Return an output as observers take it."""
+
+    def about(self, output: Output) -> str:
+        """Return what a reader must know of how outputs are read; empty where they are read as usual."""
 
     def check(self, output: Output, images: int) -> None:
         """Check that an output for a number of images has the form that the task needs.

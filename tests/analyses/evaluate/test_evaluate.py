@@ -121,7 +121,7 @@ def test_labels_of_another_head_are_not_measured(tmp_path: Path) -> None:
     assert result.metrics[["value", "ci_low", "ci_high"]].isna().all(axis=None)
     predicted = logits.argmax(1)
     assert result.per_class["predicted"].tolist() == torch.bincount(predicted, minlength=6).tolist()
-    assert result.per_class["class"].tolist() == list("012345")
+    assert result.per_class["class"].tolist() == [f"class {number}" for number in range(6)]
     assert result.per_class[["images", "top1", "precision"]].isna().all(axis=None)
     assert result.confusion.shape == (3, 6)
     assert result.confusion[1, 4] == ((labels == 1) & (predicted == 4)).sum()

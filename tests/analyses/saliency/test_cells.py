@@ -32,7 +32,7 @@ def found(model: nn.Module, layer: str, height: int = 32, width: int = 32) -> Ce
 def offsets(model: Planted, grid: str) -> tuple[np.ndarray, float]:
     """Return the centroid offsets of the maps of bright spots in pixels, and the mean precision."""
     images, masks = spots(40)
-    explanation = explain(model, images, "grad-cam", "features", 0, grid=grid)
+    explanation = explain(model, images, "grad-cam", "features", 1, grid=grid)
     metrics = localise(explanation.maps["grad-cam", "features"], masks)
     return SIDE * np.stack([metrics["offset_x"], metrics["offset_y"]]), float(metrics["precision"].mean())
 

@@ -1,0 +1,65 @@
+"""Names of a head's outputs that the user states: a file, a built-in list, or the names themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from autola_analysis.core.errors import OptionError
+from autola_analysis.data.imagenet import imagenet_classes
+
+ClassNames = str | Path | Sequence[str]
+"""A built-in list by name, a file, or the names in the order of the outputs"""
+
+BUILT_IN: dict[str, Callable[[], Sequence[str]]] = {"imagenet": lambda: list(imagenet_classes().values())}
+"""Lists that need no file."""
+
+
+def read_class_names(given: ClassNames) -> tuple[str, ...]:
+    """Return the names of a head's outputs, in their order.
+
+    A file holds a name per line, a JSON list of names, or a JSON table of output numbers and names (or of lists that
+    end with the name, as ``imagenet_class_index.json`` has them).
+
+    Raises:
+        OptionError: If a file cannot be read, holds no names, or does not name every output.
+    """
+    if not isinstance(given, str | Path):
+        return _checked([str(name) for name in given], "classes")
+    if str(given) in BUILT_IN:
+        return tuple(BUILT_IN[str(given)]())
+    path = Path(given).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise OptionError(
+            f"--classes names {path}, which cannot be read ({error.strerror}); give a file with a class name per line, "
+            f"or {', '.join(BUILT_IN)}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise OptionError(f"--classes names {path}, which is no UTF-8 text; give a class name per line.") from error
+    names = _of_json(text, path) if text.lstrip().startswith(("[", "{")) else text.splitlines()
+    return _checked([name.strip() for name in names if name.strip()], str(path))
+
+
+def _of_json(text: str, path: Path) -> list[str]:
+    try:
+        values = json.loads(text)
+        if isinstance(values, dict):
+            values = [values[str(number)] for number in range(len(values))]
+        return [str(value[-1] if isinstance(value, list) else value) for value in values]
+    except (ValueError, KeyError, IndexError, RecursionError) as error:
+        raise OptionError(
+            f"--classes names {path}, which is no JSON list of names and no JSON table of the outputs 0, 1, ... and "
+            "their names; mend it, or write a class name per line."
+        ) from error
+
+
+def _checked(names: list[str], where: str) -> tuple[str, ...]:
+    if not names:
+        raise OptionError(f"{where} holds no class name; give one per output of the head.")
+    for name in names:
+        if not name.isprintable():
+            raise OptionError(f"{name!a} in {where} cannot name a class; use printable characters.")
+    return tuple(names)
