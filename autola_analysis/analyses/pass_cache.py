@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from autola_analysis.analyses.variants import Variant
+from autola_analysis.core.cache import cache_errors, cache_folder, ready_to_write
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.distributed import current
-from autola_analysis.core.errors import CacheError
-from autola_analysis.core.files import forget_unused, replacing, replacing_directory, touch
+from autola_analysis.core.files import replacing, replacing_directory, touch
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import hash_of
 from autola_analysis.inference.run import Settings
@@ -106,7 +106,7 @@ class PassEntry:
 
     def __init__(self, cache: Path, title: str, inputs: Mapping[str, Any]) -> None:
         self.inputs: dict[str, Any] = json.loads(json.dumps(dict(inputs)))
-        self._folder = cache / "passes"
+        self._folder = cache_folder(cache, "passes")
         self._title = title
         self._stem = hash_of(title)[:TITLE_DIGITS]
         of_inputs = hash_of(json.dumps(self.inputs, sort_keys=True))[:INPUT_DIGITS]
@@ -167,7 +167,7 @@ class PassEntry:
         """
         with ExitStack() as stack:
             with self.explained():
-                forget_unused(self._folder)
+                ready_to_write(self._folder)
                 directory = stack.enter_context(replacing_directory(self.path))
                 for name in folders:
                     (directory / name).mkdir()
@@ -184,18 +184,6 @@ class PassEntry:
         """Say which directory it was where the disk is full."""
         with cache_errors(self._folder):
             yield
-
-
-@contextmanager
-def cache_errors(directory: Path) -> Iterator[None]:
-    """Turn what goes wrong with files into a `CacheError` that names the directory."""
-    try:
-        yield
-    except OSError as error:
-        raise CacheError(
-            f"cannot write into the cache {directory}: {error.strerror or error}; "
-            "free some space, give another --cache, or leave it out."
-        ) from error
 
 
 def _read_manifest(directory: Path) -> dict[str, Any] | None:

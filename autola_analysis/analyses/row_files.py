@@ -10,7 +10,7 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.pass_cache import cache_errors
+from autola_analysis.core.cache import cache_errors
 from autola_analysis.core.files import sync
 
 FloatArray = NDArray[np.float32]

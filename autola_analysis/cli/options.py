@@ -180,7 +180,7 @@ class MachineFlags:
     def reading(self) -> Reading:
         """Return what a pass needs of them."""
         from autola_analysis.analyses.observation import Reading
-        from autola_analysis.core.files import user_cache
+        from autola_analysis.core.cache import user_cache
         from autola_analysis.inference.run import Settings
 
         settings = Settings(self.device, self.precision, quiet=self.quiet, compile=self.compile)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import re
 import secrets
 import shutil
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from autola_analysis.core.interrupts import uninterrupted
+from autola_analysis.core.locks import in_use, unused
 
 UNUSED_DAYS = 30
 
@@ -32,11 +31,6 @@ def sync(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def user_cache() -> Path:
-    """Return the directory for what can be computed again: under ``$XDG_CACHE_HOME``, else under ``~/.cache``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autola-analysis"
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`, on failure it is removed.
@@ -46,15 +40,15 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path)
-    temporary = temporary_beside(path)
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            sync(file)
-        temporary.replace(path)
-    finally:
-        with uninterrupted():
-            temporary.unlink(missing_ok=True)
+    with _temporary(path, lambda temporary: temporary.touch(exist_ok=False)) as temporary:
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                sync(file)
+            temporary.replace(path)
+        finally:
+            with uninterrupted():
+                temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -65,70 +59,82 @@ def replacing_directory(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path)
-    temporary = temporary_beside(path)
-    try:
-        temporary.mkdir()
+    with _temporary(path, Path.mkdir) as temporary:
+        try:
+            yield temporary
+            with uninterrupted():
+                shutil.rmtree(path, ignore_errors=True)
+                temporary.rename(path)
+        finally:
+            with uninterrupted():
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _temporary(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """Make a file or directory beside `path` that other processes know to be in use."""
+    with ExitStack() as stack:
+        while True:
+            temporary = temporary_beside(path)
+            make(temporary)
+            try:
+                mine = stack.enter_context(in_use(temporary))
+            except FileNotFoundError:
+                continue
+            if mine:
+                break
         yield temporary
-        with uninterrupted():
-            shutil.rmtree(path, ignore_errors=True)
-            temporary.rename(path)
-    finally:
-        with uninterrupted():
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def temporary_beside(path: Path) -> Path:
-    """Return a new name beside `path` that says which process on which machine writes there."""
-    return path.with_name(f".{path.name}.partial-{_host()}-{secrets.token_hex(4)}-{os.getpid()}")
+    """Return a new name beside `path` that no user gives, see `leftovers`."""
+    return path.with_name(f".{path.name}.partial-{secrets.token_hex(8)}")
+
+
+def leftovers(folder: Path, name: str | None = None) -> list[Path]:
+    """Return what has a name of `temporary_beside` in a folder.
+
+    Args:
+        folder: Where to look.
+        name: Name of the path that it lies beside; None for that of any.
+    """
+    pattern = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.partial-[0-9a-f]{{16}}", re.DOTALL)
+    return [path for path in sorted(folder.glob(".*")) if pattern.fullmatch(path.name)]
 
 
 def clear_leftovers(path: Path) -> None:
     """Remove what killed processes left beside `path` under names of `temporary_beside`."""
-    _clear(path.parent, glob.escape(path.name))
+    _clear(leftovers(path.parent, path.name))
 
 
-def _clear(folder: Path, names: str) -> None:
-    # Only this machine's: on a shared disk another machine's process may be alive and well.
-    for leftover in folder.glob(f".{names}.partial-{_host()}-*"):
-        if process_alive(leftover.name.rpartition("-")[2]):
-            continue
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+def _clear(paths: Iterable[Path]) -> None:
+    for leftover in paths:
+        if unused(leftover):
+            remove(leftover)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a directory with everything in it, that may be gone already."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def forget_unused(folder: Path, days: int = UNUSED_DAYS) -> None:
-    """Remove from a folder of a cache what has not been used for some days, and what killed processes left.
+    """Remove from a folder of the cache what has not been used for some days, and what killed processes left.
 
     What is used must be touched; files and directories are judged by their own time of change.
     """
-    _clear(folder, "*")
+    _clear(leftovers(folder))
     oldest = time.time() - days * 86400
     for path in folder.glob("*"):
         with suppress(FileNotFoundError):  # somebody else may be clearing up, too
             if path.stat().st_mtime < oldest:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                remove(path)
 
 
 def touch(path: Path) -> None:
     """Note that something in a cache is used; a cache that can only be read is used without a note."""
     with suppress(OSError):
         os.utime(path)
-
-
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", socket.gethostname()) or "host"
-
-
-def process_alive(process: str) -> bool:
-    """Return whether a process of this number runs; True for what is no number."""
-    if not process.isdecimal():
-        return True
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

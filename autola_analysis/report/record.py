@@ -15,7 +15,7 @@ from typing import Any
 
 from autola_analysis.core.errors import ReportError
 from autola_analysis.core.files import sha256_of
-from autola_analysis.report.directory import MANIFEST
+from autola_analysis.report.ownership import MANIFEST, TOOL
 
 PACKAGES = (
     "autola-analysis",
@@ -40,6 +40,7 @@ def new_record(facts: Mapping[str, Any], warnings: Sequence[str]) -> dict[str, A
     """
     return {
         "format": 1,
+        "tool": TOOL,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
         **facts,

@@ -10,7 +10,8 @@ from typing import Any
 from autola_analysis.analyses.registry import registrations
 from autola_analysis.core.errors import ReportError
 from autola_analysis.core.files import sha256_of
-from autola_analysis.report.directory import MANIFEST, report_directory
+from autola_analysis.report.directory import report_directory
+from autola_analysis.report.ownership import MANIFEST
 from autola_analysis.report.record import read_record, write_record
 from autola_analysis.report.style import figure_width
 from autola_analysis.study.draw import Layout, draw_report
@@ -20,7 +21,7 @@ def redraw(out: Path, width: str | float | None = None) -> None:
     """Draw figures and page of a report again; tables, arrays and everything else in it stay as they are.
 
     The report is replaced whole or not at all. Its record keeps what it says of the run; the hashes of the outputs
-    are taken anew.
+    are taken anew. Files that no run wrote, or that were edited, stay, see `report_directory`.
 
     Args:
         out: The report directory.
@@ -39,11 +40,10 @@ def redraw(out: Path, width: str | float | None = None) -> None:
     if width is not None:
         layout = replace(layout, width=width)
     with report_directory(out, overwrite=True) as directory:
-        for entry in out.iterdir():
-            if entry.is_dir() and entry.name != "figures":
-                shutil.copytree(entry, directory / entry.name)
-            elif entry.is_file() and entry.name not in (MANIFEST, "index.html"):
-                shutil.copy2(entry, directory / entry.name)
+        for name in record["outputs"]:
+            if not name.startswith("figures/") and (out / name).is_file():
+                (directory / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(out / name, directory / name)
         draw_report(directory, layout, record)
         write_record(directory, {**record, "layout": asdict(layout)})
 

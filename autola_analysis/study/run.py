@@ -15,7 +15,7 @@ from autola_analysis.core.tables import write_table
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.anonymous import anonymous_record, short_names
-from autola_analysis.report.directory import check_free, report_directory
+from autola_analysis.report.directory import check_free, refuse_inputs_inside, report_directory
 from autola_analysis.report.latex import write_latex
 from autola_analysis.report.record import new_record, write_record
 from autola_analysis.report.thumbnails import source_thumbnails, write_thumbnails
@@ -24,6 +24,7 @@ from autola_analysis.statistics.compare import COMPARISON_TABLE
 from autola_analysis.study.comparison.controls import CONTROLS_TABLE
 from autola_analysis.study.draw import Layout, draw_report
 from autola_analysis.study.file import StudyFile, parse_study, read_study
+from autola_analysis.study.inputs import image_folders, inputs_of
 from autola_analysis.study.measure import StudyResults, measure_study
 from autola_analysis.study.networks import ACCURACY_TABLE, accuracy_frame, recorded_data, recorded_models
 from autola_analysis.study.plan import OWN_IMAGES, Plan, make_plan
@@ -84,6 +85,9 @@ def run_study(
     check_settings(reading.settings)
     file, base = opened(study, base)
     plan = make_plan(file, base, only, reading.settings.quiet)
+    own_file = Path(study) if isinstance(study, (str, Path)) else None
+    folders = dict.fromkeys(image_folders(plan), "the images' folder")
+    refuse_inputs_inside(out, inputs_of(plan, base, own_file, reading.cache), folders)
     with _report_of_first(out, overwrite) as directory:
         results = measure_study(plan, reading)
         written = _anonymous(plan, results) if anonymous else results

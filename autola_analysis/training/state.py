@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from autola_analysis.checkpoints.reading import read_checkpoint
 from autola_analysis.core.errors import CheckpointError, OptionError, TrainingError
-from autola_analysis.core.files import replacing
+from autola_analysis.core.files import leftovers, remove, replacing
+from autola_analysis.training.lock import LOCK
 
+logger = logging.getLogger(__name__)
 SETTINGS = "settings.json"
 LAST = "last.ckpt"
 KEPT = "kept.safetensors"
+OWN = {SETTINGS, LAST, KEPT, LOCK}
 PARTS = {"epoch", "global_step", "loops", "lr_schedulers", "optimizer_states", "state_dict"}
 """What lightning needs of a state to go on."""
 
@@ -51,6 +55,10 @@ def open_state(out: Path, record: dict[str, Any]) -> Path:
     if not settings.exists():
         if (state / LAST).exists():
             raise TrainingError(_damaged(settings, "it is missing", state))
+        if foreign := sorted({path.name for path in state.iterdir()} - OWN):
+            raise TrainingError(
+                f"{state} holds {foreign[0]} and no unfinished training; move that away, or choose another --out."
+            )
         with replacing(settings) as temporary:
             temporary.write_text(json.dumps(record, indent=1))
     elif _settings(settings) != record:
@@ -59,6 +67,19 @@ def open_state(out: Path, record: dict[str, Any]) -> Path:
             "remove the folder, or choose another --out."
         )
     return state
+
+
+def discard(state: Path) -> None:
+    """Remove a state folder; what a training has not written stays, and is named."""
+    for name in OWN:
+        (state / name).unlink(missing_ok=True)
+    for leftover in leftovers(state):
+        remove(leftover)
+    left = sorted(path.name for path in state.iterdir())
+    if left:
+        logger.warning("%s stays, since it holds %s, which no training wrote.", state, ", ".join(left))
+    else:
+        state.rmdir()
 
 
 def last_state(state: Path) -> Path | None:

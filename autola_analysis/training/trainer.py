@@ -27,7 +27,7 @@ from autola_analysis.data.workers import SupervisedLoader, leave_process_group
 from autola_analysis.training.data import open_splits, preprocessing_of
 from autola_analysis.training.images import KEPT_BYTES, AugmentedImages, PreprocessedImages
 from autola_analysis.training.keeping import KeepAtAccuracy, kept_path
-from autola_analysis.training.lock import locked
+from autola_analysis.training.lock import locked_folder
 from autola_analysis.training.module import ClassifierTraining, DivergedError
 from autola_analysis.training.recipes import MEASURE, Recipe
 from autola_analysis.training.settings import Machine, Training, build_with
@@ -35,6 +35,7 @@ from autola_analysis.training.state import (
     KEPT,
     LAST,
     WholeFiles,
+    discard,
     kept_checkpoint,
     last_state,
     open_state,
@@ -93,7 +94,7 @@ def run_training(training: Training, out: Path, machine: Machine | None = None) 
         if recipe.normalize == MEASURE:
             facts |= {"mean": list(preprocessing.mean), "std": list(preprocessing.std)}
         # Not before the network could be built: an error above leaves nothing behind.
-        with locked(state_of(out)):
+        with locked_folder(state_of(out)):
             _refuse_existing(out)  # another process may just have written it
             state = open_state(out, facts)
             keeper = None if percent is None else KeepAtAccuracy(percent, loaders[1], _keep(write, state))
@@ -103,7 +104,7 @@ def run_training(training: Training, out: Path, machine: Machine | None = None) 
                     shutil.copyfile(kept_checkpoint(state), temporary)
             module.model.to(memory_format=torch.contiguous_format)
             write(out, metrics=metrics)
-            shutil.rmtree(state)
+            discard(state)
     if keeper is not None and keeper.kept is None:
         logger.warning(keeper.missed)
     return metrics
@@ -136,7 +137,7 @@ def _fit(
         raise TrainingError(_advice(str(error), state, machine)) from error
     except DataError:
         if last_state(state) is None:
-            shutil.rmtree(state)
+            discard(state)
         raise
     except (SystemExit, RuntimeError) as error:
         if isinstance(error, SystemExit) or _while_interrupted(error):
@@ -150,7 +151,7 @@ def _advice(what: str, state: Path, machine: Machine) -> str:
     kept = f"{state} keeps the state after the last whole epoch"
     another = " and another --out"
     if last_state(state) is None:
-        shutil.rmtree(state)
+        discard(state)
         kept, another = "no epoch was finished, so nothing is kept", ""
     precise = "" if machine.precision == "32-true" else ", --precision 32-true"
     return (

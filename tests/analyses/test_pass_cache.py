@@ -25,6 +25,7 @@ from autola_analysis.analyses.selectivity.options import SelectivityOptions
 from autola_analysis.analyses.selectivity.top_images import TopImageWatcher, top_images_result
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
+from autola_analysis.core.cache import cache_folder
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.inference.run import Settings
 from tests.inference.networks import InPlaceAfterwards, Tiny
@@ -185,11 +186,11 @@ def test_a_pass_is_kept_for_a_month_after_its_last_use(tmp_path: Path) -> None:
     for batch_size in (8, 10):
         selectivity_of(network, tmp_path, batch_size)
     long_ago = time.time() - 40 * 86400
-    for path in (tmp_path / "passes").iterdir():
+    for path in cache_folder(tmp_path, "passes").iterdir():
         os.utime(path, (long_ago, long_ago))
     assert selectivity_of(network, tmp_path, 10)[1] == 0
     assert selectivity_of(network, tmp_path, 20)[1] == 1
-    assert len(list((tmp_path / "passes").iterdir())) == 2
+    assert len(list(cache_folder(tmp_path, "passes").iterdir())) == 2
     assert selectivity_of(network, tmp_path, 10)[1] == 0
 
 

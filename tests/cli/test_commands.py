@@ -14,6 +14,7 @@ import pytest
 from autola_analysis.cli import main as entry
 from autola_analysis.cli.main import command_table
 from autola_analysis.cli.options import ArchitectureFlags
+from autola_analysis.core.cache import cache_folder
 from autola_analysis.study.command import READING_OPTIONS
 from tests.data.conftest import write_image
 
@@ -165,8 +166,8 @@ def test_embed_passes_every_flag_on_and_prints_its_summary(
     ]  # fmt: skip
     for each in embeddings:
         assert (each["method"], each["metric"], each["pool"]) == ("pca", "cosine", "flatten")
-    assert len(list((tmp_path / "cache" / "passes").iterdir())) == 1
-    assert len(list((tmp_path / "cache" / "neighbours").iterdir())) == 2
+    assert len(list(cache_folder(tmp_path / "cache", "passes").iterdir())) == 1
+    assert len(list(cache_folder(tmp_path / "cache", "neighbours").iterdir())) == 2
 
 
 def test_quiet_prints_nothing(

@@ -1,11 +1,17 @@
+import errno
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from autola_analysis.core import files
 from autola_analysis.core.files import (
     forget_unused,
     replacing,
@@ -49,27 +55,81 @@ def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (place / "file").read_text() == "two"
 
 
-def test_what_dead_processes_left_is_cleared_and_what_live_ones_write_is_not(tmp_path: Path) -> None:
-    own, other = temporary_beside(tmp_path / "place").name, temporary_beside(tmp_path / "places").name
-    dead = tmp_path / own.replace(f"-{os.getpid()}", "-99999999")
-    elsewhere = tmp_path / own.replace("partial-", "partial-otherhost").replace(f"-{os.getpid()}", "-99999999")
-    others = tmp_path / other.replace(f"-{os.getpid()}", "-99999999")
-    kept = [tmp_path / own, elsewhere, others]
-    for replace, make in ((replacing_directory, Path.mkdir), (replacing, Path.touch)):
-        for path in (dead, *kept):
-            make(path)
-        with replace(tmp_path / "place") as temporary:
-            assert not dead.exists()
-            if not temporary.exists():
-                temporary.touch()
-        for path in kept:
-            assert path.exists()
-            path.rmdir() if path.is_dir() else path.unlink()
-        (tmp_path / "place").rmdir() if (tmp_path / "place").is_dir() else None
+HOLD = """
+import sys, time
+from pathlib import Path
+from autola_analysis.core.files import replacing, replacing_directory
+with {"file": replacing, "directory": replacing_directory}[sys.argv[2]](Path(sys.argv[1])) as temporary:
+    print(temporary, flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def writer(path: Path, what: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Yield a process that writes a file or directory, and its temporary path."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, path, what], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process, Path(process.stdout.readline().rstrip("\n"))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_what_dead_processes_left_is_cleared_and_what_live_ones_write_is_not(what: str, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    others = [temporary_beside(tmp_path / "places"), tmp_path / ".place.partial-mine"]
+    for path in others:
+        path.mkdir()
+    with writer(place, what) as (process, temporary):
+        with replacing_directory(place) as directory:
+            (directory / "ours").touch()
+        assert temporary.exists()  # whatever its host and number are called, it lives
+        process.kill()
+        process.wait()
+        with replacing_directory(place):
+            assert not temporary.exists()
+    assert all(path.exists() for path in others)
+    assert {path.name for path in tmp_path.iterdir()} == {"place", *(path.name for path in others)}
+
+
+def test_a_temporary_path_that_another_process_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, removed = files.in_use, []
+
+    @contextmanager
+    def late(path: Path) -> Iterator[bool]:
+        if not removed:
+            removed.append(path)
+            path.unlink()
+        with original(path) as mine:
+            yield mine
+
+    monkeypatch.setattr(files, "in_use", late)
+    with replacing(tmp_path / "place") as temporary:
+        assert temporary not in removed
+        temporary.write_text("whole")
+    assert (tmp_path / "place").read_text() == "whole"
+
+
+def test_without_locks_nothing_is_taken_for_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("autola_analysis.core.locks.fcntl.flock", unsupported)
+    left = temporary_beside(tmp_path / "place")
+    left.mkdir()
+    with replacing(tmp_path / "place") as temporary:
+        temporary.write_text("whole")
+    assert left.exists()
+    assert (tmp_path / "place").read_text() == "whole"
 
 
 def test_what_a_cache_has_not_used_for_a_month_is_forgotten(tmp_path: Path) -> None:
-    dead = temporary_beside(tmp_path / "dead").name.replace(f"-{os.getpid()}", "-99999999")
+    dead = temporary_beside(tmp_path / "dead").name
     for name in ("used", "unused", dead):
         (tmp_path / name).mkdir()
     (tmp_path / "file").write_text("x")

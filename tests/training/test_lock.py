@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from autola_analysis.core import locks
 from autola_analysis.core.errors import OptionError, TrainingError
-from autola_analysis.training import lock
-from autola_analysis.training.lock import locked
+from autola_analysis.training.lock import locked_folder
 from autola_analysis.training.trainer import run_training
 from tests.training.conftest import QUIET, short
 
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from autola_analysis.training.lock import locked
-with locked(Path(sys.argv[1])):
+from autola_analysis.training.lock import locked_folder
+with locked_folder(Path(sys.argv[1])):
     child = os.fork() if len(sys.argv) > 2 else -1  # as processes that decode images are
     if child:
         print(child, flush=True)
@@ -65,7 +65,7 @@ def test_a_killed_process_lets_go_though_its_children_live_on(tmp_path: Path) ->
         process.wait()
         try:
             os.kill(int(child), 0)
-            with locked(folder):
+            with locked_folder(folder):
                 assert (folder / "lock").read_text() == f"process {os.getpid()} on {socket.gethostname()}\n"
         finally:
             os.kill(int(child), signal.SIGKILL)
@@ -73,7 +73,7 @@ def test_a_killed_process_lets_go_though_its_children_live_on(tmp_path: Path) ->
 
 def test_the_folder_is_free_after_an_error_and_without_a_trace(tmp_path: Path) -> None:
     for _ in range(2):
-        with pytest.raises(KeyboardInterrupt), locked(tmp_path / "x"):
+        with pytest.raises(KeyboardInterrupt), locked_folder(tmp_path / "x"):
             raise KeyboardInterrupt
     assert list((tmp_path / "x").iterdir()) == []
 
@@ -81,17 +81,17 @@ def test_the_folder_is_free_after_an_error_and_without_a_trace(tmp_path: Path) -
 def test_a_lock_whose_file_was_removed_meanwhile_is_taken_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, removed = lock._opened, []
+    original, removed = locks._opened, []
 
-    def slow(path: Path) -> object:
-        file = original(path)
+    def slow(path: Path, *arguments: object) -> object:
+        file = original(path, *arguments)
         if not removed:
             path.unlink()
             removed.append(path)
         return file
 
-    monkeypatch.setattr(lock, "_opened", slow)
-    with locked(tmp_path):
+    monkeypatch.setattr(locks, "_opened", slow)
+    with locked_folder(tmp_path):
         assert (tmp_path / "lock").read_text().startswith(f"process {os.getpid()} on ")
 
 
@@ -99,8 +99,8 @@ def test_a_file_system_without_locks_trains_without_one(tmp_path: Path, monkeypa
     def unsupported(file: object, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(lock.fcntl, "lockf", unsupported)
-    with locked(tmp_path):
+    monkeypatch.setattr(locks.fcntl, "lockf", unsupported)
+    with locked_folder(tmp_path):
         assert (tmp_path / "lock").exists()
 
 
@@ -113,10 +113,10 @@ def test_what_another_process_has_just_written_is_not_written_again(
     @contextmanager
     def waited(folder: Path) -> Iterator[None]:
         out.write_text("theirs")
-        with locked(folder):
+        with locked_folder(folder):
             yield
 
-    monkeypatch.setattr("autola_analysis.training.trainer.locked", waited)
+    monkeypatch.setattr("autola_analysis.training.trainer.locked_folder", waited)
     with pytest.raises(OptionError, match="exists already"):
         run_training(short(), out, QUIET)
     assert out.read_text() == "theirs"

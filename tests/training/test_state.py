@@ -2,6 +2,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch
 from autola_analysis.core.errors import TrainingError
 from autola_analysis.training.module import ClassifierTraining
 from autola_analysis.training.settings import Machine
-from autola_analysis.training.state import open_state
+from autola_analysis.training.state import WholeFiles, open_state, state_of
 from autola_analysis.training.trainer import run_training
 from tests.training.conftest import QUIET, short
 
@@ -135,3 +136,30 @@ def test_the_last_good_state_is_kept(
     monkeypatch.setattr(ClassifierTraining, "training_step", original)
     assert run_training(short(), out, QUIET)["accuracy"] >= 0
     assert out.exists()
+
+
+def test_a_folder_with_other_files_is_not_taken_for_a_training(tmp_path: Path) -> None:
+    state = tmp_path / "net.safetensors.training"
+    state.mkdir()
+    (state / "notes.md").write_text("mine")
+    with pytest.raises(TrainingError, match=r"holds notes\.md and no unfinished training; move that away"):
+        run_training(short(), tmp_path / "net.safetensors", QUIET)
+    assert [path.name for path in state.iterdir()] == ["notes.md"]
+
+
+def test_what_a_training_did_not_write_stays_when_it_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    out = tmp_path / "net.safetensors"
+    state = state_of(out)
+    original = WholeFiles.save_checkpoint
+
+    def with_a_note(self: WholeFiles, *arguments: Any, **options: Any) -> None:
+        (state / "notes.md").write_text("mine")
+        original(self, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WholeFiles, "save_checkpoint", with_a_note)
+        run_training(short(epochs="1"), out, QUIET)
+    assert out.exists()
+    assert [path.name for path in state.iterdir()] == ["notes.md"]
+    assert (state / "notes.md").read_text() == "mine"
+    assert "stays, since it holds notes.md, which no training wrote" in caplog.text

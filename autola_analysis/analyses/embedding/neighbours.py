@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.analyses.embedding.options import Metric
+from autola_analysis.core.cache import cache_errors, cache_folder, ready_to_write
 from autola_analysis.core.device import resolve_device
-from autola_analysis.core.errors import CacheError, OptionError
-from autola_analysis.core.files import forget_unused, replacing, touch
+from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import replacing, touch
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.source import hash_of
 
@@ -95,7 +96,7 @@ def nearest_neighbours(
         raise OptionError(f"a point of {len(values)} has 1 to {len(values) - 1} neighbours; {k} were asked for.")
     if cache is None:
         return _search(values, k, metric, resolve_device(device), quiet)
-    folder = Path(cache) / "neighbours"
+    folder = cache_folder(cache, "neighbours")
     stem = hash_of("1", metric, content_hash(values))[:32]
     return _cached(folder, stem, k, metric) or _stored(
         folder, stem, _search(values, k, metric, resolve_device(device), quiet)
@@ -122,15 +123,10 @@ def _cached(folder: Path, stem: str, k: int, metric: Metric) -> Neighbours | Non
 
 
 def _stored(folder: Path, stem: str, neighbours: Neighbours) -> Neighbours:
-    try:
-        forget_unused(folder)
+    with cache_errors(folder):
+        ready_to_write(folder)
         with replacing(folder / f"{stem}-{neighbours.k}.npz") as path, path.open("wb") as file:
             np.savez(file, indices=neighbours.indices, distances=neighbours.distances)
-    except OSError as error:
-        raise CacheError(
-            f"cannot write neighbours into {folder}: {error.strerror or error}; "
-            "free some space, give another --cache, or leave it out."
-        ) from error
     return neighbours
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from autola_analysis.analyses.embedding import optimise as one_run
 from autola_analysis.analyses.embedding.neighbours import content_hash
 from autola_analysis.analyses.embedding.optimise import Problem, Solution
-from autola_analysis.analyses.pass_cache import cache_errors
-from autola_analysis.core.files import forget_unused, replacing, touch
+from autola_analysis.core.cache import cache_errors, cache_folder, ready_to_write
+from autola_analysis.core.files import replacing, touch
 from autola_analysis.data.source import hash_of
 
 
@@ -23,7 +23,7 @@ class SolutionCache:
     """
 
     def __init__(self, cache: str | Path | None) -> None:
-        self._folder = None if cache is None else Path(cache) / "embeddings"
+        self._folder = None if cache is None else cache_folder(cache, "embeddings")
 
     def get(self, problem: Problem) -> Solution | None:
         """Return the solution of a problem where it is kept."""
@@ -42,7 +42,7 @@ class SolutionCache:
         if self._folder is None:
             return
         with cache_errors(self._folder):
-            forget_unused(self._folder)
+            ready_to_write(self._folder)
             with replacing(self._folder / f"{problem_hash(problem)}.npz") as path, path.open("wb") as file:
                 np.savez(file, coords=solution.coords, kl_divergence=np.float64(solution.kl_divergence))
 

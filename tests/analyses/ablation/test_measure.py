@@ -21,6 +21,7 @@ from autola_analysis.analyses.ablation.rows import runs_by_layer, summary_rows
 from autola_analysis.analyses.ablation.section import ablation_section
 from autola_analysis.analyses.selectivity_index import class_means, selectivity_index
 from autola_analysis.analyses.variants import Variant
+from autola_analysis.core.cache import cache_folder
 from autola_analysis.core.errors import LayerError, OptionError
 from autola_analysis.core.results import read_stored, write_stored
 from autola_analysis.data import ClutteredDigits
@@ -227,7 +228,7 @@ def test_a_pass_from_the_cache_gives_the_same(tmp_path: Path) -> None:
     model = Variant(Tiny(), preprocessing=source.preprocessing)
     reading = replace(READING, cache=tmp_path)
     first, second = (ablated(model, source, reading=reading, steps=STEPS) for _ in range(2))
-    assert len(list((tmp_path / "passes").iterdir())) == 1
+    assert len(list(cache_folder(tmp_path, "passes").iterdir())) == 1
     assert_equal(first, second)
     assert_equal(ablated(model, source, steps=STEPS), first)
 

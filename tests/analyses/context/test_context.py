@@ -17,6 +17,7 @@ from autola_analysis.analyses.context.result import ContextResult
 from autola_analysis.analyses.context.summary import context_statistics
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.variants import Variant
+from autola_analysis.core.cache import cache_folder
 from autola_analysis.core.errors import AutolaError, DataError, UnknownNameError
 from autola_analysis.data import ClutteredDigits, Preprocessing, limit
 from autola_analysis.statistics.intervals import mean_interval
@@ -127,7 +128,7 @@ def test_a_cache_gives_the_same_rows(tmp_path: Path) -> None:
     cached = replace(READING, cache=tmp_path)
     first, second = (measured(reading=cached) for _ in range(2))
     pd.testing.assert_frame_equal(first.images, second.images)
-    assert len(list((tmp_path / "passes").glob("*/pass.json"))) == 4  # of each network, one per pass
+    assert len(list(cache_folder(tmp_path, "passes").glob("*/pass.json"))) == 4  # of each network, one per pass
 
 
 def test_networks_and_process_are_as_before() -> None:

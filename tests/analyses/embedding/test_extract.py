@@ -18,6 +18,7 @@ from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.pass_cache import MANIFEST
 from autola_analysis.analyses.variants import Variant
+from autola_analysis.core.cache import cache_folder
 from autola_analysis.core.errors import CacheError, DataError, LayerError, OptionError, UnknownNameError
 from autola_analysis.core.files import temporary_beside
 from autola_analysis.core.results import MANIFEST as RESULT_MANIFEST
@@ -38,7 +39,7 @@ def images(n: int = 30) -> TensorDataset:
 
 
 def places(cache: Path) -> list[Path]:
-    return sorted(path for path in (cache / "passes").iterdir())
+    return sorted(path for path in cache_folder(cache, "passes").iterdir())
 
 
 def extracted(
@@ -190,8 +191,7 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
     model = Tiny()
     extracted(model, DIGITS, settings=QUIET, cache=tmp_path)
     (place,) = places(tmp_path)
-    left = place.with_name(f"{temporary_beside(place).name.rpartition('-')[0]}-99999999")
-    left.mkdir()
+    temporary_beside(place).mkdir()
     (place / MANIFEST).unlink()
     extracted(model, DIGITS, settings=QUIET, cache=tmp_path)
     assert places(tmp_path) == [place]

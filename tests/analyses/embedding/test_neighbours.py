@@ -113,9 +113,11 @@ def test_a_cache_holds_neighbours_under_the_contents_and_serves_fewer(
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "neighbours").write_text("a file in the way")
-    with pytest.raises(CacheError, match="cannot write neighbours into"):
-        nearest_neighbours(rectified(20), 3, device="cpu", cache=tmp_path)
+    (tmp_path / "file").write_text("a file in the way")
+    with pytest.raises(
+        CacheError, match=r"cannot write into the cache .*neighbours: Not a directory; give another --cache"
+    ):
+        nearest_neighbours(rectified(20), 3, device="cpu", cache=tmp_path / "file")
 
 
 @pytest.mark.parametrize(

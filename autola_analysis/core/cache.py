@@ -1,0 +1,60 @@
+"""The cache: a marked folder inside the directory that a user gives, so that nothing else in it is ever removed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from autola_analysis.core.errors import CacheError
+from autola_analysis.core.files import forget_unused, leftovers, replacing
+
+NAME = "autola-cache"
+TAG = "CACHEDIR.TAG"
+SIGNATURE = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# Written by autola-analysis, which removes what it has not used for 30 days.\n"
+    "# Backups leave such directories out, see https://bford.info/cachedir/\n"
+)
+
+
+def user_cache() -> Path:
+    """Return the directory for what can be computed again: under ``$XDG_CACHE_HOME``, else under ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autola-analysis"
+
+
+def cache_folder(cache: str | Path, kind: str) -> Path:
+    """Return the folder for things of one kind, such as "passes", in the cache directory that a user gives."""
+    return Path(cache) / NAME / kind
+
+
+def ready_to_write(folder: Path) -> None:
+    """Make a folder of `cache_folder`, mark the cache as ours, and remove from the folder what is no longer used.
+
+    Raises:
+        CacheError: If a folder of the cache's name is there that this toolkit has not made.
+    """
+    root = folder.parent
+    if not (root / TAG).exists():
+        foreign = set(root.iterdir()) - set(leftovers(root)) if root.exists() else set()
+        if foreign and not (root / TAG).exists():  # another process may just have made it
+            raise CacheError(f"{root} holds files and no {TAG}: it is no cache of this toolkit; give another --cache.")
+        with replacing(root / TAG) as path:
+            path.write_text(SIGNATURE, encoding="utf-8")
+    folder.mkdir(exist_ok=True)
+    forget_unused(folder)
+
+
+@contextmanager
+def cache_errors(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong with files of the cache into a `CacheError` that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = "free some space, give another --cache" if full else "give another --cache"
+        raise CacheError(
+            f"cannot write into the cache {folder}: {error.strerror or error}; {advice}, or give --no-cache."
+        ) from error
