@@ -38,7 +38,7 @@ def pass_inputs(
 ) -> dict[str, Any]:
     """Return everything that the findings of a pass depend on, the analyses apart, JSON-ready."""
     return {
-        "format": 6,
+        "format": 7,
         "network": network_hash(variant.model),
         "spec": variant.spec.to_dict() if variant.spec else None,
         "classes": hash_of(*variant.classes) if variant.classes is not None else None,

@@ -16,6 +16,7 @@ from autola_analysis.attention import RELEASED, Genotype, HighOrderGroupAttentio
 from autola_analysis.attention.gates import gate_names
 from autola_analysis.backbones import create_model
 from autola_analysis.checkpoints import load_model
+from autola_analysis.inference.copies import Runnable, copied
 from autola_analysis.inference.folding import fast_copy
 from autola_analysis.inference.layers import layer_names
 from autola_analysis.inference.tap import tap
@@ -47,7 +48,7 @@ def difference(model: nn.Module, layers: list[str], images: Tensor = IMAGES) -> 
     """Return the largest difference of logits and layers, relative to each one's largest value."""
     with torch.inference_mode(), naive_hoga(), tap(model, layers) as kept:
         expected = {"": model(images), **kept}
-    fast = fast_copy(model, layers, images)
+    fast = fast_copy(Runnable(copied(model)), layers, images)
     if fast.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), tap(fast.model, layers) as kept:
