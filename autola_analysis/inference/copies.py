@@ -23,6 +23,9 @@ from autola_analysis.core.errors import CopyError
 _UNCOPYABLE = (RuntimeError, TypeError, ValueError, AttributeError, copy.Error, pickle.PickleError)
 """What objects raise that cannot be copied: locks, files, generators, tensors that are part of a graph."""
 
+CALLED = ("forward", "_compiled_call_impl")
+"""Attributes that say what runs when a module is called."""
+
 
 @dataclass(frozen=True)
 class Runnable:
@@ -76,24 +79,45 @@ def runnable(model: nn.Module, device: torch.device | None = None) -> Iterator[R
     if not own.uncopied:
         yield own
         return
-    with evaluating(model):
+    with _keeping_nothing(model), evaluating(model):
         yield own
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, uncompiled; every attribute of every module comes back afterwards."""
-    before = [(module, module.training, dict(vars(module)), dict(module._buffers)) for module in model.modules()]
+    """Put a network into evaluation mode, uncompiled; flags and wrappers are as before afterwards."""
+    flags = [(module, module.training) for module in model.modules()]
+    called = [(module, {name: value for name, value in vars(module).items() if name in CALLED}) for module, _ in flags]
     try:
         model.eval()
         _pass_wrappers_by(model)
         yield
     finally:
-        for module, training, attributes, buffers in before:
+        for module, training in flags:
             module.training = training
-            if not isinstance(module, torch.jit.ScriptModule):  # keeps everything else out of reach
-                _give_back(vars(module), attributes)
-                _give_back(module._buffers, buffers)
+        for module, own in called:
+            for name in CALLED:
+                vars(module).pop(name, None)
+            vars(module).update(own)
+
+
+@contextmanager
+def _keeping_nothing(model: nn.Module) -> Iterator[None]:
+    """Give every module back the attributes and buffers that it had, whatever a forward leaves in it.
+
+    What a forward makes in inference mode must not stay: no gradient can be taken through it.
+    """
+    before = [
+        (module, dict(vars(module)), dict(module._buffers))
+        for module in model.modules()
+        if not isinstance(module, torch.jit.ScriptModule)  # keeps its attributes out of reach
+    ]
+    try:
+        yield
+    finally:
+        for module, attributes, buffers in before:
+            _give_back(vars(module), attributes)
+            _give_back(module._buffers, buffers)
 
 
 def _give_back(changed: dict[str, Any], before: Mapping[str, Any]) -> None:

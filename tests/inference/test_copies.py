@@ -42,18 +42,28 @@ class Refusing(Tiny):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_what_a_forward_leaves_in_a_network_is_gone_afterwards(fails: bool) -> None:
+def test_what_a_forward_leaves_in_a_network_that_runs_itself_is_gone_afterwards(fails: bool) -> None:
     network = Counting().train()
     network.layer1.eval()
     before = state_of(network)
     try:
-        with evaluating(network):
+        with runnable(network) as ready:
             assert not network.training
-            network(IMAGES if not fails else IMAGES[:, :1])
+            ready.model(IMAGES if not fails else IMAGES[:, :1])
     except RuntimeError:
         assert fails
     assert state_of(network) == before
     assert (network.runs, float(network.mean), hasattr(network, "latest")) == (0, 0.0, False)
+
+
+def test_evaluation_gives_flags_back_and_leaves_what_the_network_counts() -> None:
+    network = Counting().train()
+    network.layer1.eval()
+    before = state_of(network)["training"]
+    with pytest.raises(RuntimeError, match="channels"), evaluating(network):
+        network(IMAGES[:, :1])
+    assert state_of(network)["training"] == before
+    assert network.runs == 1
 
 
 @pytest.mark.parametrize("network", [Counting, Refusing])
