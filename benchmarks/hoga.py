@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from autola_analysis.attention import HighOrderGroupAttention
 from autola_analysis.backbones import create_model
+from autola_analysis.inference.copies import Runnable, copied
 from autola_analysis.inference.folding import fast_copy
 from benchmarks.harness import interleave, ratios, report_run
 
@@ -107,7 +108,7 @@ def network(name: str) -> Callable[[Tensor], Tensor]:
     if name == "forward":
         return model
     images = torch.randn(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
-    fast = fast_copy(model, STAGES, images).model
+    fast = fast_copy(Runnable(copied(model)), STAGES, images).model
     run = torch.compile(fast, dynamic=False) if name == "compiled" else fast
     return lambda x: run(x.contiguous(memory_format=torch.channels_last))
 

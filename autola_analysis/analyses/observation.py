@@ -243,6 +243,8 @@ class _Watched:
                 "batch_size": batch_size,
                 "batch_norms_folded": network.folded,
                 "channels_last": network.channels_last,
+                "number_type": network.number_type,
+                "copied": network.copied,
                 **({} if network.part_size is None else {"part_size": network.part_size}),
                 "compiled": network.compiled,
             },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from autola_analysis.core.output_kind import OutputKind
 from autola_analysis.core.text import title_of
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.copies import copied, unwrapped
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.stream import ImageData
 from autola_analysis.inference.tasks import Classification
@@ -69,14 +69,15 @@ def task_of(variant: Variant) -> Classification:
 
 
 def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", run: str = "1") -> Variant:
-    """Return a network of any accepted kind as a variant."""
+    """Return a network of any accepted kind as a variant, without what compiles it or spreads it over devices."""
     if isinstance(model, Variant):
-        return model
+        inner = unwrapped(model.model)
+        return model if inner is model.model else replace(model, model=inner)
     if isinstance(model, LoadedModel):
         has_head = model.spec is None or model.spec.num_classes > 0
         input_side = model.spec.input_side if model.spec else None
         return Variant(
-            model.model,
+            unwrapped(model.model),
             name,
             run,
             preprocessing=model.preprocessing,
@@ -87,7 +88,7 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
             output=model.output,
             usual_classes=model.usual_classes,
         )
-    return Variant(model, name, run)
+    return Variant(unwrapped(model), name, run)
 
 
 def check_layer_names(variants: Sequence[Variant], layers: Sequence[str] | None) -> None:
@@ -154,4 +155,4 @@ def placed(variant: Variant, device: torch.device) -> Variant:
     weight = next(variant.model.parameters(), None)
     if weight is None or weight.device.type == device.type:
         return variant
-    return replace(variant, model=copy.deepcopy(variant.model).to(device))
+    return replace(variant, model=copied(variant.model, device))

@@ -12,12 +12,10 @@ from torch import Tensor
 
 from autola_analysis.checkpoints.pruning import ORIGINAL, without_masks
 from autola_analysis.core.errors import CheckpointError
+from autola_analysis.core.wrappers import WRAPPERS, without_wrappers
 
 AVERAGED = frozenset({"model_ema", "ema", "ema_model"})
 """Name parts that mark a second, averaged copy of the network."""
-
-WRAPPERS = ("_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
-"""Name parts that compilation and parallelism put in front of the names of the part of a network that they wrap."""
 
 _WRAPPED = rf"(?:(?:{'|'.join(WRAPPERS)})\.)*"
 _ANCHOR = "layer1.0.conv1.weight"
@@ -68,14 +66,14 @@ def strip_to_match(state: Mapping[str, Tensor], expected: Collection[str], path:
     pruned: tuple[str, ...] = ()
     if not any(name.endswith(ORIGINAL) for name in expected):
         state, pruned = without_masks(state)
-    plain = {_unwrapped(name) for name in expected}
+    plain = {without_wrappers(name) for name in expected}
     pairs = [(root, name[len(root) :]) for name in state for root in _roots(name)]
-    hits = Counter(root for root, name in pairs if _unwrapped(name) in plain)
+    hits = Counter(root for root, name in pairs if without_wrappers(name) in plain)
     exact = Counter(root for root, name in pairs if name in expected)
     most = max(hits.values(), default=0)
     best = sorted((root for root in hits if hits[root] == most), key=lambda root: (exact[root], -len(root)))
     # A wrapper's name can be taken for a part of the prefix or for a part of the names behind it.
-    best = list({_unwrapped(root): root for root in best}.values())
+    best = list({without_wrappers(root): root for root in best}.values())
     root = _only(best, path) if 2 * most > len(plain) else (best or [""])[-1]
     return _take(state, root, expected, pruned, path)
 
@@ -97,15 +95,11 @@ def _only(roots: Sequence[str], path: Path) -> str:
     return main[0]
 
 
-def _unwrapped(name: str) -> str:
-    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
-
-
 def _take(
     state: Mapping[str, Tensor], root: str, expected: Collection[str], evidence: Sequence[str], path: Path
 ) -> Stripped:
     """Return the tensors behind a root by the network's own names: the expected ones, where these are known."""
-    own_names = {_unwrapped(name): name for name in expected}
+    own_names = {without_wrappers(name): name for name in expected}
     inside: dict[str, Tensor] = {}
     ignored: list[str] = []
     evidence = [f"tensor names begin with {root!r}, which was stripped"] * bool(root) + list(evidence)
@@ -119,7 +113,7 @@ def _take(
                 continue
             own = head
             evidence.append(f"{name} is the head's {head}, as mmpretrain names it")
-        plain = _unwrapped(own)
+        plain = without_wrappers(own)
         wrapped += plain != own
         own = own_names.get(plain, plain)
         if own in inside:

@@ -32,7 +32,7 @@ def layers(
     stages = stage_names(model.variant.model)
     rows = []
     for output in layer_outputs(model.variant.model, model.variant.input_side or 224):
-        is_block = output.layer.count(".") == 1 and output.layer.split(".")[0] in stages
+        is_block = output.layer.rpartition(".")[0] in stages
         if all_modules or not stages or output.layer in stages or is_block:
             sign = "non-negative" if output.non_negative else "signed"
             rows.append([output.layer, output.kind, "x".join(map(str, output.shape)), sign])

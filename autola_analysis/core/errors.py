@@ -19,6 +19,23 @@ class DataError(AutolaError):
     """Images or labels that are missing, unreadable or inconsistent."""
 
 
+class CopyError(DataError):
+    """A network that cannot be copied, by an analysis that needs a copy.
+
+    Args:
+        reason: What cannot be copied.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the network cannot be copied ({reason}), and this needs a copy; keep such attributes out of the network."
+        )
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[CopyError], tuple[str]]:
+        return CopyError, (self.reason,)
+
+
 class BadImageError(DataError):
     """An image that cannot be decoded.
 

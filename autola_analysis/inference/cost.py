@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from autola_analysis.inference.copies import runnable
+from autola_analysis.inference.precision import fitting
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class Cost:
 def cost_of(model: nn.Module, image_shape: tuple[int, int, int]) -> Cost:
     """Count parameters and multiply-adds for an image of shape ``(C, H, W)``; the model stays as it is."""
     counter = FlopCounterMode(display=False)
-    image = torch.zeros(1, *image_shape)
-    with torch.no_grad(), counter:
-        copy.deepcopy(model).cpu().float().eval()(image)
+    with torch.no_grad(), runnable(model) as ready:
+        weight = next(model.parameters(), torch.zeros(()))
+        image = torch.zeros(1, *image_shape, device=weight.device)
+        with counter:
+            ready.model(fitting(image, model))
     return Cost(sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() // 2)

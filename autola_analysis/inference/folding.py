@@ -7,7 +7,6 @@ then shows the same output and tapped activations.
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.overrides import TorchFunctionMode
 
+from autola_analysis.inference.copies import Runnable
 from autola_analysis.inference.outputs import Output, same_up_to_rounding, tensors_of
 from autola_analysis.inference.places import place_of
 from autola_analysis.inference.tap import tap
@@ -30,13 +30,14 @@ class FastCopy:
     """A network ready to run.
 
     Attributes:
-        model: A copy in evaluation mode.
+        model: In evaluation mode.
         fast: Whether it is other than a plain copy.
         folded: Number of batch norms folded away.
         channels_last: Whether it wants channels-last inputs.
         depends_on_batch: Whether the output for an image changes with the other images of the batch, or by chance.
         changes_input: Whether it works in place on its input.
         output: What the network puts out for the probe.
+        uncopied: Why it is no copy, see `Runnable`.
     """
 
     model: nn.Module
@@ -46,6 +47,7 @@ class FastCopy:
     depends_on_batch: bool
     changes_input: bool
     output: Output
+    uncopied: str = ""
 
 
 def prefers_channels_last(device: torch.device, precision: str) -> bool:
@@ -57,27 +59,22 @@ def prefers_channels_last(device: torch.device, precision: str) -> bool:
     return device.type != "cuda" or precision != "float32"
 
 
-def plain_copy(model: nn.Module, device: torch.device) -> nn.Module:
-    """Return a copy in evaluation mode on a device; the network stays as it is."""
-    return copy.deepcopy(model).eval().to(device)
-
-
 @torch.inference_mode()
 def fast_copy(
-    model: nn.Module,
+    ready: Runnable,
     layers: Sequence[str],
     probe: Tensor,
     fold: bool = True,
     task: Task | None = None,
     channels_last: bool = True,
 ) -> FastCopy:
-    """Return a copy of a network that puts out the same, faster where that is possible.
+    """Make a copy of a network faster where it then puts out the same; a network that is no copy runs as it is.
 
     Args:
-        model: In any mode, on any device; stays as it is.
+        ready: The copy, which is changed, on the device of the probe.
         layers: Tapped layers, which must put out the same too and are not folded themselves.
-        probe: A few standardised images ``(B, 3, H, W)``, on the device to run on; they stay as they are.
-        fold: Whether to try; False gives a plain copy.
+        probe: A few standardised images ``(B, 3, H, W)``, in the network's type; they stay as they are.
+        fold: Whether to try.
         task: What the output means; None is classification.
         channels_last: Whether the faster copy is channels-last.
 
@@ -85,13 +82,13 @@ def fast_copy(
         DataError: If the network does not put out what the task asks for.
     """
     task = task or Classification()
-    plain = plain_copy(model, probe.device)
+    plain = ready.model
     with tap(plain, layers) as expected:
         output, changes_input = _watch_input(plain, probe)
         expected = dict(expected)
     task.check(output, len(probe))
     depends = task.depends_on_batch(plain(probe[:1].clone()), output)
-    if fold:
+    if fold and not ready.uncopied:
         memory_format = torch.channels_last if channels_last else torch.contiguous_format
         replaced = _fold(plain, layers, probe)
         plain.to(memory_format=memory_format)
@@ -99,9 +96,11 @@ def fast_copy(
             fast_output = plain(probe.clone(memory_format=memory_format))
         same_layers = all(same_up_to_rounding(expected[layer], found[layer]) for layer in layers)
         if same_layers and task.same(output, fast_output):
-            return FastCopy(plain, True, len(replaced) // 2, channels_last, depends, changes_input, output)
+            return FastCopy(
+                plain, True, len(replaced) // 2, channels_last, depends, changes_input, output, ready.uncopied
+            )
         _unfold(plain, replaced)
-    return FastCopy(plain, False, 0, False, depends, changes_input, output)
+    return FastCopy(plain, False, 0, False, depends, changes_input, output, ready.uncopied)
 
 
 def _watch_input(model: nn.Module, probe: Tensor) -> tuple[Output, bool]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from autola_analysis.core.errors import LayerError
+from autola_analysis.inference.copies import evaluating
 from autola_analysis.inference.gate_watch import GateWatch, Product
 from autola_analysis.inference.guided_relu import GuidedReLU
 from autola_analysis.inference.layers import resolve_layers
@@ -83,7 +84,7 @@ def gradients(
             there is no ReLU to guide, or the network cannot be differentiated.
     """
     if guided:
-        _refuse_compiled(model)
+        _refuse_scripted(model)
     with ExitStack() as stack:
         cuda = [images.device] if images.device.type == "cuda" else []
         stack.enter_context(torch.random.fork_rng(devices=cuda))
@@ -151,18 +152,6 @@ def forward_with_graph(model: nn.Module, images: Tensor) -> Output:
         except RuntimeError:  # it leaves torch, with detours that refuse what takes a gradient
             with torch.no_grad():
                 return _forward(model, own.detach().clone())
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode; every module's own flag comes back afterwards."""
-    flags = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, training in flags:
-            module.training = training
 
 
 def _own_images(model: nn.Module, images: Tensor, fast_trunk: bool) -> Tensor:
@@ -272,17 +261,14 @@ def _check_scores(scores: Any, images: int) -> None:
         raise LayerError(f"a score to explain is one number per image, shape ({images},); found {describe(scores)}.")
 
 
-def _refuse_compiled(model: nn.Module) -> None:
-    """Refuse networks whose ReLUs a function mode does not see, or not reliably."""
+def _refuse_scripted(model: nn.Module) -> None:
+    """Refuse networks whose ReLUs a function mode does not see."""
     for name, module in model.named_modules():
-        scripted = isinstance(module, torch.jit.ScriptModule)
-        # By name: importing dynamo takes longer than explaining an image.
-        if scripted or type(module).__name__ == "OptimizedModule":
-            how, before = ("scripted", "torch.jit") if scripted else ("compiled", "torch.compile")
+        if isinstance(module, torch.jit.ScriptModule):
             where = f"module {name!r}" if name else "this network"
             raise LayerError(
-                f"guided backpropagation cannot see the ReLUs of {how} code, and {where} is {how}; "
-                f"give the network as it was before {before}."
+                f"guided backpropagation cannot see the ReLUs of scripted code, and {where} is scripted; give the "
+                "network as it was before torch.jit."
             )
 
 

@@ -11,7 +11,7 @@ from autola_analysis.core.errors import LayerError, UnknownNameError
 from autola_analysis.core.registry import nearest
 from autola_analysis.inference.places import place_of
 
-STAGE = re.compile(r"^(layer\d+|stages?[._]?\d+)$")
+STAGE = re.compile(r"^(?P<around>(?:.*\.)?)(layer\d+|stages?[._]?\d+)$")
 
 
 def layer_names(model: nn.Module) -> list[str]:
@@ -20,8 +20,14 @@ def layer_names(model: nn.Module) -> list[str]:
 
 
 def stage_names(model: nn.Module) -> list[str]:
-    """Return the names of the stages (``layer1``, ``layer2``, ...), empty for networks without such."""
-    return [name for name in layer_names(model) if STAGE.match(name)]
+    """Return the names of the stages (``layer1``, ``layer2``, ...), empty for networks without such.
+
+    They are those that lie least deep, within one part of the network where something is around it (``model.layer1``).
+    """
+    matches = [match for name in layer_names(model) if (match := STAGE.match(name))]
+    depth = min((match["around"].count(".") for match in matches), default=0)
+    outermost = [match for match in matches if match["around"].count(".") == depth]
+    return [match[0] for match in outermost] if len({match["around"] for match in outermost}) == 1 else []
 
 
 def resolve_layers(model: nn.Module, layers: Sequence[str] | None) -> list[str]:

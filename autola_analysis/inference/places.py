@@ -20,6 +20,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from autola_analysis.core.errors import LayerError
+from autola_analysis.core.wrappers import without_wrappers
 from autola_analysis.inference.outputs import Output, with_entry
 
 NOTATION = re.compile(r"(?P<module>.*?)(?:#(?P<run>\d+))?(?P<entries>(?:\[[^\[\]]+\])*)(?:\*(?P<gate>\d+))?")
@@ -88,7 +89,8 @@ def place_of(model: nn.Module, name: str) -> Place:
     Raises:
         LayerError: If the name asks for run 0.
     """
-    if any(name == module for module, _ in model.named_modules()):
+    modules = [module for module, _ in model.named_modules()]
+    if name in modules:
         return Place(name, name)
     match = NOTATION.fullmatch(name)
     if match is None:
@@ -97,7 +99,11 @@ def place_of(model: nn.Module, name: str) -> Place:
     if run == 0:
         raise LayerError(f"{name!r} names run 0 of a layer; runs are counted from 1.")
     gate = None if match["gate"] is None else int(match["gate"])
-    return Place(name, match["module"], run, tuple(re.findall(r"\[([^\[\]]+)\]", match["entries"])), gate)
+    module = match["module"]
+    if module not in modules:  # the names of wrappers may stand in it, or be left out
+        plain = without_wrappers(module)
+        module = next((each for each in modules if plain and without_wrappers(each) == plain), module)
+    return Place(name, module, run, tuple(re.findall(r"\[([^\[\]]+)\]", match["entries"])), gate)
 
 
 class Runs:

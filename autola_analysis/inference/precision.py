@@ -1,4 +1,4 @@
-"""The arithmetic of a run: float32 that means float32, or an explicit lower precision."""
+"""The arithmetic of a run: float32 that means float32, an explicit lower precision, or the network's own type."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor, nn
 
 from autola_analysis.core.errors import OptionError
 
@@ -34,3 +35,21 @@ def precision_of(name: str, device: torch.device) -> Iterator[None]:
             yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def number_type(model: nn.Module) -> torch.dtype:
+    """Return the type of a network's first floating-point parameter; float32 for one without."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+
+
+def remarks_on_type(model: nn.Module) -> list[str]:
+    """Return what a reader should know of the type of a network's weights; nothing of float32."""
+    name = str(number_type(model)).removeprefix("torch.")
+    if name == "float32":
+        return []
+    return [f"its weights are {name}; it takes the images in that type and computes in it, as it is."]
+
+
+def fitting(images: Tensor, model: nn.Module) -> Tensor:
+    """Return standardised images in the type in which a network computes."""
+    return images.to(number_type(model))

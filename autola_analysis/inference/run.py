@@ -20,10 +20,11 @@ from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.compiling import CompiledForward, check_compiler, compiled_forward
+from autola_analysis.inference.copies import runnable
 from autola_analysis.inference.folding import FastCopy, fast_copy, prefers_channels_last
 from autola_analysis.inference.observer import Observer, Selective
 from autola_analysis.inference.outputs import Output
-from autola_analysis.inference.precision import precision_of
+from autola_analysis.inference.precision import fitting, number_type, precision_of, remarks_on_type
 from autola_analysis.inference.stream import Batch, Stream
 from autola_analysis.inference.tap import tap
 from autola_analysis.inference.tasks import Classification, Task
@@ -38,8 +39,8 @@ class Job:
     """A model and what watches it during the pass.
 
     Attributes:
-        model: Any network that takes images ``(B, 3, H, W)`` and puts out what the task asks for; it is copied, never
-            changed.
+        model: Any network that takes images ``(B, 3, H, W)`` and puts out what the task asks for; it is copied, or runs
+            itself where it cannot be, and is as before afterwards.
         observers: Every observer gets every batch.
         preprocessing: Whose statistics are applied to raw images; not needed for streams of ready tensors.
         name: For messages.
@@ -81,6 +82,8 @@ class NetworkRecord:
         folded: Batch norms folded away.
         channels_last: Whether the memory format was channels-last.
         compiled: Whether the copy ran compiled.
+        number_type: Type of its weights, in which it took the images.
+        copied: Whether a copy ran; else the network itself.
         part_size: Images that ran at once, where a whole batch left the network without memory; else None.
         warnings: What was noticed about the network.
     """
@@ -89,6 +92,8 @@ class NetworkRecord:
     folded: int
     channels_last: bool
     compiled: bool
+    number_type: str = "float32"
+    copied: bool = True
     part_size: int | None = None
     warnings: tuple[str, ...] = ()
 
@@ -226,7 +231,7 @@ class _Running:
                 start = stop
 
     def _forward(self, images: Tensor) -> Output:
-        inputs = _inputs(self.job, images)
+        inputs = _inputs(self.job, images, self.copy.model)
         if self.copy.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.copy.changes_input and inputs is images:
@@ -263,6 +268,11 @@ class _Running:
         """Whether the copy ran compiled."""
         return isinstance(self.forward, CompiledForward) and self.forward.agrees is True
 
+    @property
+    def number_type(self) -> str:
+        """Type of the weights, in which the network takes the images."""
+        return str(number_type(self.copy.model)).removeprefix("torch.")
+
     def record(self, part_size: int | None) -> NetworkRecord:
         """Return how the network ran.
 
@@ -271,7 +281,16 @@ class _Running:
         """
         copy = self.copy
         warnings = tuple(self.warnings())
-        return NetworkRecord(self.job.name, copy.folded, copy.channels_last, self.compiled, part_size, warnings)
+        return NetworkRecord(
+            name=self.job.name,
+            folded=copy.folded,
+            channels_last=copy.channels_last,
+            compiled=self.compiled,
+            number_type=self.number_type,
+            copied=not copy.uncopied,
+            part_size=part_size,
+            warnings=warnings,
+        )
 
     def warnings(self) -> Iterator[str]:
         """Say what was noticed about the network."""
@@ -282,6 +301,9 @@ class _Running:
                 "what it puts out for an image depends on the other images of the batch or on chance "
                 "(batch norm without running statistics, dropout that is always on); results depend on the batches."
             )
+        yield from remarks_on_type(self.copy.model)
+        if self.copy.uncopied:
+            yield f"it cannot be copied ({self.copy.uncopied}); it ran itself, as it is, without folding."
         if self.settings.compile and not self.compiled:
             yield "compiled, it puts out something else than it should; it ran without compiling."
 
@@ -310,17 +332,19 @@ def _spread(images: Tensor) -> Tensor:
 @contextmanager
 def _started(job: Job, images: Tensor, settings: Settings, device: torch.device) -> Iterator[_Running]:
     layers = list(dict.fromkeys(layer for observer in job.observers for layer in observer.layers))
-    probe = _inputs(job, images)
     # What is verified in float32 says nothing about autocast, which rounds the folded weights.
     fold = settings.fold and settings.precision in ("float32", "tf32")
     channels_last = prefers_channels_last(device, settings.precision)
     with ExitStack() as stack:
         try:
             with precision_of("float32", device):  # TF32, which torch allows by default, hides what is the same
-                copy = fast_copy(job.model, layers, probe, fold, job.task, channels_last)
+                ready = stack.enter_context(runnable(job.model, device))
+                probe = _inputs(job, images, ready.model)
+                copy = fast_copy(ready, layers, probe, fold, job.task, channels_last)
                 everywhere = current().all_true(copy.fast)
                 if copy.fast and not everywhere:  # on other hardware the copy was not the same
-                    copy = fast_copy(job.model, layers, probe, False, job.task)
+                    ready = stack.enter_context(runnable(job.model, device))
+                    copy = fast_copy(ready, layers, probe, False, job.task)
                 task = job.task.settled(copy.model, probe, copy.output)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
@@ -334,7 +358,7 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
             yield _Running(job, copy, copy.model, kept, settings, device, task)
 
 
-def _inputs(job: Job, images: Tensor) -> Tensor:
-    if images.dtype != torch.uint8:
-        return images
-    return (job.preprocessing or Preprocessing()).normalize(images)
+def _inputs(job: Job, images: Tensor, model: nn.Module) -> Tensor:
+    if images.dtype == torch.uint8:
+        images = (job.preprocessing or Preprocessing()).normalize(images)
+    return fitting(images, model)

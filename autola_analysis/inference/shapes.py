@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from autola_analysis.inference.copies import runnable
+from autola_analysis.inference.precision import fitting
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ def layer_outputs(model: nn.Module, input_side: int) -> list[LayerOutput]:
 
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(1, 3, input_side, input_side, generator=generator)
-    watched = copy.deepcopy(model).cpu().float().eval()
     with ExitStack() as stack:
+        watched = stack.enter_context(runnable(model, torch.device("cpu"))).model
         for name, module in watched.named_modules():
             stack.callback(module.register_forward_hook(partial(watch, name)).remove)
-        watched(image)
+        watched(fitting(image, watched))
     return outputs

@@ -12,7 +12,8 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.variants import grouped_by_geometry, preprocessing_for
 from autola_analysis.core.text import counted
 from autola_analysis.data.source import ImageSource
-from autola_analysis.inference.folding import plain_copy
+from autola_analysis.inference.copies import runnable
+from autola_analysis.inference.precision import fitting
 from autola_analysis.study.models import StudyModel
 from autola_analysis.study.passes import images_of_pass
 from autola_analysis.study.plan import Plan, PlannedAnalysis
@@ -67,12 +68,11 @@ def _seconds(model: StudyModel, source: ImageSource, reading: Reading) -> float:
     """Return the seconds that an image takes through a network, decoding included."""
     preprocessing = preprocessing_for(model.variant, source)
     assert preprocessing is not None
-    network = plain_copy(model.variant.model, reading.device)
     start = time.perf_counter()
     numbers = range(min(PROBE_IMAGES, len(source)))
     images = torch.stack([preprocessing.geometry(source.image(index)) for index in numbers])
-    with torch.inference_mode():
-        network(preprocessing.normalize(images.to(reading.device)))
+    with torch.inference_mode(), runnable(model.variant.model, reading.device) as ready:
+        ready.model(fitting(preprocessing.normalize(images.to(reading.device)), ready.model))
     return (time.perf_counter() - start) / len(images)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.backbones import create_model
+from autola_analysis.inference.copies import Runnable, copied
 from autola_analysis.inference.folding import fast_copy
 from benchmarks.hoga import SIDE, STAGES, reference_of
 from benchmarks.small.measuring import Setting, alternate, print_rates, print_ratios
@@ -38,7 +39,7 @@ def print_table(setting: Setting) -> None:
 def print_forward(model: nn.Module, reference: nn.Module, images: Tensor, setting: Setting) -> None:
     """Measure the forward of the network, of its faster copy and of the reference."""
     with torch.inference_mode():
-        fast = fast_copy(model, STAGES, images[:4]).model
+        fast = fast_copy(Runnable(copied(model)), STAGES, images[:4]).model
         expected = reference(images)
         calls: dict[str, Callable[[], Any]] = {
             "own forward": lambda: model(images),

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from autola_analysis.attention import RELEASED, Genotype, HighOrderGroupAttention
 from autola_analysis.backbones import create_model
 from autola_analysis.checkpoints import load_model
+from autola_analysis.inference.copies import Runnable, copied
 from autola_analysis.inference.folding import fast_copy
 from autola_analysis.inference.gates import gate_layers
 from autola_analysis.inference.layers import layer_names
@@ -47,7 +48,7 @@ def difference(model: nn.Module, layers: list[str], images: Tensor = IMAGES) -> 
     """Return the largest difference of logits and layers, relative to each one's largest value."""
     with torch.inference_mode(), naive_hoga(), tap(model, layers) as kept:
         expected = {"": model(images), **kept}
-    fast = fast_copy(model, layers, images)
+    fast = fast_copy(Runnable(copied(model)), layers, images)
     if fast.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), tap(fast.model, layers) as kept:

@@ -4,6 +4,7 @@ from torch import nn
 
 from autola_analysis.attention import list_attentions
 from autola_analysis.backbones import create_model
+from autola_analysis.inference.copies import Runnable, copied
 from autola_analysis.inference.folding import fast_copy, foldable_pairs, prefers_channels_last
 from autola_analysis.inference.outputs import same_up_to_rounding
 from autola_analysis.inference.tap import tap
@@ -25,7 +26,7 @@ def test_the_fast_copy_has_the_logits_and_stages_of_the_network(attention: str) 
             nn.init.uniform_(module.running_var, 0.5, 2)
             nn.init.normal_(module.running_mean)
     stages = ["layer1", "layer2", "layer3"]
-    fast = fast_copy(model, stages, IMAGES)
+    fast = fast_copy(Runnable(copied(model)), stages, IMAGES)
     assert fast.folded > 20
     assert fast.channels_last
     with torch.no_grad(), tap(model, stages) as expected, tap(fast.model, stages) as found:
@@ -37,7 +38,7 @@ def test_the_fast_copy_has_the_logits_and_stages_of_the_network(attention: str) 
 def test_the_callers_network_is_never_touched() -> None:
     model = Tiny().train()
     before = state_of(model)
-    fast_copy(model, ["layer1"], IMAGES)
+    fast_copy(Runnable(copied(model)), ["layer1"], IMAGES)
     assert state_of(model) == before
 
 
@@ -46,7 +47,7 @@ def test_a_tapped_convolution_or_norm_is_not_folded() -> None:
     assert foldable_pairs(model, [], IMAGES) == [("layer1.0", "layer1.1"), ("layer2.0", "layer2.1")]
     assert foldable_pairs(model, ["layer1.0"], IMAGES) == [("layer2.0", "layer2.1")]
     assert foldable_pairs(model, ["layer2.1"], IMAGES) == [("layer1.0", "layer1.1")]
-    fast = fast_copy(model, ["layer1.0"], IMAGES).model
+    fast = fast_copy(Runnable(copied(model)), ["layer1.0"], IMAGES).model
     with torch.no_grad(), tap(fast, ["layer1.0"]) as found:
         fast(IMAGES)
         torch.testing.assert_close(found["layer1.0"], model.layer1[0](IMAGES))
@@ -60,7 +61,7 @@ def test_a_module_that_somebody_else_hooks_is_not_folded() -> None:
 
 def test_a_norm_in_training_mode_of_a_frozen_copy_still_uses_running_statistics() -> None:
     model = Tiny().train()
-    fast = fast_copy(model, [], IMAGES)
+    fast = fast_copy(Runnable(copied(model)), [], IMAGES)
     with torch.no_grad():
         torch.testing.assert_close(fast.model(IMAGES), model.eval()(IMAGES), rtol=1e-4, atol=1e-5)
 
@@ -74,7 +75,7 @@ def test_a_convolution_whose_output_is_read_or_changed_elsewhere_is_not_folded(n
 def test_where_folding_would_change_the_result_the_plain_copy_is_used() -> None:
     model = ReadsTheWeights().eval()
     assert foldable_pairs(model, [], IMAGES) == [("layer1.0", "layer1.1"), ("layer2.0", "layer2.1")]
-    fast = fast_copy(model, [], IMAGES)
+    fast = fast_copy(Runnable(copied(model)), [], IMAGES)
     assert fast.folded == 0
     assert not fast.channels_last
     assert all(parameter.is_contiguous() for parameter in fast.model.parameters())
@@ -116,15 +117,15 @@ def test_tapped_layers_are_compared_and_not_only_the_logits() -> None:
 
     model = Hidden().eval()
     model.aside = nn.Identity()
-    assert fast_copy(model, [], IMAGES).folded == 2
-    assert fast_copy(model, ["aside"], IMAGES).folded == 0
+    assert fast_copy(Runnable(copied(model)), [], IMAGES).folded == 2
+    assert fast_copy(Runnable(copied(model)), ["aside"], IMAGES).folded == 0
 
 
 def test_the_convolution_of_a_tapped_place_is_not_folded_and_places_are_compared() -> None:
     model = Tiny().eval()
     assert foldable_pairs(model, ["layer1.0#1"], IMAGES) == [("layer2.0", "layer2.1")]
     reused = ReusedReLU().eval()
-    fast = fast_copy(reused, ["relu#1", "relu#2"], IMAGES)
+    fast = fast_copy(Runnable(copied(reused)), ["relu#1", "relu#2"], IMAGES)
     assert fast.folded == 2
     with torch.no_grad(), tap(fast.model, ["relu#2"]) as found:
         fast.model(IMAGES)
@@ -134,7 +135,7 @@ def test_the_convolution_of_a_tapped_place_is_not_folded_and_places_are_compared
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_the_memory_format_is_the_one_asked_for_and_the_output_the_same(channels_last: bool) -> None:
     model = create_model("resnet20", "se", num_classes=10, width=4).eval()
-    fast = fast_copy(model, ["layer1"], IMAGES, channels_last=channels_last)
+    fast = fast_copy(Runnable(copied(model)), ["layer1"], IMAGES, channels_last=channels_last)
     assert fast.fast
     assert fast.channels_last is channels_last
     weight = fast.model.get_submodule("layer1.0.conv1").weight

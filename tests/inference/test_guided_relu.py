@@ -101,9 +101,14 @@ def test_scripted_code_is_refused() -> None:
     assert gradients(model, IMAGES, best, image=True).image.shape == IMAGES.shape
 
 
-def test_compiled_code_is_refused() -> None:
-    with pytest.raises(LayerError, match=r"this network is compiled; .* as it was before torch\.compile"):
-        gradients(torch.compile(Tiny().eval(), backend="eager"), IMAGES, best, guided=True)
+def test_compiled_code_is_guided_as_the_code_before_it() -> None:
+    plain = Tiny().eval()
+    expected = gradients(plain, IMAGES, best, guided=True)
+    for compiled in (torch.compile(plain, backend="eager"), nn.Sequential(torch.compile(plain, backend="eager"))):
+        compiled(IMAGES)
+        found = gradients(compiled, IMAGES, best, guided=True)
+        assert found.relus == expected.relus
+        torch.testing.assert_close(found.guided, expected.guided)
 
 
 def test_relus_inside_gates_stay_ordinary_where_gates_are_not_guided() -> None:

@@ -4,6 +4,7 @@ from torch import nn
 from autola_analysis.backbones import create_model
 from autola_analysis.core.errors import LayerError, UnknownNameError
 from autola_analysis.inference.layers import resolve_layers, stage_names
+from tests.inference.networks import Tiny
 
 
 def test_stages_are_taken_where_no_layer_is_asked_for() -> None:
@@ -24,3 +25,21 @@ def test_unknown_and_repeated_layers_are_refused() -> None:
         resolve_layers(model, ["layer1.9"])
     with pytest.raises(LayerError, match="named twice: layer1, layer1"):
         resolve_layers(model, ["layer1", "layer1"])
+
+
+def test_stages_within_one_part_of_a_network_are_found_by_their_full_names() -> None:
+    assert stage_names(nn.Sequential(nn.Identity(), Tiny())) == ["1.layer1", "1.layer2"]
+    assert stage_names(nn.ModuleDict({"a": nn.ModuleDict({"net": Tiny()}), "loss": nn.Flatten()})) == [
+        "a.net.layer1",
+        "a.net.layer2",
+    ]
+
+
+def test_stages_of_two_parts_are_not_chosen_from() -> None:
+    assert stage_names(nn.ModuleDict({"student": Tiny(), "teacher": Tiny()})) == []
+
+
+def test_a_stage_inside_a_stage_is_none() -> None:
+    network = Tiny()
+    network.layer2.add_module("layer1", nn.Identity())
+    assert stage_names(network) == ["layer1", "layer2"]

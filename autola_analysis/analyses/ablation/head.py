@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autola_analysis.inference.class_scores import output_matrix
-from autola_analysis.inference.folding import plain_copy
+from autola_analysis.inference.copies import runnable
 from autola_analysis.inference.outputs import same_outputs
-from autola_analysis.inference.precision import precision_of
+from autola_analysis.inference.precision import fitting, precision_of
 from autola_analysis.inference.tap import tap
 
 FloatArray = NDArray[np.float64]
@@ -49,20 +49,20 @@ def linear_head(model: nn.Module, layer: str, images: Tensor) -> str:
     network's logits up to the rounding of float32.
 
     Args:
-        model: The network; it is copied.
+        model: The network; it is as before afterwards.
         layer: Name of the layer.
         images: Standardised images ``(B, 3, H, W)``.
     """
-    copy = plain_copy(model, images.device)
     with ExitStack() as stack:
+        network = stack.enter_context(runnable(model, images.device)).model
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(precision_of("float32", images.device))
-        activations = stack.enter_context(tap(copy, [layer]))
-        logits = output_matrix(copy(images.clone()))
+        activations = stack.enter_context(tap(network, [layer]))
+        logits = output_matrix(network(fitting(images.clone(), network)))
         pooled = pooled_activation(activations[layer])
-        for name, module in copy.named_modules():
+        for name, module in network.named_modules():
             fits = isinstance(module, nn.Linear) and module.in_features == pooled.shape[1]
-            if fits and same_outputs(logits, module(pooled)):
+            if fits and same_outputs(logits, module(fitting(pooled, network))):
                 return name
     return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from autola_analysis.core.errors import LayerError, MissingExtraError, OptionError, UnknownNameError
 from autola_analysis.core.registry import nearest
+from autola_analysis.inference.copies import copied
 from autola_analysis.inference.outputs import Score
 from autola_analysis.inference.places import place_of
 
@@ -142,7 +142,7 @@ def captum_method(name: str, options: Mapping[str, Any] | None = None) -> Captum
 def copied_for_captum(model: nn.Module) -> Iterator[nn.Module]:
     """Yield a frozen copy in evaluation mode, with every random state of the process as before afterwards."""
     with torch.inference_mode(False), torch.enable_grad():
-        ours = copy.deepcopy(model).eval().requires_grad_(False)
+        ours = copied(model).requires_grad_(False)
         cuda = list({parameter.device for parameter in ours.parameters() if parameter.device.type == "cuda"})
         state = np.random.get_state()  # noqa: NPY002  (captum draws from it)
         try:

@@ -24,6 +24,7 @@ from autola_analysis.inference.class_scores import is_single
 from autola_analysis.inference.gradients import gradients
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.outputs import Output, Score
+from autola_analysis.inference.precision import fitting, number_type
 from autola_analysis.inference.resources import gradient_batch_size
 from autola_analysis.inference.tasks import Classification
 from autola_analysis.inference.tasks.classification import predicted_classes
@@ -117,6 +118,7 @@ def explain(
         "output": task.read_as,
         "about_output": parts[0].about,
         "batch_size": size,
+        "number_type": str(number_type(variant.model)).removeprefix("torch."),
     }
     return Explanation(
         maps=maps,
@@ -385,7 +387,7 @@ def standardised(variant: Variant, images: Tensor, needs_head: bool = True) -> T
             images = variant.preprocessing.normalize(images)
         if not images.is_floating_point():
             raise DataError(f"images must be floating point or uint8; found {images.dtype}.")
-        return images if weight is None else images.to(weight.dtype)
+        return fitting(images, variant.model)
 
 
 def _warnings(variant: Variant, status: Mapping[MapKey, Iterable[str]], about: str) -> list[str]:

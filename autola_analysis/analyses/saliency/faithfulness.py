@@ -15,6 +15,7 @@ from torchvision.transforms.functional import gaussian_blur
 from autola_analysis.analyses.saliency.localisation import intensities
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.inference.class_scores import log_probabilities
+from autola_analysis.inference.copies import runnable
 from autola_analysis.inference.folding import fast_copy
 from autola_analysis.inference.precision import precision_of
 from autola_analysis.inference.tasks import Classification
@@ -94,10 +95,15 @@ def faithfulness(
             f"found {tuple(maps.shape)} and {tuple(targets.shape)}."
         )
     ranks = torch.from_numpy(_ranks(intensities(maps), seed)).to(images.device)
-    with torch.inference_mode(), torch.random.fork_rng(devices=[]), precision_of("float32", images.device):
+    with (
+        torch.inference_mode(),
+        torch.random.fork_rng(devices=[]),
+        precision_of("float32", images.device),
+        runnable(model, images.device) as ready,
+    ):
         blurred = _blur(images)
         means = images.mean((2, 3), keepdim=True).expand_as(images)
-        network = fast_copy(model, [], images[:PROBE_IMAGES])
+        network = fast_copy(ready, [], images[:PROBE_IMAGES])
         task = (task or Classification()).settled(network.model, images[:PROBE_IMAGES], network.output)
         curves = [
             _curve(network.model, inside, outside, ranks, targets.to(images.device), steps, batch_size, task)

@@ -29,6 +29,7 @@ from autola_analysis.core.distributed import current
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.precision import remarks_on_type
 from autola_analysis.inference.resources import gradient_batch_size
 from autola_analysis.inference.run import Settings
 from autola_analysis.inference.stream import Stream
@@ -90,6 +91,7 @@ def explained_source(
     warnings = list(result.warnings)
     if asked.precision != "float32":
         warnings.append(f"saliency maps are made in float32: gradients are not taken in {asked.precision}.")
+    warnings += [f"{each.title}: {remark}" for each in variants for remark in remarks_on_type(each.model)]
     return replace(result, warnings=(*warnings, *chance_warnings(variants, result.images, len(data.classes))))
 
 

@@ -10,7 +10,6 @@ too far right and down when stretched, and 0.7 too far left and up on this grid,
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from autola_analysis.analyses.saliency.cells import CellAxis, CellGrid
 from autola_analysis.core.errors import LayerError
+from autola_analysis.inference.copies import copied
 from autola_analysis.inference.tap import tap
 
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
@@ -60,7 +60,7 @@ def probe(
     """
     cuda = [images.device] if images.device.type == "cuda" else []
     with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=cuda):
-        network = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
+        network = copied(model, torch.device("cpu")).float().requires_grad_(False)
         _simplify(network)
         inputs = _ramps(images.shape[1:]).requires_grad_()
         with tap(network, layers) as activations:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import LayerError
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.inference.folding import plain_copy
+from autola_analysis.inference.copies import runnable
+from autola_analysis.inference.precision import fitting
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,10 @@ def nearest_rectified_layer(model: nn.Module, images: Tensor, layer: str) -> str
     """Return the layer without negative output that runs closest behind a layer, else closest before it.
 
     Args:
-        model: The network; it is copied.
+        model: The network; it is as before afterwards.
         images: Standardised images ``(B, 3, H, W)`` on the device to run on.
         layer: Name of the layer with negative activity.
     """
-    copy = plain_copy(model, images.device)
     order: list[tuple[str, bool]] = []
 
     def watch(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
@@ -58,9 +58,10 @@ def nearest_rectified_layer(model: nn.Module, images: Tensor, layer: str) -> str
             order.append((name, bool(output.amin() >= 0)))
 
     with ExitStack() as stack:
-        for name, module in copy.named_modules():
+        network = stack.enter_context(runnable(model, images.device)).model
+        for name, module in network.named_modules():
             stack.callback(module.register_forward_hook(partial(watch, name)).remove)
-        copy(images)
+        network(fitting(images, network))
     names = [name for name, _ in order]
     once = Counter(names)
     if layer not in names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -29,6 +28,7 @@ from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.copies import copied
 
 FloatArray = NDArray[np.float64]
 Model = LoadedModel | nn.Module | Variant
@@ -93,7 +93,7 @@ def sanity_check(
     stages: dict[tuple[MapKey, str], list[FloatArray]] = {(key, part): [] for key in trained for part in parts}
     with torch.inference_mode(False):  # what is copied under inference_mode could not be written
         for draw in range(draws):
-            forgetful = replace(variant, model=copy.deepcopy(variant.model))
+            forgetful = replace(variant, model=copied(variant.model))
             for place, part in enumerate(parts):
                 randomise(forgetful.model.get_submodule(part), seed + draw * len(parts) + place)
                 for key, ranks in _ranks(explained(forgetful, same)).items():

@@ -1,0 +1,145 @@
+"""A network ready to run without a trace: a copy in evaluation mode, or itself where it cannot be copied.
+
+Wrappers that spread a network over devices or compile it are passed by: they call what they wrap, and taps see every
+part.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from autola_analysis.core.errors import CopyError
+
+_UNCOPYABLE = (RuntimeError, TypeError, ValueError, AttributeError, copy.Error, pickle.PickleError)
+"""What objects raise that cannot be copied: locks, files, generators, tensors that are part of a graph."""
+
+CALLED = ("forward", "_compiled_call_impl")
+"""Attributes that say what runs when a module is called."""
+
+
+@dataclass(frozen=True)
+class Runnable:
+    """A network in evaluation mode that may be run, tapped and hooked.
+
+    Attributes:
+        model: A copy, or the caller's own network while a context lasts.
+        uncopied: Why it is the caller's own; "" for a copy, which may be changed.
+    """
+
+    model: nn.Module
+    uncopied: str = ""
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return a network without the wrappers around it, which add nothing to what it puts out."""
+    while (inner := _wrapped_by(model)) is not None:
+        model = inner
+    return model
+
+
+def copied(model: nn.Module, device: torch.device | None = None) -> nn.Module:
+    """Return a copy in evaluation mode, on a device or where the network is; the network stays as it is.
+
+    Raises:
+        CopyError: If the network holds something that cannot be copied.
+    """
+    try:
+        own = copy.deepcopy(model)
+    except _UNCOPYABLE as error:
+        lines = str(error).splitlines()
+        raise CopyError(lines[0] if lines else type(error).__name__) from error
+    _pass_wrappers_by(own.eval())
+    return own if device is None else own.to(device)
+
+
+@contextmanager
+def runnable(model: nn.Module, device: torch.device | None = None) -> Iterator[Runnable]:
+    """Yield a copy on a device; the network itself where it cannot be copied, which is as before afterwards.
+
+    Raises:
+        CopyError: If it cannot be copied and is on another device.
+    """
+    try:
+        own = Runnable(copied(model, device))
+    except CopyError as error:
+        weight = next(model.parameters(), None)
+        if device is not None and weight is not None and weight.device.type != device.type:
+            raise CopyError(f"{error.reason}; it is on {weight.device}, and is to run on {device}") from error
+        own = Runnable(model, error.reason)
+    if not own.uncopied:
+        yield own
+        return
+    with _keeping_nothing(model), evaluating(model):
+        yield own
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, uncompiled; flags and wrappers are as before afterwards."""
+    flags = [(module, module.training) for module in model.modules()]
+    called = [(module, {name: value for name, value in vars(module).items() if name in CALLED}) for module, _ in flags]
+    try:
+        model.eval()
+        _pass_wrappers_by(model)
+        yield
+    finally:
+        for module, training in flags:
+            module.training = training
+        for module, own in called:
+            for name in CALLED:
+                vars(module).pop(name, None)
+            vars(module).update(own)
+
+
+@contextmanager
+def _keeping_nothing(model: nn.Module) -> Iterator[None]:
+    """Give every module back the attributes and buffers that it had, whatever a forward leaves in it.
+
+    What a forward makes in inference mode must not stay: no gradient can be taken through it.
+    """
+    before = [
+        (module, dict(vars(module)), dict(module._buffers))
+        for module in model.modules()
+        if not isinstance(module, torch.jit.ScriptModule)  # keeps its attributes out of reach
+    ]
+    try:
+        yield
+    finally:
+        for module, attributes, buffers in before:
+            _give_back(vars(module), attributes)
+            _give_back(module._buffers, buffers)
+
+
+def _give_back(changed: dict[str, Any], before: Mapping[str, Any]) -> None:
+    for name in changed.keys() - before.keys():
+        del changed[name]
+    changed.update(before)
+
+
+def _wrapped_by(module: nn.Module) -> nn.Module | None:
+    if isinstance(module, (nn.DataParallel, DistributedDataParallel, AveragedModel)):
+        inner: nn.Module = module.module
+        return inner
+    if type(module).__name__ == "OptimizedModule":  # by name: importing dynamo takes longer than explaining an image
+        compiled: nn.Module = module.get_submodule("_orig_mod")
+        return compiled
+    return None
+
+
+def _pass_wrappers_by(model: nn.Module) -> None:
+    """Let every wrapper inside a network call what it wraps, so that hooks and function modes see all of it."""
+    for module in model.modules():
+        if (inner := _wrapped_by(module)) is not None:
+            vars(module)["forward"] = inner
+        if module._compiled_call_impl is not None:
+            vars(module)["_compiled_call_impl"] = None
