@@ -38,13 +38,14 @@ def pass_inputs(
 ) -> dict[str, Any]:
     """Return everything that the findings of a pass depend on, the analyses apart, JSON-ready."""
     return {
-        "format": 6,
+        "format": 7,
         "network": network_hash(variant.model),
         "spec": variant.spec.to_dict() if variant.spec else None,
         "classes": hash_of(*variant.classes) if variant.classes is not None else None,
         "images": stream.fingerprint,
         "preprocessing": preprocessing.to_dict() if preprocessing else None,
         "precision": settings.precision,
+        "channel axis": settings.channel_axis,
         "folding": settings.fold,
         "compiling": settings.compile,
         "batch size": stream.batch_size,

@@ -165,7 +165,7 @@ def _has_channels_last_weights(model: nn.Module) -> bool:
 def _graph_taps(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """Keep the layers' outputs as places to take gradients at; the first that runs begins the graph."""
     kept: dict[str, Tensor] = {}
-    runs = Runs()
+    runs = Runs(model)
     own_format = torch.channels_last if _has_channels_last_weights(model) else torch.contiguous_format
 
     def begun(activation: Tensor) -> Tensor:
@@ -178,12 +178,16 @@ def _graph_taps(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, T
             return output
         kept[place.name] = activation if activation.requires_grad else begun(activation)
         # A copy, which is no leaf: operations in place may follow.
-        return place.replace(output, kept[place.name].clone())
+        return place.replace(output, runs.restored(place, kept[place.name].clone()))
+
+    def begin(module: nn.Module, inputs: Any) -> None:
+        runs.begin(inputs)
 
     def check(module: nn.Module, inputs: Any, output: Output) -> None:
         runs.check(places, kept)
 
     with ExitStack() as stack:
+        stack.callback(model.register_forward_pre_hook(begin).remove)
         places = [place_of(model, layer) for layer in resolve_layers(model, layers)]
         for place in places:
             handle = model.get_submodule(place.module).register_forward_hook(partial(hook, place))

@@ -13,6 +13,7 @@ from autola_analysis.core.distributed import current
 from autola_analysis.core.results import write_stored
 from autola_analysis.core.tables import write_table
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.channels import channel_axis
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.anonymous import anonymous_record, short_names
 from autola_analysis.report.directory import check_free, report_directory
@@ -85,7 +86,8 @@ def run_study(
     file, base = opened(study, base)
     plan = make_plan(file, base, only, reading.settings.quiet)
     with _report_of_first(out, overwrite) as directory:
-        results = measure_study(plan, reading)
+        with channel_axis(reading.settings.channel_axis):
+            results = measure_study(plan, reading)
         written = _anonymous(plan, results) if anonymous else results
         _write(directory, plan, written, anonymous, reading.settings.quiet)
         record = {**new_record(_facts(plan, results), results.warnings), "layout": asdict(_layout(plan))}

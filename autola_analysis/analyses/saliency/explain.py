@@ -20,6 +20,8 @@ from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_tar
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, OptionError
+from autola_analysis.inference.channels import ChannelAxis
+from autola_analysis.inference.channels import channel_axis as assumed_axis
 from autola_analysis.inference.gradients import gradients
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.outputs import Output, Score
@@ -42,6 +44,7 @@ def explain(
     grid: Grid | Mapping[str, CellGrid] = "stretched",
     guide_gates: bool = True,
     reshape: Reshape | None = None,
+    channel_axis: ChannelAxis | None = None,
     method_options: Mapping[str, Mapping[str, Any]] | None = None,
     batch_size: int | None = None,
 ) -> Explanation:
@@ -68,6 +71,8 @@ def explain(
             hangs on through numbers from 0 to 1 alone that multiply a feature map.
         reshape: Brings a layer's output that is no feature map into the shape of one, e.g. the tokens of a
             transformer: ``lambda x: x[:, 1:].transpose(1, 2).unflatten(2, (14, 14))``.
+        channel_axis: "last" for layers that put out ``(B, H, W, C)``, "first" for others, where neither the network's
+            family nor the shape says so; a `reshape` gets the output as it is.
         method_options: Options of captum's attributions by method name, e.g.
             ``{"captum:IntegratedGradients": {"n_steps": 20}}``.
         batch_size: Images per forward; None chooses by their size.
@@ -88,11 +93,13 @@ def explain(
     variant = as_variant(model)
     images = standardised(variant, images, needs_head=not callable(target))
     plan = _Plan.of(variant, methods, layers, guide_gates, reshape, method_options or {})
-    plan = replace(plan, grids=_known_grids(grid, variant.model, images, plan))
+    with assumed_axis("first" if reshape else channel_axis):
+        plan = replace(plan, grids=_known_grids(grid, variant.model, images, plan))
     chosen = None if callable(target) else fixed_targets(target, labels, len(images))
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
     parts: list[_Part] = []
     with ExitStack() as stack:
+        stack.enter_context(assumed_axis("first" if reshape else channel_axis))
         copy = stack.enter_context(copied_for_captum(variant.model)) if plan.has_captum else None
         for start in range(0, len(images), size):
             classes = None if chosen is None else chosen[start : start + size]
