@@ -23,7 +23,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels of the image as it is stored: ``left <= x < right``, ``top <= y < bottom``.
+    """A rectangle in pixels of the upright image: ``left <= x < right``, ``top <= y < bottom``.
 
     Raises:
         DataError: If it is empty or not finite.
