@@ -27,8 +27,7 @@ from autola_analysis.study.draw import Layout, draw_report
 from autola_analysis.study.file import StudyFile, parse_study, read_study
 from autola_analysis.study.measure import StudyResults, measure_study
 from autola_analysis.study.networks import ACCURACY_TABLE, accuracy_frame, recorded_data, recorded_models
-from autola_analysis.study.plan import OWN_IMAGES, Plan, make_plan
-from autola_analysis.study.sources import StudyData
+from autola_analysis.study.plan import Plan, make_plan
 from autola_analysis.study.wirings import WIRINGS_TABLE, wirings_frame
 
 
@@ -162,9 +161,8 @@ def _layout(plan: Plan) -> Layout:
 def _facts(plan: Plan, results: StudyResults) -> dict[str, Any]:
     """Return what ``run.json`` says of a study."""
     data = dict(plan.data)
-    for planned in plan.analyses:
-        if planned.data is None:
-            data.setdefault(OWN_IMAGES, StudyData(OWN_IMAGES, planned.source))
+    for own in plan.own_images:
+        data.setdefault(own.key, own)
     sources: list[ImageSource] = [each.source for each in data.values()]
     return {
         "study": plan.file.values(),

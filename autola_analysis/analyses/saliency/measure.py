@@ -74,19 +74,19 @@ def explained_source(
     asked = reading.settings
     reading = replace(reading, settings=replace(asked, compile=False, precision="float32"))
     question = Question.of(data, options)
-    targets = CommonTargets.of(data, options.target)
+    targets = CommonTargets.of(question.data, options.target)
     findings = _explain_all(variants, question, targets, reading)
     decided = {
         "methods": list(options.methods),
         "grid": options.grid,
         "guide_gates": options.guide_gates,
         "faithfulness": options.faithfulness,
-        "images": len(data),
+        "images": len(question.data),
         "shown": way_of_choosing(data, options),
         "precision": "float32",
         "compiled": False,
     }
-    result = assembled(variants, data, findings, targets.classes, decided, options.seed)
+    result = assembled(variants, question.data, findings, targets.classes, decided, options.seed)
     warnings = list(result.warnings)
     if asked.precision != "float32":
         warnings.append(f"saliency maps are made in float32: gradients are not taken in {asked.precision}.")
