@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.core.errors import OptionError
-from autola_analysis.data.boxes import Box, boxes_for, object_mask, preprocessed_mask, read_boxes
+from autola_analysis.data.boxes import Box, object_mask, preprocessed_mask, read_boxes
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.side_files import beside_images
 from autola_analysis.data.source import ImageSource, hash_of
 from autola_analysis.data.subset import Subset, limit
 from autola_analysis.inference.stream import Batch
@@ -44,10 +45,11 @@ class Question:
         """Read the boxes, draw the images to show, and leave out those that are neither shown nor measured.
 
         Raises:
-            DataError: If the boxes cannot be read.
+            DataError: If the boxes cannot be read, or it is not clear to which image they belong.
             OptionError: If there is no such image to show.
         """
-        boxes = options.boxes if isinstance(options.boxes, Mapping) else _read(options.boxes)
+        given = options.boxes if isinstance(options.boxes, Mapping) else _read(options.boxes)
+        boxes: Mapping[str, Sequence[Box]] = beside_images(data, given, "box")
         chosen = drawn_by_class(data, options.show, options.seed) if options.shown is None else options.shown
         shown = [int(index) for index in chosen]
         if missing := [index for index in shown if not 0 <= index < len(data)]:
@@ -101,7 +103,7 @@ def _used(
         return list(range(len(data)))
     used = {*shown, *(drawn_by_class(data, options.sanity, options.seed) if options.sanity else [])}
     if boxes:
-        used |= {index for index, name in enumerate(data.ids) if boxes_for(boxes, name)}
+        used |= {index for index, name in enumerate(data.ids) if boxes.get(name)}
     return sorted(used)
 
 
