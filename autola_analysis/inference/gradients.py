@@ -25,6 +25,10 @@ _Edge = tuple[Any, Any]
 """A node of the graph and one that it hands its gradient to"""
 
 
+class NoReLUError(LayerError):
+    """A network without a ReLU that guided backpropagation could guide."""
+
+
 @dataclass(frozen=True)
 class Gradients:
     """What one forward and its backward passes give. No tensor is part of a graph.
@@ -80,7 +84,8 @@ def gradients(
     Raises:
         UnknownNameError: If the model has no such layer.
         LayerError: If the score is not ``(B,)``, a layer puts out no single tensor or the score does not depend on it,
-            there is no ReLU to guide, or the network cannot be differentiated.
+            or the network cannot be differentiated.
+        NoReLUError: If there is no ReLU to guide.
     """
     if guided:
         _refuse_compiled(model)
@@ -103,7 +108,7 @@ def gradients(
             # A copy: the network may begin with an operation in place.
             output = _forward(model, leaf.clone())
         if guided and not relu.met:
-            raise LayerError(_no_relu(relu))
+            raise NoReLUError(_no_relu(relu))
         scores = score(output)
         _check_scores(scores, len(images))
         total = scores.sum()
@@ -267,4 +272,5 @@ def _refuse_compiled(model: nn.Module) -> None:
 
 def _no_relu(relu: GuidedReLU) -> str:
     others = f"; met instead: {', '.join(sorted(relu.ordinary))}" if relu.ordinary else ""
-    return f"guided backpropagation changes the gradient of ReLUs, and this network ran none{others}."
+    ran = f"ran its {relu.outside} under no_grad" if relu.outside else f"ran none{others}"
+    return f"guided backpropagation changes the gradient of ReLUs, and this network {ran}."

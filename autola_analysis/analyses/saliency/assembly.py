@@ -78,6 +78,7 @@ def _warnings(variants: Sequence[Variant], found: Sequence[Findings]) -> list[st
             for bad in ("non-finite", "zero", "constant"):
                 if count := statuses.count(bad):
                     warnings.append(f"{variant.title}: {count} of {len(statuses)} maps of {method} are {bad}.")
+        warnings += [f"{variant.title}: {sentence}" for sentence in findings.about.get("left_out", ())]
         warnings += unscaled_warnings(variant.title, findings.rows)
         ordinary = findings.about.get("ordinary_activations", ())
         others = [name for name in ordinary if name not in ("sigmoid", "tanh")]

@@ -22,7 +22,7 @@ from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, OptionError
 from autola_analysis.inference.channels import ChannelAxis
 from autola_analysis.inference.channels import channel_axis as assumed_axis
-from autola_analysis.inference.gradients import gradients
+from autola_analysis.inference.gradients import NoReLUError, gradients
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.outputs import Output, Score
 from autola_analysis.inference.resources import gradient_batch_size
@@ -80,7 +80,8 @@ def explain(
     Raises:
         OptionError: If a target, label or option is not possible.
         DataError: If the images are not a batch, or the network has no head.
-        LayerError: If a layer puts out no feature map, or the network cannot be explained by a method.
+        LayerError: If a layer puts out no feature map, or the network cannot be explained by a method. Of a network
+            without ReLUs, methods that guide them are left out with a warning where there are others.
         UnknownNameError: If there is no such method or layer.
         MissingExtraError: If captum is asked for and not installed.
 
@@ -98,13 +99,20 @@ def explain(
     chosen = None if callable(target) else fixed_targets(target, labels, len(images))
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
     parts: list[_Part] = []
+    noticed: list[str] = []
     with ExitStack() as stack:
         stack.enter_context(assumed_axis("first" if reshape else channel_axis))
         copy = stack.enter_context(copied_for_captum(variant.model)) if plan.has_captum else None
         for start in range(0, len(images), size):
             classes = None if chosen is None else chosen[start : start + size]
             aim = target if callable(target) else classes
-            parts.append(plan.run(variant.model, copy, images[start : start + size], aim))
+            batch = images[start : start + size]
+            try:
+                parts.append(plan.run(variant.model, copy, batch, aim))
+            except NoReLUError as error:
+                plan, left_out = plan.without_guided(error)
+                noticed.append(left_out)
+                parts.append(plan.run(variant.model, copy, batch, aim))
     maps = {key: torch.cat([part.maps[key] for part in parts]) for key in plan.keys}
     status = {key: status_of(of_key) for key, of_key in maps.items()}
     grids = parts[0].grids
@@ -117,6 +125,7 @@ def explain(
         "guide_gates": guide_gates,
         "guided_relus": parts[0].relus,
         "ordinary_activations": list(parts[0].ordinary),
+        "left_out": noticed,
         "batch_size": size,
     }
     return Explanation(
@@ -127,7 +136,7 @@ def explain(
         status=status,
         grids=grids,
         settings=settings,
-        warnings=tuple(_warnings(variant, status)),
+        warnings=(*(f"{variant.title}: {sentence}" for sentence in noticed), *_warnings(variant, status)),
     )
 
 
@@ -239,6 +248,19 @@ class _Plan:
     @property
     def has_captum(self) -> bool:
         return any(isinstance(method, CaptumMethod) for method in self.methods.values())
+
+    def without_guided(self, error: NoReLUError) -> tuple[_Plan, str]:
+        """Return the plan without the methods that guide ReLUs, and what to say of them.
+
+        Raises:
+            NoReLUError: If no other method was asked for.
+        """
+        guided = [name for name, method in self.methods.items() if isinstance(method, Method) and method.guided]
+        rest = {name: method for name, method in self.methods.items() if name not in guided}
+        if not rest:
+            raise error
+        sentence = f"{error} {', '.join(guided)} is left out; --method gradient gives the plain gradient in its place."
+        return replace(self, methods=rest), sentence
 
     def run(self, model: nn.Module, copy: nn.Module | None, images: Tensor, aim: Tensor | Score | None) -> _Part:
         """Explain the class of each image, what a score reads from the output, or, for None, the predictions."""

@@ -77,7 +77,7 @@ def explained_source(
     targets = CommonTargets.of(question.data, options.target)
     findings = _explain_all(variants, question, targets, reading)
     decided = {
-        "methods": list(options.methods),
+        "methods": _made(options, findings),
         "grid": options.grid,
         "guide_gates": options.guide_gates,
         "faithfulness": options.faithfulness,
@@ -107,8 +107,15 @@ def checked_by_randomising(
     explained = result.images.dropna(subset=["target"]).drop_duplicates("image").set_index("image")["target"]
     targets = np.array([int(explained[data.ids[index]]) for index in indices], dtype=np.int64)
     quiet = reading.settings.quiet
+    options = options.model_copy(update={"methods": result.settings["methods"]})
     checked = sanity_checks(variants, data, indices, targets, options, reading.device, quiet)
     return replace(result, sanity=checked, warnings=(*result.warnings, *too_few(options.sanity_draws, len(indices))))
+
+
+def _made(options: SaliencyOptions, findings: Sequence[Findings]) -> list[str]:
+    """Return the methods that made maps of any network: those that guide ReLUs need a network that has some."""
+    made = [each.about.get("methods", options.methods) for each in findings]
+    return [method for method in options.methods if any(method in methods for methods in made)]
 
 
 def _explain_all(

@@ -351,3 +351,17 @@ def test_the_page_speaks_of_no_metric_that_was_not_measured(tmp_path: Path) -> N
     for word in ("chance", "Precision and AUC", "ceiling", "Intervals"):
         assert word in sections["measured"]
         assert word not in sections["not measured"]
+
+
+def test_networks_with_and_without_relus_stand_side_by_side(tmp_path: Path) -> None:
+    smooth = Tiny().eval()
+    smooth.layer1[2], smooth.layer2[2] = nn.GELU(), nn.GELU()
+    asked = SaliencyOptions(layers=["layer2"], target=0, show=1, sanity=2, sanity_draws=1)
+    for networks, made in (((Tiny().eval(), smooth), 2), ((smooth,), 1)):
+        variants = [Variant(model, name) for model, name in zip(networks, "AB", strict=False)]
+        result = measure_alone(ANALYSIS, variants, DIGITS, asked, READING)
+        assert result.settings["methods"] == ["grad-cam", "guided-backprop"][:made]
+        assert any("guided-backprop is left out; --method gradient" in warning for warning in result.warnings)
+        (tmp_path / str(made) / "figures").mkdir(parents=True)
+        section, _ = ANALYSIS.sections(result, Sheet(tmp_path / str(made), "digits", options=asked))
+        assert ("known to fail the sanity check" in " ".join(section.limits)) is (made == 2)
