@@ -16,6 +16,7 @@ from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit
+from autola_analysis.inference.channels import channel_axis
 from autola_analysis.inference.stream import ImageData
 
 Model = LoadedModel | nn.Module | Variant
@@ -51,13 +52,14 @@ def measure_alone(
     variants = as_variants(models)
     if isinstance(data, ImageSource) and options.limit != "all":
         data = limit(data, options.limit, options.seed)
-    subject = Subject(variants, data)
-    analysis.check(options, subject)
-    watchers = analysis.watch(options, subject)
-    observations = observe_all(variants, data, watchers, reading) if watchers else []
-    observed = Observed(by_watcher(watchers, observations))
-    result = analysis.measure(options, subject, observed, reading)
-    return analysis.finish(options, subject, result, reading) if current().first else result
+    with channel_axis(reading.settings.channel_axis):
+        subject = Subject(variants, data)
+        analysis.check(options, subject)
+        watchers = analysis.watch(options, subject)
+        observations = observe_all(variants, data, watchers, reading) if watchers else []
+        observed = Observed(by_watcher(watchers, observations))
+        result = analysis.measure(options, subject, observed, reading)
+        return analysis.finish(options, subject, result, reading) if current().first else result
 
 
 def as_variants(models: Model | Sequence[Model]) -> list[Variant]:

@@ -46,6 +46,7 @@ def pass_inputs(
         "images": stream.fingerprint,
         "preprocessing": preprocessing.to_dict() if preprocessing else None,
         "precision": settings.precision,
+        "channel axis": settings.channel_axis,
         "folding": settings.fold,
         "compiling": settings.compile,
         "batch size": stream.batch_size,

@@ -175,15 +175,28 @@ class MachineFlags:
             "--compile", help="Compile the networks: takes a minute each, pays from some hundred thousand images on."
         ),
     ] = False
+    channel_axis: Annotated[
+        str | None,
+        typer.Option(
+            metavar="first|last", help="Axis of a layer's maps that holds the channels, where the network does not say."
+        ),
+    ] = None
     quiet: Quiet = False
 
     def reading(self) -> Reading:
         """Return what a pass needs of them."""
         from autola_analysis.analyses.observation import Reading
         from autola_analysis.core.cache import user_cache
+        from autola_analysis.inference.channels import axis_of
         from autola_analysis.inference.run import Settings
 
-        settings = Settings(self.device, self.precision, quiet=self.quiet, compile=self.compile)
+        settings = Settings(
+            self.device,
+            self.precision,
+            quiet=self.quiet,
+            compile=self.compile,
+            channel_axis=axis_of(self.channel_axis),
+        )
         cache = None if self.no_cache else self.cache or user_cache()
         return Reading(settings, self.batch_size, self.workers, cache)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.data.files import is_left_out
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
 
@@ -23,7 +24,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels of the image as it is stored: ``left <= x < right``, ``top <= y < bottom``.
+    """A rectangle in pixels of the upright image: ``left <= x < right``, ``top <= y < bottom``.
 
     Raises:
         DataError: If it is empty or not finite.
@@ -70,31 +71,23 @@ def read_boxes(path: str | Path) -> dict[str, list[Box]]:
     """Read boxes from a COCO-style JSON file, a VOC or ImageNet XML file, or a folder of such XML files.
 
     Returns:
-        Boxes by image: its file name in COCO, its XML file's name without the suffix otherwise; `boxes_for` finds
-        them by an image's id.
+        Boxes by image: its file name in COCO, else the path of its XML file in the folder, without the suffix;
+        `beside_images` finds those of a source's images.
 
     Raises:
         DataError: If it cannot be read, or holds no annotation.
     """
     path = Path(path)
     if path.is_dir():
-        files = sorted(path.rglob("*.xml"))
+        files = sorted(file for file in path.rglob("*.xml") if not any(map(is_left_out, file.relative_to(path).parts)))
         if not files:
             raise DataError(f"{path} holds no .xml file; boxes come from VOC or ImageNet XML or a COCO-style JSON.")
-        return {file.stem: read_voc(file) for file in files}
+        return {file.relative_to(path).with_suffix("").as_posix(): read_voc(file) for file in files}
     if path.suffix.lower() == ".xml":
         return {path.stem: read_voc(path)}
     if path.suffix.lower() == ".json":
         return read_coco(path)
     raise DataError(f"boxes come from a COCO-style .json, a VOC or ImageNet .xml or a folder of them; found {path}.")
-
-
-def boxes_for(boxes: Mapping[str, Sequence[Box]], image: str) -> list[Box]:
-    """Return the boxes of an image by its id or path: by the whole, the file's name, or that without its suffix."""
-    for name in (image, Path(image).name, Path(image).stem):
-        if name in boxes:
-            return list(boxes[name])
-    return []
 
 
 def object_mask(source: ImageSource, index: int, boxes: Mapping[str, Sequence[Box]]) -> Mask | None:
@@ -103,10 +96,10 @@ def object_mask(source: ImageSource, index: int, boxes: Mapping[str, Sequence[Bo
     Args:
         source: The images.
         index: Number of the image.
-        boxes: As `read_boxes` returns them.
+        boxes: By id of the image, as `beside_images` returns them.
     """
     mask = source.mask(index)
-    if mask is None and (found := boxes_for(boxes, source.ids[index])):
+    if mask is None and (found := boxes.get(source.ids[index])):
         width, height = source.image(index).size
         mask = mask_of(found, height, width)
     return mask
@@ -126,7 +119,15 @@ def read_coco(path: str | Path) -> dict[str, list[Box]]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not JSON ({error}).") from error
     try:
-        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        names: dict[Any, str] = {}
+        ids: dict[str, Any] = {}
+        for image in content["images"]:
+            name = str(image["file_name"])
+            if name in ids:
+                raise DataError(
+                    f"the images {ids[name]} and {image['id']} are both called {name!r}; give them their paths."
+                )
+            names[image["id"]], ids[name] = name, image["id"]
         boxes: dict[str, list[Box]] = {name: [] for name in names.values()}
         for annotation in content["annotations"]:
             if annotation.get("iscrowd"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from autola_analysis.core.errors import BadImageError
 
@@ -17,7 +17,9 @@ NARROWEST = 500
 
 
 def read_image(path: Path) -> Image.Image:
-    """Decode a whole image file to 8-bit RGB; 16-bit grey is scaled, transparency dropped, of frames the first kept.
+    """Decode a whole image file to 8-bit RGB, turned as its EXIF data say.
+
+    16-bit grey is scaled, transparency dropped, of frames the first kept.
 
     Raises:
         BadImageError: If the file cannot be read or decoded to its end, its pixels have no agreed range, it has more
@@ -26,7 +28,7 @@ def read_image(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             _check_size(image)
-            return _as_rgb(image)
+            return _as_rgb(ImageOps.exif_transpose(image), image.format)
     except MemoryError:
         raise
     except Exception as error:  # on damaged files Pillow's plugins raise all from KeyError to struct.error
@@ -56,10 +58,12 @@ def _check_size(image: Image.Image) -> None:
         raise ValueError(f"{width} x {height} pixels are a line and no picture")
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in UNSCALED_MODES:
+def _as_rgb(image: Image.Image, file_format: str | None) -> Image.Image:
+    # Pillow holds a PGM of more than 8 bits in 32 and scales it to 65535.
+    sixteen_bits = image.mode.startswith("I;16") or (image.mode == "I" and file_format == "PPM")
+    if image.mode in UNSCALED_MODES and not sixteen_bits:
         raise ValueError("its pixels have 32 bits and no agreed range, where 8 or 16 bits are expected")
-    if image.mode.startswith("I;16"):  # convert() would clip all above 255 to white
+    if sixteen_bits:  # convert() would clip all above 255 to white
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGB")
 

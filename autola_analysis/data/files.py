@@ -144,12 +144,17 @@ def _images_below(folder: Path, prefix: str, seen: set[str]) -> Iterator[str]:
             yield prefix + entry.name
 
 
+def is_left_out(name: str) -> bool:
+    """Return whether a file or folder of a name is none of the user's: hidden, or what macOS adds to archives."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
 def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield what lies in a folder, hidden entries left out."""
+    """Yield what lies in a folder, without what `is_left_out`."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not entry.name.startswith("."):
+                if not is_left_out(entry.name):
                     yield entry
     except OSError as error:
         raise DataError(f"{folder} cannot be listed ({error.strerror}); check its permissions.") from error

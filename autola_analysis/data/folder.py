@@ -13,8 +13,8 @@ SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testi
 class ImageFolderSource(FileImageSource):
     """Images below one folder per class; the classes are the folders' names, sorted.
 
-    Folders may be nested: an image belongs to the class of the uppermost. Hidden files and files without an image
-    suffix are left out.
+    Folders may be nested: an image belongs to the class of the uppermost. Hidden files, ``__MACOSX`` and files without
+    an image suffix are left out.
 
     Args:
         root: The folder that holds the class folders.

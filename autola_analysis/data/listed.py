@@ -10,7 +10,7 @@ from PIL import Image
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.data.decoding import bad_image, read_image
-from autola_analysis.data.files import IMAGE_SUFFIXES
+from autola_analysis.data.files import IMAGE_SUFFIXES, is_left_out
 from autola_analysis.data.source import ImageSource, hash_of
 
 NO_LABEL = -1
@@ -76,7 +76,9 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     found = sorted(
-        file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in IMAGE_SUFFIXES and not any(map(is_left_out, file.relative_to(path).parts))
     )
     if not found:
         raise DataError(f"the folder {path} holds no image ({', '.join(IMAGE_SUFFIXES)}).")

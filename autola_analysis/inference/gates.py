@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autola_analysis.inference.copies import evaluating
 from autola_analysis.inference.gate_watch import GateWatch, Origin, Product, suits
-from autola_analysis.inference.gradients import evaluating
 
 SIDES = (64, 224, 32)
 """Sides of the images that are tried, in pixels"""

@@ -26,6 +26,10 @@ _Edge = tuple[Any, Any]
 """A node of the graph and one that it hands its gradient to"""
 
 
+class NoReLUError(LayerError):
+    """A network without a ReLU that guided backpropagation could guide."""
+
+
 @dataclass(frozen=True)
 class Gradients:
     """What one forward and its backward passes give. No tensor is part of a graph.
@@ -81,7 +85,8 @@ def gradients(
     Raises:
         UnknownNameError: If the model has no such layer.
         LayerError: If the score is not ``(B,)``, a layer puts out no single tensor or the score does not depend on it,
-            there is no ReLU to guide, or the network cannot be differentiated.
+            or the network cannot be differentiated.
+        NoReLUError: If there is no ReLU to guide.
     """
     if guided:
         _refuse_scripted(model)
@@ -104,7 +109,7 @@ def gradients(
             # A copy: the network may begin with an operation in place.
             output = _forward(model, leaf.clone())
         if guided and not relu.met:
-            raise LayerError(_no_relu(relu))
+            raise NoReLUError(_no_relu(relu))
         scores = score(output)
         _check_scores(scores, len(images))
         total = scores.sum()
@@ -179,7 +184,7 @@ def _has_channels_last_weights(model: nn.Module) -> bool:
 def _graph_taps(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """Keep the layers' outputs as places to take gradients at; the first that runs begins the graph."""
     kept: dict[str, Tensor] = {}
-    runs = Runs()
+    runs = Runs(model)
     own_format = torch.channels_last if _has_channels_last_weights(model) else torch.contiguous_format
 
     def begun(activation: Tensor) -> Tensor:
@@ -192,12 +197,16 @@ def _graph_taps(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, T
             return output
         kept[place.name] = activation if activation.requires_grad else begun(activation)
         # A copy, which is no leaf: operations in place may follow.
-        return place.replace(output, kept[place.name].clone())
+        return place.replace(output, runs.restored(place, kept[place.name].clone()))
+
+    def begin(module: nn.Module, inputs: Any) -> None:
+        runs.begin(inputs)
 
     def check(module: nn.Module, inputs: Any, output: Output) -> None:
         runs.check(places, kept)
 
     with ExitStack() as stack:
+        stack.callback(model.register_forward_pre_hook(begin).remove)
         places = [place_of(model, layer) for layer in resolve_layers(model, layers)]
         for place in places:
             handle = model.get_submodule(place.module).register_forward_hook(partial(hook, place))
@@ -274,4 +283,5 @@ def _refuse_scripted(model: nn.Module) -> None:
 
 def _no_relu(relu: GuidedReLU) -> str:
     others = f"; met instead: {', '.join(sorted(relu.ordinary))}" if relu.ordinary else ""
-    return f"guided backpropagation changes the gradient of ReLUs, and this network ran none{others}."
+    ran = f"ran its {relu.outside} under no_grad" if relu.outside else f"ran none{others}"
+    return f"guided backpropagation changes the gradient of ReLUs, and this network {ran}."

@@ -54,6 +54,7 @@ class GuidedReLU(TorchFunctionMode):
         guided: Which rule backward passes follow from now on: False, the plain gradient; True, a gradient passes where
             the input was positive and the gradient is positive.
         met: Number of ReLUs recorded.
+        outside: Number of ReLUs that ran outside of the graph, as under ``no_grad``.
         ordinary: Names of the activations met that keep their own gradient.
 
     References:
@@ -65,6 +66,7 @@ class GuidedReLU(TorchFunctionMode):
         super().__init__()
         self.guided = False
         self.met = 0
+        self.outside = 0
         self.ordinary: set[str] = set()
 
     def leave_ordinary(self, nodes: Iterable[Any]) -> None:
@@ -87,6 +89,7 @@ class GuidedReLU(TorchFunctionMode):
         name = getattr(func, "__name__", "").partition(".")[0]
         x, rest, options = _argument(args, kwargs)
         if not isinstance(x, Tensor) or not x.requires_grad or not torch.is_grad_enabled():
+            self.outside += isinstance(x, Tensor) and _form(name, rest, options) is not None
             return func(*args, **kwargs)
         form = _form(name, rest, options)
         if form is None:

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from autola_analysis.core.errors import LayerError
 from autola_analysis.core.wrappers import without_wrappers
+from autola_analysis.inference.channels import channels_last
 from autola_analysis.inference.outputs import Output, with_entry
 
 NOTATION = re.compile(r"(?P<module>.*?)(?:#(?P<run>\d+))?(?P<entries>(?:\[[^\[\]]+\])*)(?:\*(?P<gate>\d+))?")
@@ -107,17 +108,36 @@ def place_of(model: nn.Module, name: str) -> Place:
 
 
 class Runs:
-    """Picks, during a forward, the run of each layer that is meant."""
+    """Picks, during a forward, the run of each layer that is meant, and brings its channels to the front.
 
-    def __init__(self) -> None:
+    Args:
+        model: The network.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
         self._counts: dict[str, int] = {}
+        self._size: Sequence[int] | None = None
+        self._moved: dict[str, bool] = {}
 
-    def clear(self) -> None:
-        """Begin a new forward."""
+    def begin(self, inputs: tuple[Any, ...]) -> None:
+        """Begin a new forward.
+
+        Args:
+            inputs: What the network is called with, the images first.
+        """
         self._counts.clear()
+        images = inputs[0] if inputs else None
+        self._size = tuple(images.shape[2:]) if isinstance(images, Tensor) and images.ndim == 4 else None
+
+    def restored(self, place: Place, activation: Tensor) -> Tensor:
+        """Return an activation with its channels where the layer puts them."""
+        return activation.movedim(1, -1) if self._moved.get(place.name) else activation
 
     def activation(self, place: Place, output: Output, kept: Mapping[str, Any]) -> Tensor | None:
         """Return the activation at a place when its module has run; None where another run is meant.
+
+        Maps are ``(B, C, H, W)``, also where the layer puts out ``(B, H, W, C)``, see `channels_last`.
 
         Args:
             place: Where to read.
@@ -125,12 +145,13 @@ class Runs:
             kept: What was kept of the same forward, by name of the place.
 
         Raises:
-            LayerError: If a module runs again and the name does not say which run is meant, or `Place.read` fails.
+            LayerError: If a module runs again and the name does not say which run is meant, `Place.read` fails, or it
+                is not known which axis holds the channels.
         """
         if place.run is not None:
             self._counts[place.name] = self._counts.get(place.name, 0) + 1
-            return place.read(output) if self._counts[place.name] == place.run else None
-        activation = place.read(output)
+            return self._read(place, output) if self._counts[place.name] == place.run else None
+        activation = self._read(place, output)
         if place.name in kept:
             example = replace(place, run=2)
             raise LayerError(
@@ -138,6 +159,13 @@ class Runs:
                 f"tap the block around the place that is meant, or name the run, as in {_written(example)!r}."
             )
         return activation
+
+    def _read(self, place: Place, output: Output) -> Tensor:
+        activation = place.read(output)
+        if place.name not in self._moved:  # decided once: later forwards may run compiled
+            last = place.gate is None and channels_last(self._model, place.module, activation, self._size)
+            self._moved[place.name] = last
+        return activation.movedim(-1, 1) if self._moved[place.name] else activation
 
     def check(self, places: Iterable[Place], kept: Mapping[str, Any]) -> None:
         """Check at the end of a forward that all places were read.

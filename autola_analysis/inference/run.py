@@ -19,6 +19,7 @@ from autola_analysis.core.distributed import Processes, current
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.inference.channels import ChannelAxis, channel_axis
 from autola_analysis.inference.compiling import CompiledForward, check_compiler, compiled_forward
 from autola_analysis.inference.copies import runnable
 from autola_analysis.inference.folding import FastCopy, fast_copy, prefers_channels_last
@@ -64,6 +65,7 @@ class Settings:
         fold: Whether to run a verified faster copy (folded batch norms, channels-last).
         quiet: Whether to leave out the progress bar.
         compile: Whether to compile the copy with `torch.compile`; only in float32, where it is verified.
+        channel_axis: See `channel_axis`.
     """
 
     device: str = "auto"
@@ -71,6 +73,7 @@ class Settings:
     fold: bool = True
     quiet: bool = False
     compile: bool = False
+    channel_axis: ChannelAxis | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def check_settings(settings: Settings | None) -> None:
     settings = settings or Settings()
     device = resolve_device(settings.device)
     current().check_device(device)
-    with precision_of(settings.precision, device):
+    with precision_of(settings.precision, device), channel_axis(settings.channel_axis):
         pass
     if settings.compile:
         if settings.precision != "float32":
@@ -158,6 +161,7 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
     read = 0
     with ExitStack() as stack:
         stack.enter_context(freed_memory_kept())
+        stack.enter_context(channel_axis(settings.channel_axis))
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.inference_mode())
         bar = stack.enter_context(progress_bar(stream.images, "images", quiet=settings.quiet))

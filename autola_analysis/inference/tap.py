@@ -35,7 +35,8 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
             made it: ``reduce(layer, activation)``. None keeps a copy.
 
     Yields:
-        A mapping layer -> what was kept of the latest forward; emptied when a forward begins.
+        A mapping layer -> what was kept of the latest forward; emptied when a forward begins. Maps are
+        ``(B, C, H, W)``, also of layers that put out ``(B, H, W, C)``, see `channel_axis`.
 
     Raises:
         UnknownNameError: If the model has no such layer.
@@ -50,7 +51,7 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
     """
     keep = reduce or keep_copy
     kept: dict[str, Any] = {}
-    runs = Runs()
+    runs = Runs(model)
 
     def hook_for(place: Place) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -62,7 +63,7 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
 
     def forget(module: nn.Module, inputs: Any) -> None:
         kept.clear()
-        runs.clear()
+        runs.begin(inputs)
 
     def check(module: nn.Module, inputs: Any, output: Any) -> None:
         runs.check(numbered, kept)

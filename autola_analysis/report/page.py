@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from autola_analysis.core.text import wirings_text
+from autola_analysis.core.text import counted, wirings_text
 from autola_analysis.report.record import recorded_data
 from autola_analysis.report.section import Section
 from autola_analysis.report.templating import raw, render
@@ -53,7 +53,7 @@ def write_page(
     pictures = {
         name: _picture(directory / "figures" / f"{name}.png") for section in sections for name in section.figures
     }
-    counts = [f"{data['images']:,} images of {data['classes']} classes" for data in recorded_data(record)]
+    counts = [_counted(data) for data in recorded_data(record)]
     html = render(
         "page.html.j2",
         title=title,
@@ -111,15 +111,18 @@ def _limits_of_runs(accuracy: pd.DataFrame, wirings: Mapping[str, int] | None = 
     return said
 
 
+def _counted(data: Mapping[str, Any]) -> str:
+    """Say how many images there are, and of how many classes where they have labels."""
+    of_classes = f" of {data['classes']} classes" if data["classes"] else ", without labels"
+    return counted(data["images"], "image") + of_classes
+
+
 def _provenance(record: Mapping[str, Any]) -> dict[str, str]:
     """Return what a reader needs to get the numbers again."""
     rows = {"command": shlex.join(map(str, record.get("command", []))), "written": str(record.get("written", ""))}
     for number, data in enumerate(recorded_data(record), start=1):
         name = "data" if number == 1 else f"data {number}"
-        rows[name] = (
-            f"{data['name']}, {data['split']} split, {data['images']:,} images of {data['classes']} classes "
-            f"(fingerprint {data['fingerprint']})"
-        )
+        rows[name] = f"{data['name']}, {data['split']} split, {_counted(data)} (fingerprint {data['fingerprint']})"
     rows |= {
         f"{model['model']}, run {model['run']}": f"{model['path']} (sha256 {model['sha256']})"
         for model in record.get("models", [])

@@ -87,6 +87,6 @@ def _with_wirings(comparison: StudyComparison, plan: Plan) -> StudyComparison:
 
 
 def _warnings(plan: Plan, results: dict[str, Any], comparison: StudyComparison) -> list[str]:
-    of_models, left_out = loading_warnings(plan.models, list(plan.data.values()))
+    of_models, left_out = loading_warnings(plan.models, [*plan.data.values(), *plan.own_images])
     of_analyses = [warning for planned in plan.analyses for warning in planned.analysis.warnings(results[planned.name])]
     return list(dict.fromkeys([*of_models, *of_analyses, *comparison.warnings, *left_out]))

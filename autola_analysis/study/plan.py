@@ -16,7 +16,7 @@ from autola_analysis.data.subset import limit
 from autola_analysis.report.style import figure_width
 from autola_analysis.study.file import AnalysisRequest, StudyFile
 from autola_analysis.study.models import StudyModel, load_models
-from autola_analysis.study.sources import StudyData, open_data
+from autola_analysis.study.sources import StudyData, open_data, readable
 
 OWN_IMAGES = "image files"
 """What captions call images that an analysis was given by name."""
@@ -32,6 +32,7 @@ class PlannedAnalysis:
         models: Networks, in the order they are shown.
         data: Its data; None where the options name images of their own.
         source: Images that it looks at: its data, or a sample of them, or its own.
+        left_out: Paths of images of its own that cannot be decoded.
     """
 
     analysis: Analysis[Any, Any]
@@ -39,6 +40,7 @@ class PlannedAnalysis:
     models: Sequence[StudyModel]
     data: StudyData | None
     source: ImageSource
+    left_out: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -71,6 +73,12 @@ class Plan:
     models: Sequence[StudyModel]
     analyses: Sequence[PlannedAnalysis]
     data: dict[str, StudyData] = field(default_factory=dict)
+
+    @property
+    def own_images(self) -> list[StudyData]:
+        """The images that analyses were given by name."""
+        own = [planned for planned in self.analyses if planned.data is None]
+        return [StudyData(OWN_IMAGES, planned.source, planned.left_out) for planned in own]
 
     @property
     def groups(self) -> dict[str, list[StudyModel]]:
@@ -130,7 +138,10 @@ def _planned(request: AnalysisRequest, plan: Plan, base: Path, quiet: bool) -> P
         data = _data_of(request, plan, models, base, quiet)
         source = data.source
     sample = source if options.limit == "all" else limit(source, options.limit, options.seed)
-    planned = PlannedAnalysis(analysis, options, models, data, sample)
+    left_out: tuple[str, ...] = ()
+    if data is None and any(table.skip_bad_images for table in plan.file.data.values()):
+        sample, left_out = readable(sample, quiet)
+    planned = PlannedAnalysis(analysis, options, models, data, sample, left_out)
     try:
         analysis.check(options, planned.subject)
     except (LayerError, UnknownNameError, OptionError) as error:

@@ -13,6 +13,7 @@ from autola_analysis.core.distributed import current
 from autola_analysis.core.results import write_stored
 from autola_analysis.core.tables import write_table
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.channels import channel_axis
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.anonymous import anonymous_record, short_names
 from autola_analysis.report.directory import check_free, refuse_inputs_inside, report_directory
@@ -27,8 +28,7 @@ from autola_analysis.study.file import StudyFile, parse_study, read_study
 from autola_analysis.study.inputs import image_folders, inputs_of
 from autola_analysis.study.measure import StudyResults, measure_study
 from autola_analysis.study.networks import ACCURACY_TABLE, accuracy_frame, recorded_data, recorded_models
-from autola_analysis.study.plan import OWN_IMAGES, Plan, make_plan
-from autola_analysis.study.sources import StudyData
+from autola_analysis.study.plan import Plan, make_plan
 from autola_analysis.study.wirings import WIRINGS_TABLE, wirings_frame
 
 
@@ -89,7 +89,8 @@ def run_study(
     folders = dict.fromkeys(image_folders(plan), "the images' folder")
     refuse_inputs_inside(out, inputs_of(plan, base, own_file, reading.cache), folders)
     with _report_of_first(out, overwrite) as directory:
-        results = measure_study(plan, reading)
+        with channel_axis(reading.settings.channel_axis):
+            results = measure_study(plan, reading)
         written = _anonymous(plan, results) if anonymous else results
         _write(directory, plan, written, anonymous, reading.settings.quiet)
         record = {**new_record(_facts(plan, results), results.warnings), "layout": asdict(_layout(plan))}
@@ -164,9 +165,8 @@ def _layout(plan: Plan) -> Layout:
 def _facts(plan: Plan, results: StudyResults) -> dict[str, Any]:
     """Return what ``run.json`` says of a study."""
     data = dict(plan.data)
-    for planned in plan.analyses:
-        if planned.data is None:
-            data.setdefault(OWN_IMAGES, StudyData(OWN_IMAGES, planned.source))
+    for own in plan.own_images:
+        data.setdefault(own.key, own)
     sources: list[ImageSource] = [each.source for each in data.values()]
     return {
         "study": plan.file.values(),

@@ -65,9 +65,18 @@ def open_data(
         source = limited(source, table.limit, seed)
     if not table.skip_bad_images:
         return StudyData(key, source, (), table.hash_contents)
-    with progress_bar(len(source), "checking images", quiet=quiet) as bar:
-        source, left_out = drop_unreadable(source, bar.update)
+    source, left_out = readable(source, quiet)
     return StudyData(key, source, left_out, table.hash_contents)
+
+
+def readable(source: ImageSource, quiet: bool) -> tuple[ImageSource, tuple[str, ...]]:
+    """Return a source without the images that cannot be decoded, and their paths.
+
+    Raises:
+        DataError: If no image can be decoded.
+    """
+    with progress_bar(len(source), "checking images", quiet=quiet) as bar:
+        return drop_unreadable(source, bar.update)
 
 
 def suggested_source(models: Sequence[StudyModel]) -> str:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from autola_analysis.core.errors import BadImageError, DataError
-from autola_analysis.data import ClutteredDigits, ImageFolderSource, drop_unreadable
+from autola_analysis.data import ClutteredDigits, ImageFolderSource, Preprocessing, drop_unreadable
 from autola_analysis.data.decoding import read_image
+from autola_analysis.data.listed import ListedImages
 
 MakeImage = Callable[..., Path]
 
@@ -69,6 +70,32 @@ def test_sixteen_bit_grey_is_scaled_and_not_clipped(tmp_path: Path) -> None:
     grey = np.array([[0, 255, 256, 32768, 65535]], dtype=np.uint16)
     Image.fromarray(grey).save(tmp_path / "a.png")
     assert np.asarray(read_image(tmp_path / "a.png"))[0, :, 0].tolist() == [0, 0, 1, 128, 255]
+
+
+def test_a_pgm_of_sixteen_bits_is_scaled_like_a_png(tmp_path: Path) -> None:
+    values = np.array([[0, 255, 256, 32768, 65535]], dtype=">u2")
+    (tmp_path / "a.pgm").write_bytes(b"P5\n5 1\n65535\n" + values.tobytes())
+    assert np.asarray(read_image(tmp_path / "a.pgm"))[0].tolist() == [[value] * 3 for value in (0, 0, 1, 128, 255)]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [(1, lambda a: a), (3, lambda a: a[::-1, ::-1]), (6, lambda a: np.rot90(a, -1)), (8, np.rot90)],
+)
+def test_an_image_is_turned_as_its_camera_was(
+    tmp_path: Path, suffix: str, orientation: int, turned: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    stored = np.zeros((16, 32, 3), np.uint8)
+    stored[:8, :16] = 255  # a bright quarter
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(tmp_path / f"a.{suffix}", exif=exif)
+    found = np.asarray(read_image(tmp_path / f"a.{suffix}"))
+    np.testing.assert_allclose(found, turned(stored), atol=2)  # a JPEG loses a little
+    source = ListedImages([tmp_path / f"a.{suffix}"])
+    pixels = Preprocessing().geometry(source.image(0)).permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(pixels, found)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA"])

@@ -7,7 +7,9 @@ import pytest
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.data import ClutteredDigits, Preprocessing
-from autola_analysis.data.boxes import Box, box_of, boxes_for, mask_of, object_mask, preprocessed_mask, read_boxes
+from autola_analysis.data.boxes import Box, box_of, mask_of, object_mask, preprocessed_mask, read_boxes
+from autola_analysis.data.side_files import beside_images
+from autola_analysis.data.subset import Subset
 
 VOC = """<?xml version="1.0"?>
 <annotation><filename>dog</filename><size><width>6</width><height>4</height></size>
@@ -27,6 +29,63 @@ COCO: dict[str, Any] = {
 BOTH = [Box(1, 0, 3, 4), Box(4, 1, 5, 2)]
 
 
+class Named(ClutteredDigits):
+    """Images of given names."""
+
+    def __init__(self, *ids: str) -> None:
+        super().__init__("test", len(ids))
+        self.ids = list(ids)
+
+
+def test_side_files_of_class_folders_belong_to_the_image_of_their_path(tmp_path: Path) -> None:
+    for folder, box in (("cat", 1), ("dog", 2), ("__MACOSX", 3)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "0.xml").write_text(VOC.replace("<xmin>2<", f"<xmin>{box}<"))
+    boxes = read_boxes(tmp_path)
+    assert sorted(boxes) == ["cat/0", "dog/0"]
+    for prefix in ("", "/photographs/", "./"):
+        source = Named(*(f"{prefix}{name}" for name in ("cat/0.jpg", "cat/1.jpg", "dog/0.jpg", "dog/0/1.jpg")))
+        found = beside_images(source, boxes, "box")
+        assert {name: boxes[0].left for name, boxes in found.items()} == {
+            f"{prefix}cat/0.jpg": 0,
+            f"{prefix}dog/0.jpg": 1,
+        }
+
+
+@pytest.mark.parametrize(
+    ("ids", "names", "message"),
+    [
+        (["cat/0.jpg", "dog/0.jpg"], ["0"], "the box '0' fits the images 'cat/0.jpg' and 'dog/0.jpg'"),
+        (["cat/0.jpg", "cat/0.png"], ["cat/0"], "the box 'cat/0' fits the images 'cat/0.jpg' and 'cat/0.png'"),
+        (["0.jpg"], ["cat/0", "dog/0"], "the image '0.jpg' fits the box 'cat/0' and 'dog/0'"),
+    ],
+)
+def test_names_that_fit_several_are_refused_with_two_of_them(ids: list[str], names: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        beside_images(Named(*ids), dict.fromkeys(names, BOTH), "box")
+
+
+def test_a_sample_hides_no_second_image_of_a_name() -> None:
+    source = Named("cat/0.jpg", "dog/0.jpg", "dog/1.jpg")
+    with pytest.raises(DataError, match=r"fits the images 'cat/0.jpg' and 'dog/0.jpg'"):
+        beside_images(Subset(source, [0]), {"0": BOTH}, "box")
+    assert beside_images(Subset(source, [2]), {"1": BOTH, "cat/0": BOTH}, "box") == {"dog/1.jpg": BOTH}
+
+
+def test_a_whole_name_comes_before_an_end() -> None:
+    source = Named("0.jpg", "cat/0.jpg", "cat/1.jpg", "val/cat/1.jpg")
+    found = beside_images(source, {"0.jpg": [BOTH[0]], "cat/1": [BOTH[1]]}, "box")
+    assert found == {"0.jpg": [BOTH[0]], "cat/1.jpg": [BOTH[1]]}
+    assert beside_images(Named("1.jpg"), {"val/cat/1.jpg": BOTH}, "box") == {"1.jpg": BOTH}
+
+
+def test_two_entries_of_one_name_are_refused(tmp_path: Path) -> None:
+    twice = COCO | {"images": [*COCO["images"], {"id": 9, "file_name": "dog.jpg"}]}
+    (tmp_path / "coco.json").write_text(json.dumps(twice))
+    with pytest.raises(DataError, match=r"the images 7 and 9 are both called 'dog.jpg'"):
+        read_boxes(tmp_path / "coco.json")
+
+
 def test_voc_and_coco_name_the_same_pixels(tmp_path: Path) -> None:
     (tmp_path / "dog.xml").write_text(VOC)
     (tmp_path / "coco.json").write_text(json.dumps(COCO))
@@ -40,8 +99,9 @@ def test_voc_and_coco_name_the_same_pixels(tmp_path: Path) -> None:
         [0, 1, 1, 0, 0, 0],
         [0, 1, 1, 0, 0, 0],
     ]
-    assert boxes_for(coco, "animals/dog.jpg") == boxes_for({"dog": BOTH}, "animals/dog.jpg") == BOTH
-    assert boxes_for(coco, "cat.jpg") == []
+    animals = Named("animals/dog.jpg", "animals/cat.jpg")
+    assert beside_images(animals, coco, "box") == beside_images(animals, {"dog": BOTH}, "box")
+    assert beside_images(animals, coco, "box") == {"animals/dog.jpg": BOTH}
 
 
 def test_the_box_of_a_mask_and_back() -> None:

@@ -42,6 +42,7 @@ def test_nested_files_belong_to_their_uppermost_folder(birds: Path, make_image: 
 def test_hidden_entries_and_other_files_are_left_out(birds: Path, make_image: MakeImage) -> None:
     before = list(ImageFolderSource(birds).ids)
     make_image(birds / ".cache" / "a.png")
+    make_image(birds / "__MACOSX" / "owl" / "._0.png")
     make_image(birds / "owl" / "._0.png")
     make_image(birds / "owl" / ".thumbs" / "a.png")
     (birds / "owl" / "notes.txt").write_text("hoo")

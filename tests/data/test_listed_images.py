@@ -10,7 +10,14 @@ from tests.data.conftest import write_image
 
 
 def test_files_come_as_given_and_folders_sorted(tmp_path: Path) -> None:
-    for name in ("b.png", "folder/z.png", "folder/deep/a.png", "folder/.hidden.png"):
+    for name in (
+        "b.png",
+        "folder/z.png",
+        "folder/deep/a.png",
+        "folder/.hidden.png",
+        "folder/__MACOSX/._z.png",
+        "folder/__MACOSX/z.png",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((5, 6, 3), len(name), np.uint8)).save(tmp_path / name)
     (tmp_path / "folder" / "notes.txt").write_text("no image")

@@ -15,7 +15,7 @@ from autola_analysis.cli import main as entry
 from autola_analysis.core.errors import AutolaError, BadImageError, DataError, OptionError, UnknownNameError
 from autola_analysis.core.tables import read_table
 from autola_analysis.data import ClutteredDigits
-from autola_analysis.study.file import StudyFile
+from autola_analysis.study.file import DataTable, StudyFile
 from tests.pictures import assert_drawn
 from tests.study.asked import asked
 
@@ -140,6 +140,31 @@ def test_an_anonymous_report_holds_no_path_of_anybodys_machine(checkpoint: Calla
     assert str(tmp_path).encode() not in written
     assert json.loads((tmp_path / "out" / "run.json").read_text())["machine"].keys() == {"system"}
     assert set(pd.read_csv(tmp_path / "out" / "tables" / "saliency_images.csv")["image"]) == {"0.png", "1.png"}
+
+
+def test_photographs_without_labels_are_spoken_of_as_such_and_bad_ones_left_out(
+    checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{index}.png" for index in range(2)]
+    for index, path in enumerate(paths):
+        ClutteredDigits("test", 2).image(index).save(path)
+    (tmp_path / "broken.png").write_bytes(b"not an image")
+    report = asked(
+        "saliency",
+        [checkpoint("se"), checkpoint("none")],
+        tmp_path / "out",
+        images=[*paths, tmp_path / "broken.png"],
+        methods=["gradient"],
+        data=DataTable(skip_bad_images=True),
+    )
+    assert [picture.image for picture in report.results.of["saliency"].pictures] == list(map(str, paths))
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "2 images, without labels" in page
+    for absent in ("0 classes", "wrong</span>", '<th scope="col">top1', "Precision and AUC"):
+        assert absent not in page
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["data"]["image files"]["left_out"] == [str(tmp_path / "broken.png")]
+    assert any("1 images cannot be decoded and are left out" in warning for warning in record["warnings"])
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import numpy as np
 
 from autola_analysis.analyses.context.cut import blurred, cut_out, filled, resized, resized_mask
 from autola_analysis.analyses.context.kinds import CLUTTER, OBJECT_ONLY, PASTED_BACK
-from autola_analysis.data.boxes import Box, boxes_for, object_mask
+from autola_analysis.data.boxes import Box, object_mask
 from autola_analysis.data.scene import FloatArray, Scene
+from autola_analysis.data.side_files import beside_images
 from autola_analysis.data.source import ImageSource
 
 HELD_BYTES = 2**28
@@ -42,6 +43,9 @@ class Scenes:
         source: The images.
         boxes: Boxes of their objects by image, for a source without masks.
 
+    Raises:
+        DataError: If it is not clear to which image a box belongs.
+
     Attributes:
         exact: Whether the source knows the parts, so that an object put back gives the same image to the last bit.
         clutter: Whether it knows clutter.
@@ -49,7 +53,7 @@ class Scenes:
 
     def __init__(self, source: ImageSource, boxes: Mapping[str, Sequence[Box]]) -> None:
         self.source = source
-        self._boxes = boxes
+        self._boxes = beside_images(source, boxes, "box")
         self._held: dict[int, Scene | None] = {}
         first = source.scene(0)
         self.exact = first is not None
@@ -61,7 +65,7 @@ class Scenes:
         if self.exact:
             return True
         return any(
-            bool(boxes_for(self._boxes, self.source.ids[index])) or self.source.mask(index) is not None
+            bool(self._boxes.get(self.source.ids[index])) or self.source.mask(index) is not None
             for index in range(len(self.source))
         )
 

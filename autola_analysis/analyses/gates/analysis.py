@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
-from autola_analysis.analyses.gates.find import NO_GATES, has_gates
+from autola_analysis.analyses.gates.find import NO_GATES, gates_of
 from autola_analysis.analyses.gates.measure import GateWatcher, gate_result
 from autola_analysis.analyses.gates.options import GateOptions
 from autola_analysis.analyses.gates.result import FORMAT, STATISTICS, GateResult
 from autola_analysis.analyses.gates.section import gates_section
 from autola_analysis.analyses.observation import Reading, Watcher
-from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import LayerError
 from autola_analysis.core.results import Stored
 from autola_analysis.report.section import Section
@@ -41,7 +40,7 @@ class Gates(Analysis[GateOptions, GateResults]):
 
     def check(self, options: GateOptions, subject: Subject) -> None:
         """Refuse networks of which none has gates."""
-        if not any(_has_gates(variant) for variant in subject.variants):
+        if not any(gates_of(variant.model, variant.input_side) for variant in subject.variants):
             raise LayerError("none of the networks has attention gates, so that there is nothing to measure.")
 
     def watch(self, options: GateOptions, subject: Subject) -> Sequence[Watcher[Any]]:
@@ -50,14 +49,10 @@ class Gates(Analysis[GateOptions, GateResults]):
 
     def measure(self, options: GateOptions, subject: Subject, observed: Observed, reading: Reading) -> GateResults:
         """Make a result per network with gates."""
-        return GateResults(
-            [gate_result(each) for each in observed.by_watcher[GateWatcher.name]],
-            tuple(
-                dict.fromkeys(
-                    variant.name for variant in subject.variants if not has_gates(variant.model, variant.input_side)
-                )
-            ),
-        )
+        observations = observed.by_watcher[GateWatcher.name]
+        with_gates = {each.variant.name for each in observations}
+        without = dict.fromkeys(each.name for each in subject.variants if each.name not in with_gates)
+        return GateResults([gate_result(each) for each in observations], tuple(without))
 
     def store(self, result: GateResults) -> Stored:
         """Return the results as tables and arrays."""
@@ -91,7 +86,3 @@ class Gates(Analysis[GateOptions, GateResults]):
     def settings(self, result: GateResults) -> list[Mapping[str, Any]]:
         """Return what else decided the numbers, per network."""
         return [{"model": each.model, "run": each.run, **each.settings} for each in result.networks]
-
-
-def _has_gates(variant: Variant) -> bool:
-    return has_gates(variant.model, variant.input_side)

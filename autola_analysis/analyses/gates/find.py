@@ -50,18 +50,14 @@ def find_gates(model: nn.Module, side: int | None = None) -> list[Gate]:
     Raises:
         LayerError: If there is none.
     """
-    gates = _gates(model, side)
+    gates = gates_of(model, side)
     if not gates:
         raise LayerError(f"the network has no gates: {NO_GATES}.")
     return gates
 
 
-def has_gates(model: nn.Module, side: int | None = None) -> bool:
-    """Return whether a network has any gate, see `find_gates`."""
-    return bool(_gates(model, side))
-
-
-def _gates(model: nn.Module, side: int | None) -> list[Gate]:
+def gates_of(model: nn.Module, side: int | None = None) -> list[Gate]:
+    """Return the gates of a network, none where it has none; see `find_gates`."""
     gates: list[Gate] = []
     spoken_for: list[str] = []
     for name, module in model.named_modules():

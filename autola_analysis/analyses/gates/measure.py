@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from autola_analysis.analyses.alone import Model, given, measure_alone
-from autola_analysis.analyses.gates.find import find_gates, has_gates
+from autola_analysis.analyses.gates.find import Gate, gates_of
 from autola_analysis.analyses.gates.observer import SATURATED_HIGH, SATURATED_LOW, GateObserver
 from autola_analysis.analyses.gates.options import GateOptions
 from autola_analysis.analyses.gates.result import GateResult, class_means_of, gate_rows
@@ -63,19 +63,28 @@ class GateWatcher:
 
     name = "gates"
 
+    def __init__(self) -> None:
+        self._found: dict[int, list[Gate]] = {}
+
     def applies_to(self, variant: Variant) -> bool:
         """Return whether the network has gates."""
-        return has_gates(variant.model, variant.input_side)
+        return bool(self._gates(variant))
 
     def inputs(self, variant: Variant) -> dict[str, Any]:
         """Return the layers that are tapped."""
-        return {"layers": [gate.layer for gate in find_gates(variant.model, variant.input_side)]}
+        return {"layers": [gate.layer for gate in self._gates(variant)]}
 
     def watch(
         self, variant: Variant, preprocessing: Preprocessing | None, stream: Stream, folder: Path | None
     ) -> GateObserver:
         """Return what sums up the gates of a network."""
-        return GateObserver(find_gates(variant.model, variant.input_side), len(class_names(stream)))
+        return GateObserver(self._gates(variant), len(class_names(stream)))
+
+    def _gates(self, variant: Variant) -> list[Gate]:
+        """Return the gates of a network, which runs once to show them."""
+        if id(variant) not in self._found:
+            self._found[id(variant)] = gates_of(variant.model, variant.input_side)
+        return self._found[id(variant)]
 
 
 def gate_result(observation: Observation[GateObserver]) -> GateResult:

@@ -5,7 +5,7 @@ from autola_analysis.analyses.registration import Registration
 REGISTRATION = Registration(
     name="saliency",
     help="Where in an image the networks look: Grad-CAM and guided backpropagation, with numbers (Figure 3).",
-    example="--ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --images dog.jpg --images cat.jpg",
+    example="--ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --normalize imagenet --images dog.jpg --images cat.jpg",
     options=f"{__name__}.options:SaliencyOptions",
     analysis=f"{__name__}.analysis:Saliency",
     public={

@@ -128,7 +128,7 @@ class Saliency(Analysis[SaliencyOptions, SaliencyResult]):
 
     def steps(self, options: SaliencyOptions, subject: Subject, seconds: float) -> Sequence[Step]:
         """Return the step that makes the maps."""
-        images = len(_source(subject))
+        images = len(Question.of(_source(subject), options).data)
         what = f"{', '.join(options.methods)} of {counted(images, 'image')}"
         per_image = seconds * FORWARDS_PER_METHOD * len(options.methods)
         steps = [Step(f"{what}, through {counted(len(subject.variants), 'network')}", images * per_image)]

@@ -82,6 +82,7 @@ def _warnings(variants: Sequence[Variant], data: ImageSource, found: Sequence[Fi
             for bad in ("non-finite", "zero", "constant"):
                 if count := statuses.count(bad):
                     warnings.append(f"{variant.title}: {count} of {len(statuses)} maps of {method} are {bad}.")
+        warnings += [f"{variant.title}: {sentence}" for sentence in findings.about.get("left_out", ())]
         warnings += unscaled_warnings(variant.title, findings.rows)
         if about := findings.about.get("about_output"):
             warnings.append(f"{variant.title}: {about}")

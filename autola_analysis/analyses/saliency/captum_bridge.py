@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from autola_analysis.core.errors import LayerError, MissingExtraError, OptionError, UnknownNameError
 from autola_analysis.core.registry import nearest
+from autola_analysis.inference.channels import channels_last
 from autola_analysis.inference.copies import copied
 from autola_analysis.inference.outputs import Score
 from autola_analysis.inference.places import place_of
@@ -103,7 +104,7 @@ class CaptumMethod:
             return found.expand_as(images)
         if found.ndim != 4:
             raise LayerError(f"captum's {self.name} gave shape {tuple(found.shape)} at layer {layer!r}, not a map.")
-        return found.sum(1)
+        return found.sum(-1 if channels_last(model, layer, found, images.shape[2:]) else 1)
 
     def _layer(self, model: nn.Module, layer: str) -> nn.Module:
         place = place_of(model, layer)

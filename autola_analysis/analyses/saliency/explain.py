@@ -20,8 +20,10 @@ from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_tar
 from autola_analysis.analyses.variants import Variant, as_variant, task_of
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, OptionError
+from autola_analysis.inference.channels import ChannelAxis
+from autola_analysis.inference.channels import channel_axis as assumed_axis
 from autola_analysis.inference.class_scores import is_single
-from autola_analysis.inference.gradients import gradients
+from autola_analysis.inference.gradients import NoReLUError, gradients
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.outputs import Output, Score
 from autola_analysis.inference.precision import fitting, number_type
@@ -44,6 +46,7 @@ def explain(
     grid: Grid | Mapping[str, CellGrid] = "stretched",
     guide_gates: bool = True,
     reshape: Reshape | None = None,
+    channel_axis: ChannelAxis | None = None,
     method_options: Mapping[str, Mapping[str, Any]] | None = None,
     batch_size: int | None = None,
 ) -> Explanation:
@@ -70,6 +73,8 @@ def explain(
             hangs on through numbers from 0 to 1 alone that multiply a feature map.
         reshape: Brings a layer's output that is no feature map into the shape of one, e.g. the tokens of a
             transformer: ``lambda x: x[:, 1:].transpose(1, 2).unflatten(2, (14, 14))``.
+        channel_axis: "last" for layers that put out ``(B, H, W, C)``, "first" for others, where neither the network's
+            family nor the shape says so; a `reshape` gets the output as it is.
         method_options: Options of captum's attributions by method name, e.g.
             ``{"captum:IntegratedGradients": {"n_steps": 20}}``.
         batch_size: Images per forward; None chooses by their size.
@@ -77,7 +82,8 @@ def explain(
     Raises:
         OptionError: If a target, label or option is not possible.
         DataError: If the images are not a batch, or the network has no head.
-        LayerError: If a layer puts out no feature map, or the network cannot be explained by a method.
+        LayerError: If a layer puts out no feature map, or the network cannot be explained by a method. Of a network
+            without ReLUs, methods that guide them are left out with a warning where there are others.
         UnknownNameError: If there is no such method or layer.
         MissingExtraError: If captum is asked for and not installed.
 
@@ -90,17 +96,26 @@ def explain(
     variant = as_variant(model)
     images = standardised(variant, images, needs_head=not callable(target))
     plan = _Plan.of(variant, methods, layers, guide_gates, reshape, method_options or {})
-    plan = replace(plan, grids=_known_grids(grid, variant.model, images, plan))
+    with assumed_axis("first" if reshape else channel_axis):
+        plan = replace(plan, grids=_known_grids(grid, variant.model, images, plan))
     chosen = None if callable(target) else fixed_targets(target, labels, len(images))
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
     parts: list[_Part] = []
     task = task_of(variant)
+    noticed: list[str] = []
     with ExitStack() as stack:
+        stack.enter_context(assumed_axis("first" if reshape else channel_axis))
         copy = stack.enter_context(copied_for_captum(variant.model)) if plan.has_captum else None
         for start in range(0, len(images), size):
             classes = None if chosen is None else chosen[start : start + size]
             aim = target if callable(target) else classes
-            parts.append(plan.run(variant.model, copy, images[start : start + size], aim, task))
+            batch = images[start : start + size]
+            try:
+                parts.append(plan.run(variant.model, copy, batch, aim, task))
+            except NoReLUError as error:
+                plan, left_out = plan.without_guided(error)
+                noticed.append(left_out)
+                parts.append(plan.run(variant.model, copy, batch, aim, task))
             task = parts[-1].task
     maps = {key: torch.cat([part.maps[key] for part in parts]) for key in plan.keys}
     status = {key: status_of(of_key) for key, of_key in maps.items()}
@@ -117,6 +132,7 @@ def explain(
         "outputs": parts[0].logits.shape[1],
         "output": task.read_as,
         "about_output": parts[0].about,
+        "left_out": noticed,
         "batch_size": size,
         "number_type": str(number_type(variant.model)).removeprefix("torch."),
     }
@@ -128,7 +144,10 @@ def explain(
         status=status,
         grids=grids,
         settings=settings,
-        warnings=tuple(_warnings(variant, status, parts[0].about)),
+        warnings=(
+            *(f"{variant.title}: {sentence}" for sentence in noticed),
+            *_warnings(variant, status, parts[0].about),
+        ),
     )
 
 
@@ -263,6 +282,19 @@ class _Plan:
     @property
     def has_captum(self) -> bool:
         return any(isinstance(method, CaptumMethod) for method in self.methods.values())
+
+    def without_guided(self, error: NoReLUError) -> tuple[_Plan, str]:
+        """Return the plan without the methods that guide ReLUs, and what to say of them.
+
+        Raises:
+            NoReLUError: If no other method was asked for.
+        """
+        guided = [name for name, method in self.methods.items() if isinstance(method, Method) and method.guided]
+        rest = {name: method for name, method in self.methods.items() if name not in guided}
+        if not rest:
+            raise error
+        sentence = f"{error} {', '.join(guided)} is left out; --method gradient gives the plain gradient in its place."
+        return replace(self, methods=rest), sentence
 
     def run(
         self,

@@ -15,7 +15,7 @@ from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.methods import title_of
-from autola_analysis.analyses.saliency.result import Panel, Picture
+from autola_analysis.analyses.saliency.result import OTHER, WRONG, Panel, Picture
 from autola_analysis.core.errors import OptionError
 from autola_analysis.report.style import figure_width, paper_style
 
@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float64]
 
 SCALES = ("own", "shared")
 COLOURS = "inferno"
-WRONG = "#B23A00"
+RED = "#B23A00"
 # Inches.
 GAP, GROUP_GAP, MARGIN = 0.03, 0.12, 0.04
 HEAD, LABEL, FOOT = 0.36, 0.135, 0.30
@@ -34,7 +34,8 @@ SMALL = 6.0  # points
 def plot_saliency(pictures: Sequence[Picture], width: str | float = "neurips", scale: Scale = "own") -> Figure:
     """Draw images and their maps: class activation maps laid over the grey image, input gradients in colour.
 
-    Below each map stand the class that the network predicts and its probability, in red where that is not the target.
+    Below each map stand the class that the network predicts and its probability: in red where it is wrong, in italics
+    where it differs from a class that is explained and not the image's label.
     A white line is the outline of the object, where it is known. Of a variant with several runs, the first is shown.
 
     Args:
@@ -158,13 +159,14 @@ class _Sheet:
             ax.text(
                 0.5, 0.5, panel.status, transform=ax.transAxes, ha="center", va="center", fontsize=SMALL, color="white"
             )  # fmt: skip
-        right = panel.predicted == picture.target
-        self._below(ax, f"{_short(panel.predicted, 9)} ({panel.probability:.2f})", "black" if right else WRONG)
+        remark = picture.remark(panel)
+        colour, style = RED if remark == WRONG else "black", "italic" if remark == OTHER else "normal"
+        self._below(ax, f"{_short(panel.predicted, 9)} ({panel.probability:.2f})", colour, style)
 
-    def _below(self, ax: Axes, text: str, colour: str) -> None:
+    def _below(self, ax: Axes, text: str, colour: str, style: str = "normal") -> None:
         ax.text(
             0.5, -0.02 / self.panel_height, text, transform=ax.transAxes, ha="center", va="top",
-            fontsize=self.size, color=colour,
+            fontsize=self.size, color=colour, fontstyle=style,
         )  # fmt: skip
 
     def _colour_bar(self) -> None:

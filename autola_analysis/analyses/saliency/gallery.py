@@ -28,14 +28,14 @@ class Tile:
     Attributes:
         uri: The picture.
         predicted: Class that the network predicts, with its probability.
-        right: Whether that is the class explained.
+        remark: What is said of that, see `Picture.remark`.
         status: What is wrong with the map; "ok" where nothing is.
         alt: What the picture shows.
     """
 
     uri: str
     predicted: str
-    right: bool
+    remark: str
     status: str
     alt: str
 
@@ -89,7 +89,7 @@ def _tile(picture: Picture, panel: Panel, title: str, shared: float | None) -> T
     return Tile(
         uri=_uri((255 * shown).round().astype(np.uint8), mask),
         predicted=f"{panel.predicted} ({panel.probability:.2f})",
-        right=panel.predicted == picture.target,
+        remark=picture.remark(panel),
         status=panel.status,
         alt=f"{title} of {panel.variant} for {picture.target} in {picture.image}",
     )

@@ -75,19 +75,19 @@ def explained_source(
     asked = reading.settings
     reading = replace(reading, settings=replace(asked, compile=False, precision="float32"))
     question = Question.of(data, options)
-    targets = CommonTargets.of(data, options.target)
+    targets = CommonTargets.of(question.data, options.target)
     findings = _explain_all(variants, question, targets, reading)
     decided = {
-        "methods": list(options.methods),
+        "methods": _made(options, findings),
         "grid": options.grid,
         "guide_gates": options.guide_gates,
         "faithfulness": options.faithfulness,
-        "images": len(data),
+        "images": len(question.data),
         "shown": way_of_choosing(data, options),
         "precision": "float32",
         "compiled": False,
     }
-    result = assembled(variants, data, findings, targets.classes, decided, options.seed)
+    result = assembled(variants, question.data, findings, targets.classes, decided, options.seed)
     warnings = list(result.warnings)
     if asked.precision != "float32":
         warnings.append(f"saliency maps are made in float32: gradients are not taken in {asked.precision}.")
@@ -109,8 +109,15 @@ def checked_by_randomising(
     explained = result.images.dropna(subset=["target"]).drop_duplicates("image").set_index("image")["target"]
     targets = np.array([int(explained[data.ids[index]]) for index in indices], dtype=np.int64)
     quiet = reading.settings.quiet
+    options = options.model_copy(update={"methods": result.settings["methods"]})
     checked = sanity_checks(variants, data, indices, targets, options, reading.device, quiet)
     return replace(result, sanity=checked, warnings=(*result.warnings, *too_few(options.sanity_draws, len(indices))))
+
+
+def _made(options: SaliencyOptions, findings: Sequence[Findings]) -> list[str]:
+    """Return the methods that made maps of any network: those that guide ReLUs need a network that has some."""
+    made = [each.about.get("methods", options.methods) for each in findings]
+    return [method for method in options.methods if any(method in methods for methods in made)]
 
 
 def _explain_all(

@@ -15,6 +15,7 @@ from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data.boxes import Box, object_mask, preprocessed_mask, read_boxes
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.side_files import beside_images
 from autola_analysis.data.source import ImageSource, hash_of
 from autola_analysis.data.subset import Subset, limit
 from autola_analysis.inference.stream import Batch
@@ -28,7 +29,7 @@ class Question:
     """What every network of a measurement is asked.
 
     Attributes:
-        data: The images.
+        data: The images that are shown or measured.
         options: Methods, layers, whether to measure faithfulness.
         boxes: Where objects are, by image.
         shown: Numbers of the images whose maps are kept for a figure.
@@ -41,17 +42,22 @@ class Question:
 
     @classmethod
     def of(cls, data: ImageSource, options: SaliencyOptions) -> Question:
-        """Read the boxes and draw the images to show.
+        """Read the boxes, draw the images to show, and leave out those that are neither shown nor measured.
 
         Raises:
-            DataError: If the boxes cannot be read.
+            DataError: If the boxes cannot be read, or it is not clear to which image they belong.
             OptionError: If there is no such image to show.
         """
-        boxes = options.boxes if isinstance(options.boxes, Mapping) else _read(options.boxes)
-        shown = drawn_by_class(data, options.show, options.seed) if options.shown is None else options.shown
+        given = options.boxes if isinstance(options.boxes, Mapping) else _read(options.boxes)
+        boxes: Mapping[str, Sequence[Box]] = beside_images(data, given, "box")
+        chosen = drawn_by_class(data, options.show, options.seed) if options.shown is None else options.shown
+        shown = [int(index) for index in chosen]
         if missing := [index for index in shown if not 0 <= index < len(data)]:
             raise OptionError(f"shown names image {missing[0]}, and there are {len(data):,}, numbered from 0.")
-        return cls(data, options, boxes, [int(index) for index in shown])
+        used = _used(data, options, boxes, shown)
+        if len(used) == len(data):
+            return cls(data, options, boxes, shown)
+        return cls(Subset(data, used), options, boxes, [used.index(index) for index in shown])
 
     def inputs(self) -> dict[str, Any]:
         """Return what the findings depend on beside networks and images, JSON-ready."""
@@ -87,6 +93,18 @@ def way_of_choosing(data: ImageSource, options: SaliencyOptions) -> str:
     if not len(data.classes):
         return "the first that were explained"
     return f"drawn at random, classes in proportion (seed {options.seed}), before any map was made"
+
+
+def _used(
+    data: ImageSource, options: SaliencyOptions, boxes: Mapping[str, Sequence[Box]], shown: Sequence[int]
+) -> list[int]:
+    """Return the numbers of the images that are shown or measured: a source knows all its masks or none."""
+    if options.faithfulness or data.mask(0) is not None:
+        return list(range(len(data)))
+    used = {*shown, *(drawn_by_class(data, options.sanity, options.seed) if options.sanity else [])}
+    if boxes:
+        used |= {index for index, name in enumerate(data.ids) if boxes.get(name)}
+    return sorted(used)
 
 
 def _read(boxes: Path | None) -> Mapping[str, Sequence[Box]]:

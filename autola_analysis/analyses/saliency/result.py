@@ -56,6 +56,8 @@ FORMAT = Format(
 PANEL_FACTS = ("variant", "run", "method", "layer", "predicted", "probability", "score", "status")
 ALL_METRICS = (*METRICS, *SCALED)
 CHANCE = "chance"
+WRONG = "wrong"
+OTHER = "differs from the explained class"
 CEILING = "ceiling"
 
 
@@ -109,6 +111,12 @@ class Picture:
     label: str
     target: str
     panels: list[Panel]
+
+    def remark(self, panel: Panel) -> str:
+        """Return what to say of a network's prediction: nothing, that it is wrong, or not what is explained."""
+        if panel.predicted == self.target:
+            return ""
+        return WRONG if self.label == self.target else OTHER
 
 
 @dataclass(frozen=True, repr=False)

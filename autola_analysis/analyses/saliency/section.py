@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,7 @@ from autola_analysis.analyses.saliency.figure import Scale, plot_saliency
 from autola_analysis.analyses.saliency.gallery import gallery
 from autola_analysis.analyses.saliency.localisation import METRICS, OFFSETS
 from autola_analysis.analyses.saliency.methods import METHODS, title_of
-from autola_analysis.analyses.saliency.result import Picture, SaliencyResult
+from autola_analysis.analyses.saliency.result import OTHER, WRONG, Picture, SaliencyResult
 from autola_analysis.core.tables import rows_of, side_by_side
 from autola_analysis.report.references import references_beside
 from autola_analysis.report.section import Section
@@ -22,8 +22,11 @@ EXPLAINED = {"label": "the label of the image", "predicted": "the class that the
 
 READING = (
     "A class activation map marks where a layer's features speak for a class; an input gradient marks pixels that "
-    "would change its score. The variant 'chance' holds two maps that know nothing of the network: a uniform one, and "
-    "a Gaussian in the middle of the image. Intervals are 95% bootstrap intervals over images; from three training "
+    "would change its score.",
+)
+MEASURED = (
+    "The variant 'chance' holds two maps that know nothing of the network: a uniform one, and a Gaussian in the middle "
+    "of the image. Intervals are 95% bootstrap intervals over images; from three training "
     "runs of a variant on, intervals by Student's t over runs and images together.",
     f"The metrics are {'; '.join(f'{name}: {meaning}' for name, meaning in METRICS.items())}.",
     "Precision and AUC depend on the order of a map's pixels alone: they say where it points. Energy and iou also say "
@@ -44,8 +47,10 @@ FAITHFULNESS = (
 LIMITS = (
     "A map inside the object is no proof that the network uses the object, and the images of the gallery are examples: "
     "what holds for all images is in the table.",
+)
+CEILING = (
     "The ceiling is what one map of the layer's resolution reaches, made of the object's share of each cell, and no "
-    "bound: a map may lie above it on an image.",
+    "bound: a map may lie above it on an image."
 )
 WHERE = ("effective_area", *OFFSETS)
 """Metrics that say what a map is like rather than how well it finds the object"""
@@ -67,7 +72,7 @@ def saliency_section(result: SaliencyResult, sheet: Sheet) -> Section:
     caption = saliency_caption(result, sheet.data, scale)
     sheet.draw("saliency", plot_saliency(result.pictures, sheet.width, scale), caption)
     tables = {}
-    if len(result.metrics):
+    if measured := bool(len(result.metrics)):
         everywhere = rows_of(result.metrics, subset="all")
         # By method, so that the variants stand below each other.
         everywhere = pd.concat([rows for _, rows in everywhere.groupby(["method", "layer"], sort=False)])
@@ -85,8 +90,16 @@ def saliency_section(result: SaliencyResult, sheet: Sheet) -> Section:
         tables=tables,
         methods=saliency_methods(result),
         references=references_beside(__file__),
-        reading=[*READING, *([FAITHFULNESS] if result.settings["faithfulness"] else [])],
-        limits=[*LIMITS, *([GUIDED] if any(name.startswith("guided") for name in result.settings["methods"]) else [])],
+        reading=[
+            *READING,
+            *(MEASURED if measured else []),
+            *([FAITHFULNESS] if result.settings["faithfulness"] else []),
+        ],
+        limits=[
+            *LIMITS,
+            *([CEILING] if measured else []),
+            *([GUIDED] if any(name.startswith("guided") for name in result.settings["methods"]) else []),
+        ],
     )
 
 
@@ -106,7 +119,7 @@ def saliency_caption(result: SaliencyResult, data: str, scale: Scale) -> str:
     parts = [
         f"{methods} for {variants} on {len(result.pictures)} images ({data}). All networks explain {target}.",
         f"The images are {settings['shown']}.{_runs_shown(first)}",
-        "Below each map: the predicted class and its probability, in red where it is not the target.",
+        f"Below each map: the predicted class and its probability{_marks(result.pictures)}.",
     ]
     if any(panel.map.ndim == 2 for panel in first.panels):
         parts.append(f"Each map is divided by {divided} and laid over the grey image; {_grid(settings)}.")
@@ -118,6 +131,13 @@ def saliency_caption(result: SaliencyResult, data: str, scale: Scale) -> str:
     if any(picture.mask is not None for picture in result.pictures):
         parts.append("White line: outline of the object.")
     return " ".join(parts)
+
+
+def _marks(pictures: Sequence[Picture]) -> str:
+    """Say how predictions of another class than the explained one are marked, where there are some."""
+    remarks = {picture.remark(panel) for picture in pictures for panel in picture.panels}
+    marks = {WRONG: "in red where it is wrong", OTHER: "in italics where it differs from the explained class"}
+    return "".join(f", {mark}" for remark, mark in marks.items() if remark in remarks)
 
 
 def _runs_shown(picture: Picture) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from autola_analysis.analyses.alone import measure_alone
@@ -15,12 +16,14 @@ from autola_analysis.analyses.analysis import Subject
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency.analysis import Saliency
 from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.analyses.saliency.question import drawn_by_class
 from autola_analysis.analyses.saliency.result import CHANCE, SaliencyResult, saliency_result
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.core.errors import AutolaError, DataError, OptionError, UnknownNameError
 from autola_analysis.core.results import read_stored, write_stored
 from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.data.boxes import Box
 from autola_analysis.data.listed import ListedImages
 from autola_analysis.inference.run import Settings
 from autola_analysis.report.anonymous import short_names
@@ -294,3 +297,69 @@ def test_tensors_without_images_to_show_are_refused() -> None:
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.zeros(2, 3, 8, 8), torch.zeros(2)))
     with pytest.raises(DataError, match=r"saliency needs an image source.* found DataLoader"):
         ANALYSIS.check(SaliencyOptions(), Subject([Variant(Tiny())], loader))
+
+
+class Unmarked(ClutteredDigits):
+    """Digits of which nobody says where they are; counts how often each is decoded."""
+
+    def __init__(self) -> None:
+        super().__init__("test", 12)
+        self.decoded = [0] * 12
+
+    def mask(self, index: int) -> None:
+        return None
+
+    def image(self, index: int) -> Image.Image:
+        self.decoded[index] += 1
+        return super().image(index)
+
+
+def explained(asked: SaliencyOptions) -> tuple[SaliencyResult, list[int]]:
+    data = Unmarked()
+    result = measure_alone(ANALYSIS, [Variant(Tiny().eval(), "A")], data, asked, READING)
+    found = sorted(data.ids.index(name) for name in set(result.images["image"]))
+    assert [number for number, times in enumerate(data.decoded) if times] == found
+    return result, found
+
+
+def test_images_that_are_neither_shown_nor_measured_are_not_explained() -> None:
+    asked = SaliencyOptions(methods=["gradient"], target=0, shown=[7, 2])
+    result, found = explained(asked)
+    assert found == [2, 7]
+    assert [picture.image for picture in result.pictures] == [Unmarked().ids[index] for index in (2, 7)]
+    assert (result.settings["images"], result.settings["shown"]) == (2, "chosen by hand")
+    everything = measure_alone(ANALYSIS, [Variant(Tiny().eval(), "A")], DIGITS, asked, READING)
+    assert everything.settings["images"] == 12  # whose masks are measured against
+    boxes = {Unmarked().ids[5]: [Box(2, 2, 20, 20)]}
+    assert explained(asked.model_copy(update={"boxes": boxes}))[1] == [2, 5, 7]
+    assert explained(asked.model_copy(update={"faithfulness": True}))[1] == list(range(12))
+    checked, found = explained(asked.model_copy(update={"sanity": 3, "sanity_draws": 1}))
+    assert len(found) == 5 - len({2, 7} & set(drawn_by_class(Unmarked(), 3, 0)))
+    assert checked.sanity is not None
+
+
+def test_the_page_speaks_of_no_metric_that_was_not_measured(tmp_path: Path) -> None:
+    sections = {}
+    for name, data in (("measured", DIGITS), ("not measured", Unmarked())):
+        asked = SaliencyOptions(methods=["grad-cam"], layers=["layer2"], target=0, show=2)
+        result = measure_alone(ANALYSIS, [Variant(Tiny().eval(), "A")], data, asked, READING)
+        (tmp_path / name / "figures").mkdir(parents=True)
+        (section,) = ANALYSIS.sections(result, Sheet(tmp_path / name, "digits", options=asked))
+        sections[name] = " ".join([*section.reading, *section.limits, section.methods, *section.tables])
+    for word in ("chance", "Precision and AUC", "ceiling", "Intervals"):
+        assert word in sections["measured"]
+        assert word not in sections["not measured"]
+
+
+def test_networks_with_and_without_relus_stand_side_by_side(tmp_path: Path) -> None:
+    smooth = Tiny().eval()
+    smooth.layer1[2], smooth.layer2[2] = nn.GELU(), nn.GELU()
+    asked = SaliencyOptions(layers=["layer2"], target=0, show=1, sanity=2, sanity_draws=1)
+    for networks, made in (((Tiny().eval(), smooth), 2), ((smooth,), 1)):
+        variants = [Variant(model, name) for model, name in zip(networks, "AB", strict=False)]
+        result = measure_alone(ANALYSIS, variants, DIGITS, asked, READING)
+        assert result.settings["methods"] == ["grad-cam", "guided-backprop"][:made]
+        assert any("guided-backprop is left out; --method gradient" in warning for warning in result.warnings)
+        (tmp_path / str(made) / "figures").mkdir(parents=True)
+        section, _ = ANALYSIS.sections(result, Sheet(tmp_path / str(made), "digits", options=asked))
+        assert ("known to fail the sanity check" in " ".join(section.limits)) is (made == 2)

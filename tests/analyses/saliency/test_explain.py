@@ -240,6 +240,40 @@ def test_relus_in_gates_are_guided_unless_told_otherwise() -> None:
         assert explain(plain, IMAGES, "guided-backprop", guide_gates=with_gates).settings["guided_relus"] == 19
 
 
+def smooth() -> nn.Module:
+    """Return a network without ReLUs."""
+    model = Tiny()
+    model.layer1[2], model.layer2[2] = nn.GELU(), nn.GELU()
+    return model.eval()
+
+
+def test_of_a_network_without_relus_the_other_methods_go_on_with_a_warning() -> None:
+    found = explain(smooth(), IMAGES, ("grad-cam", "guided-backprop", "guided-grad-cam"), "layer2", batch_size=2)
+    assert list(found.maps) == [("grad-cam", "layer2")]
+    alone = explain(smooth(), IMAGES, "grad-cam", "layer2")
+    assert found.maps["grad-cam", "layer2"].shape == alone.maps["grad-cam", "layer2"].shape
+    assert found.settings["methods"] == ["grad-cam"]
+    (warning,) = found.warnings
+    assert "this network ran none; met instead: gelu. guided-backprop, guided-grad-cam is left out; --method" in warning
+    with pytest.raises(LayerError, match="this network ran none; met instead: gelu"):
+        explain(smooth(), IMAGES, "guided-backprop")
+
+
+def test_relus_that_run_under_no_grad_are_said_to() -> None:
+    class Frozen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone, self.fc = Tiny(), nn.Linear(10, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                features = self.backbone(x)
+            return self.fc(features)
+
+    with pytest.raises(LayerError, match="this network ran its 2 under no_grad"):
+        explain(Frozen(), IMAGES, "guided-backprop")
+
+
 class Tokens(Tiny):
     """Brings its features into the shape of a transformer's tokens, one of them extra."""
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import matplotlib as mpl
@@ -69,6 +70,13 @@ def test_a_wrong_prediction_is_red_and_a_map_that_says_nothing_is_named() -> Non
     assert by_text["dog (0.90)"].get_color() == "#B23A00"
     assert "zero" in by_text
     assert all(np.isfinite(image).all() for image in images(figure))
+
+
+def test_another_prediction_than_the_explained_class_is_in_italics_where_there_is_no_label() -> None:
+    figure = plot_saliency([replace(picture(panel("SE"), panel("HOGA", predicted="dog")), label="")])
+    by_text = {text.get_text(): text for ax in figure.axes for text in ax.texts}
+    assert (by_text["dog (0.75)"].get_color(), by_text["dog (0.75)"].get_fontstyle()) == ("black", "italic")
+    assert by_text["cat (0.75)"].get_fontstyle() == "normal"
 
 
 def test_overlay_and_display_stay_within_their_range() -> None:

@@ -2,9 +2,11 @@
 
 import base64
 import re
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from autola_analysis.analyses.saliency.gallery import gallery
@@ -38,6 +40,13 @@ def test_the_gallery_sets_the_first_runs_of_the_variants_side_by_side() -> None:
     assert "&lt;i&gt;.png" in body
     assert "<i>" not in body
     assert body.count("<img") == 3
+
+
+@pytest.mark.parametrize("label", ["", "dog"])
+def test_a_prediction_of_an_image_that_has_no_label_or_another_is_not_wrong(label: str) -> None:
+    body = gallery([replace(picture(panel("SE", 1), panel("HOGA", 2, "dog")), label=label)], "")
+    assert "dog (0.75), differs from the explained class" in body
+    assert "wrong" not in body
 
 
 def test_a_map_that_says_nothing_is_marked() -> None:
