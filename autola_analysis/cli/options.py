@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Trust = Annotated[
     bool, typer.Option("--trust-checkpoint", help="Let checkpoint files execute code. Only for files you trust.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no summary.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress; the summary is printed.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where to run.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that is drawn at random.")]
 Cache = Annotated[
@@ -158,7 +159,13 @@ class MachineFlags:
             "--compile", help="Compile the networks: takes a minute each, pays from some hundred thousand images on."
         ),
     ] = False
+    no_progress: NoProgress = False
     quiet: Quiet = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether no progress is shown."""
+        return self.quiet or self.no_progress
 
     def reading(self) -> Reading:
         """Return what a pass needs of them."""
@@ -166,7 +173,7 @@ class MachineFlags:
         from autola_analysis.core.files import user_cache
         from autola_analysis.inference.run import Settings
 
-        settings = Settings(self.device, self.precision, quiet=self.quiet, compile=self.compile)
+        settings = Settings(self.device, self.precision, quiet=self.silent, compile=self.compile)
         cache = None if self.no_cache else self.cache or user_cache()
         return Reading(settings, self.batch_size, self.workers, cache)
 

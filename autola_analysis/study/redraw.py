@@ -16,7 +16,7 @@ from autola_analysis.report.style import figure_width
 from autola_analysis.study.draw import Layout, draw_report
 
 
-def redraw(out: Path, width: str | float | None = None) -> None:
+def redraw(out: Path, width: str | float | None = None, quiet: bool = False) -> None:
     """Draw figures and page of a report again; tables, arrays and everything else in it stay as they are.
 
     The report is replaced whole or not at all. Its record keeps what it says of the run; the hashes of the outputs
@@ -25,6 +25,7 @@ def redraw(out: Path, width: str | float | None = None) -> None:
     Args:
         out: The report directory.
         width: Of the figures; None keeps the one they were drawn with.
+        quiet: Whether to show no progress.
 
     Raises:
         ReportError: If there is no report, a file that the figures are drawn from is missing or has changed, or an
@@ -44,7 +45,7 @@ def redraw(out: Path, width: str | float | None = None) -> None:
                 shutil.copytree(entry, directory / entry.name)
             elif entry.is_file() and entry.name not in (MANIFEST, "index.html"):
                 shutil.copy2(entry, directory / entry.name)
-        draw_report(directory, layout, record)
+        draw_report(directory, layout, record, quiet)
         write_record(directory, {**record, "layout": asdict(layout)})
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.core.distributed import current
+from autola_analysis.core.progress import Steps
 from autola_analysis.core.results import write_stored
 from autola_analysis.core.tables import write_table
 from autola_analysis.data.source import ImageSource
@@ -24,7 +25,7 @@ from autola_analysis.statistics.compare import COMPARISON_TABLE
 from autola_analysis.study.comparison.controls import CONTROLS_TABLE
 from autola_analysis.study.draw import Layout, draw_report
 from autola_analysis.study.file import StudyFile, parse_study, read_study
-from autola_analysis.study.measure import StudyResults, measure_study
+from autola_analysis.study.measure import StudyResults, measure_study, number_of_steps
 from autola_analysis.study.networks import ACCURACY_TABLE, accuracy_frame, recorded_data, recorded_models
 from autola_analysis.study.plan import OWN_IMAGES, Plan, make_plan
 from autola_analysis.study.sources import StudyData
@@ -83,15 +84,21 @@ def run_study(
     check_free(out, overwrite)
     check_settings(reading.settings)
     file, base = opened(study, base)
-    plan = make_plan(file, base, only, reading.settings.quiet)
+    quiet = reading.settings.quiet
+    kinds = [request.kind for request in file.analyses if only is None or request.kind in only]
+    steps = Steps(number_of_steps(kinds) + 3, quiet)
+    with steps.step("checkpoints and images"):
+        plan = make_plan(file, base, only, quiet)
     with _report_of_first(out, overwrite) as directory:
-        results = measure_study(plan, reading)
-        written = _anonymous(plan, results) if anonymous else results
-        _write(directory, plan, written, anonymous, reading.settings.quiet)
-        record = {**new_record(_facts(plan, results), results.warnings), "layout": asdict(_layout(plan))}
-        record = anonymous_record(record) if anonymous else record
-        draw_report(directory, Layout(**record["layout"]), record)
-        write_record(directory, record)
+        results = measure_study(plan, reading, steps)
+        with steps.step("tables"):
+            written = _anonymous(plan, results) if anonymous else results
+            _write(directory, plan, written, anonymous, quiet)
+            record = {**new_record(_facts(plan, results), results.warnings), "layout": asdict(_layout(plan))}
+            record = anonymous_record(record) if anonymous else record
+        with steps.step("figures and page"):
+            draw_report(directory, Layout(**record["layout"]), record, quiet)
+            write_record(directory, record)
     return StudyReport(plan, results, out)
 
 
