@@ -38,7 +38,7 @@ class ProgressBar:
     Args:
         total: Number of units to come; None where that is not known.
         what: What is done, in words.
-        unit: Name of one unit.
+        unit: Name of the units, in the plural.
         display: What shows it; None shows nothing.
         heading: A line that stays, written after two seconds or at the end, whichever comes first; none where an
             error comes first, so that bad input is answered by one sentence.
@@ -206,7 +206,7 @@ class Steps:
             yield
 
 
-def progress_bar(total: int | None, what: str, unit: str = "img", quiet: bool = False) -> ProgressBar:
+def progress_bar(total: int | None, what: str, unit: str = "images", quiet: bool = False) -> ProgressBar:
     """Return a bar with rate and time left that shows itself after two seconds, on standard error.
 
     Of processes that share a run, only the first shows one.
@@ -214,7 +214,7 @@ def progress_bar(total: int | None, what: str, unit: str = "img", quiet: bool = 
     Args:
         total: Number of units to come; None where that is not known.
         what: Label in front of the bar.
-        unit: Name of one unit.
+        unit: Name of the units, in the plural.
         quiet: Whether to show nothing at all.
     """
     return ProgressBar(total, what, unit, None if quiet or not current().first else _DISPLAY)

@@ -57,7 +57,7 @@ def test_what_takes_long_is_in_the_log_after_two_seconds_and_then_every_ten(log:
     first, *others = log().splitlines()
     assert first == "[1/1] passes"
     assert 2 <= len(others) <= 4
-    assert all(re.fullmatch(r"  images \d+ %, \d+ of 200 img, \d+/s, \d+ s left", line) for line in others)
+    assert all(re.fullmatch(r"  images \d+ %, \d+ of 200 images, \d+/s, \d+ s left", line) for line in others)
 
 
 def test_a_step_that_counts_nothing_shows_that_it_goes_on(log: Callable[[], str]) -> None:
@@ -92,7 +92,7 @@ def test_a_terminal_shows_the_step_and_one_line_that_is_taken_away(terminal: Cal
         time.sleep(0.08)
     written = terminal()
     assert "[1/1] passes\r\n" in written
-    assert "images [#####...............] 25 %, 50 of 200 img" in written
+    assert "images [#####...............] 25 %, 50 of 200 images" in written
     assert written.count("\n") == 1
     assert written.endswith("\r")
     longest = max(map(len, re.split("[\r\n]", written)))
@@ -127,15 +127,15 @@ def test_the_thread_ends_with_what_it_shows_also_after_an_error(log: Callable[[]
     ("done", "seconds", "text"),
     [
         (0, 7.0, "images, 7 s"),
-        (30, 10.0, "images 30 %, 30 of 100 img, 3/s, 23 s left"),
-        (1, 100.0, "images 1 %, 1 of 100 img, 165 min left"),
-        (120, 10.0, "images 100 %, 120 of 100 img, 12/s, 0 s left"),
+        (30, 10.0, "images 30 %, 30 of 100 images, 3/s, 23 s left"),
+        (1, 100.0, "images 1 %, 1 of 100 images, 165 min left"),
+        (120, 10.0, "images 100 %, 120 of 100 images, 12/s, 0 s left"),
     ],
 )
 def test_rate_and_time_left_follow_from_what_is_done(
     monkeypatch: pytest.MonkeyPatch, done: int, seconds: float, text: str
 ) -> None:
     monkeypatch.setattr(ProgressBar, "seconds", seconds)
-    bar = ProgressBar(100, "images", "img", None)
+    bar = ProgressBar(100, "images", "images", None)
     bar.update(done)
     assert bar.text(with_bar=False) == text
