@@ -29,6 +29,8 @@ MANIFEST = "pass.json"
 TITLE_DIGITS = 12
 INPUT_DIGITS = 32
 ANALYSES = "analyses"
+QUESTION = ("network", "spec", "classes", "images", "preprocessing")
+"""Inputs that decide what a pass answers; all others decide how."""
 
 logger = logging.getLogger(__name__)
 
@@ -142,13 +144,14 @@ class PassEntry:
     def _differing(self) -> list[str]:
         """Return in which inputs the most similar pass of a network of this name differs; empty where there is none.
 
-        A pass for other analyses answers another question, and is none.
+        A pass of another network, over other images or for other analyses answers another question, and is none.
         """
         found = []
         for path in sorted(self._folder.glob(f"{self._stem}-*")):
             manifest = _read_manifest(path) or {}
             inputs: dict[str, Any] = manifest.get("inputs", {})
-            if inputs.get(ANALYSES, {}).keys() == self.inputs[ANALYSES].keys():
+            asked = inputs.get(ANALYSES, {}).keys() == self.inputs[ANALYSES].keys()
+            if asked and all(inputs.get(name) == self.inputs.get(name) for name in QUESTION):
                 found.append(self._differences(inputs))
         return min(found, key=len, default=[])
 

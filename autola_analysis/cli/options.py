@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Trust = Annotated[
     bool, typer.Option("--trust-checkpoint", help="Let checkpoint files execute code. Only for files you trust.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no summary.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress; the summary is printed.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where to run.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that is drawn at random.")]
 Cache = Annotated[
@@ -181,7 +182,13 @@ class MachineFlags:
             metavar="first|last", help="Axis of a layer's maps that holds the channels, where the network does not say."
         ),
     ] = None
+    no_progress: NoProgress = False
     quiet: Quiet = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether no progress is shown."""
+        return self.quiet or self.no_progress
 
     def reading(self) -> Reading:
         """Return what a pass needs of them."""
@@ -193,7 +200,7 @@ class MachineFlags:
         settings = Settings(
             self.device,
             self.precision,
-            quiet=self.quiet,
+            quiet=self.silent,
             compile=self.compile,
             channel_axis=axis_of(self.channel_axis),
         )

@@ -31,6 +31,7 @@ def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
         rows: Cells.
     """
     columns = [_Column(name, [row[place] for row in rows]) for place, name in enumerate(header)]
+    _narrow_words(columns)
     labels = columns[:1] + list(takewhile(lambda column: not column.is_number, columns[1:]))
     _narrow(labels, WIDTH if len(labels) == len(columns) else WIDTH // 2)
     lines: list[str] = []
@@ -51,9 +52,14 @@ class _Column:
         """Characters of the longest line."""
         return max(len(line) for cell in self.cells for line in cell)
 
+    @property
+    def longest_word(self) -> int:
+        """Characters of the longest word."""
+        return max(len(word) for cell in self.cells for line in cell for word in [*line.split(), ""])
+
     def narrow(self, width: int) -> None:
         """Break the cells into lines."""
-        self.cells = [textwrap.wrap(" ".join(cell), width) or [""] for cell in self.cells]
+        self.cells = [textwrap.wrap(" ".join(cell), width, break_on_hyphens=False) or [""] for cell in self.cells]
 
     def line(self, row: int, number: int) -> str:
         """Return a line of a cell, aligned; blanks where the cell has fewer lines."""
@@ -74,6 +80,16 @@ def _narrow(columns: Sequence[_Column], width: int) -> None:
         if target >= widest.width:
             break
         widest.narrow(target)
+
+
+def _narrow_words(columns: Sequence[_Column]) -> None:
+    """Break text between words, where that is enough for all columns to fit beside each other."""
+    texts = [column for column in columns if not column.is_number]
+    room = WIDTH - _width(columns) + _width(texts)
+    if sum(column.longest_word for column in texts) + len(GAP) * (len(texts) - 1) <= room:
+        while texts and _width(texts) > room:
+            widest = max(texts, key=lambda column: column.width - column.longest_word)
+            widest.narrow(max(widest.longest_word, widest.width - _width(texts) + room))
 
 
 def _blocks(labels: list[_Column], others: Sequence[_Column]) -> Iterator[list[_Column]]:

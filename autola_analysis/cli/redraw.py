@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from autola_analysis.cli.options import Quiet
+from autola_analysis.cli.options import NoProgress, Quiet
+from autola_analysis.core.progress import progress_bar
 
 
 def redraw(
@@ -16,14 +17,17 @@ def redraw(
         str | None,
         typer.Option(metavar="neurips|cvpr|INCHES", help="Width of the figures. Default: as they were drawn."),
     ] = None,
+    no_progress: NoProgress = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw figures and page of a report again, from its tables and arrays alone.
 
     Example: autola-analyze redraw reports/demo --width cvpr
     """
-    from autola_analysis.study.redraw import redraw as draw_again
+    silent = quiet or no_progress
+    with progress_bar(None, "loading matplotlib and the analyses", quiet=silent):
+        from autola_analysis.study.redraw import redraw as draw_again
 
-    draw_again(out, width)
+    draw_again(out, width, silent)
     if not quiet:
         typer.echo(f"Report: {out / 'index.html'}")

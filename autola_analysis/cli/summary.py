@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from autola_analysis.cli.options import MachineFlags
-from autola_analysis.cli.printing import echo_table
+from autola_analysis.cli.printing import WIDTH, echo_table
+from autola_analysis.core.progress import progress_bar
 
 if TYPE_CHECKING:
     from autola_analysis.study.file import StudyFile
@@ -40,9 +42,11 @@ def run_and_show(
         anonymous: Whether paths, host and user are left out of everything written.
         show: Whether to open the page.
     """
-    from autola_analysis.study.run import run_study
+    with progress_bar(None, "loading PyTorch and the analyses", quiet=machine.silent):
+        from autola_analysis.study.run import run_study
 
-    report = run_study(study, out, machine.reading(), base=base, only=only, overwrite=overwrite, anonymous=anonymous)
+        reading = machine.reading()
+    report = run_study(study, out, reading, base=base, only=only, overwrite=overwrite, anonymous=anonymous)
     if not machine.quiet:
         echo_study(report)
     if show:
@@ -79,4 +83,4 @@ def _echo_claims(report: StudyReport) -> None:
         verdict = verdict_text(str(first["verdict"]), directions.get(str(name)), float(first["margin"]))
         rows.append([str(name), str(first["layer"]), differences, verdict])
     echo_table(["claim", "layer", "differences", "verdict"], rows)
-    typer.echo(f"\n{headline(claims)}")
+    typer.echo(f"\n{textwrap.fill(headline(claims), WIDTH)}")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
-from autola_analysis.cli.options import Device, Quiet, Seed
+from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed
 from autola_analysis.core.errors import MissingExtraError, OptionError
 
 
@@ -22,6 +22,7 @@ class TrainerFlags:
     precision: Annotated[str, typer.Option(help="As pytorch-lightning names it, e.g. bf16-mixed.")] = "32-true"
     workers: Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in this one.")] = 0
     half: Annotated[bool, typer.Option("--half", help="Store the weights in half precision.")] = False
+    no_progress: NoProgress = False
     quiet: Quiet = False
 
 
@@ -133,8 +134,9 @@ def train(
     )
     backbone = network.backbone or training.recipe.backbone
     out = out or Path(f"{backbone}_{network.label()}_{recipe}_seed{network.seed}.safetensors")
+    silent = machine.quiet or machine.no_progress
     metrics = run_training(
-        training, out, Machine(machine.device, machine.precision, machine.workers, machine.quiet, machine.half)
+        training, out, Machine(machine.device, machine.precision, machine.workers, silent, machine.half)
     )
     if machine.quiet:
         return

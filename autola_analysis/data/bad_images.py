@@ -26,7 +26,7 @@ def drop_unreadable(
 
     Args:
         source: What to check; after `limit`, so that only the images of the run are decoded.
-        progress: Called with the number of images checked since its last call, as `tqdm.update` is.
+        progress: Called with the number of images checked since its last call, as `ProgressBar.update` is.
         threads: That decode at the same time.
 
     Returns:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autola_analysis.analyses.registry import analysis_of, registration_of
+from autola_analysis.core.progress import progress_bar
 from autola_analysis.core.results import read_stored
 from autola_analysis.core.tables import has_table, read_table
 from autola_analysis.core.text import wirings_text
@@ -43,8 +44,14 @@ class Layout:
     analyses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any]) -> None:
+def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any], quiet: bool = False) -> None:
     """Draw figures, page and the words for a paper from the tables and arrays in a directory and a run record.
+
+    Args:
+        directory: The report.
+        layout: What it shows.
+        record: What ``run.json`` says.
+        quiet: Whether to show no progress.
 
     Raises:
         ReportError: If a table or an array is missing.
@@ -60,10 +67,12 @@ def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any]) -> N
         )
         sheet = Sheet(directory, layout.data, layout.width, note=note)
         sections.append(claims_section(comparison, claims, sheet, controls))
-    for name, asked in layout.analyses.items():
-        analysis, kind = analysis_of(name), registration_of(name).options_class()
-        sheet = Sheet(directory, asked["data"], layout.width, thumbnails, kind(**asked["options"]), note)
-        sections += analysis.sections(analysis.restore(read_stored(directory, analysis.format)), sheet)
+    with progress_bar(len(layout.analyses), "drawing", unit="analyses", quiet=quiet) as bar:
+        for name, asked in layout.analyses.items():
+            analysis, kind = analysis_of(name), registration_of(name).options_class()
+            sheet = Sheet(directory, asked["data"], layout.width, thumbnails, kind(**asked["options"]), note)
+            sections += analysis.sections(analysis.restore(read_stored(directory, analysis.format)), sheet)
+            bar.update()
     write_page(
         directory,
         title=layout.title,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
-from autola_analysis.analyses.analysis import Observed
+from autola_analysis.analyses.analysis import Analysis, Observed
 from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.registry import analysis_of
 from autola_analysis.core.distributed import current
+from autola_analysis.core.progress import Steps
 from autola_analysis.core.results import Stored
 from autola_analysis.inference.run import PassRecord
 from autola_analysis.study.comparison.compared import StudyComparison, compare_groups
@@ -42,24 +45,46 @@ class StudyResults:
     warnings: Sequence[str] = ()
 
 
-def measure_study(plan: Plan, reading: Reading) -> StudyResults:
-    """Run a plan; processes that share the run measure together, and the first does the rest."""
-    passes = run_passes(plan, reading)
+def number_of_steps(kinds: Sequence[str]) -> int:
+    """Return how many steps `measure_study` names for analyses of these kinds."""
+    return 2 + len(kinds) + sum(_finishes(analysis_of(kind)) for kind in kinds)
+
+
+def measure_study(plan: Plan, reading: Reading, steps: Steps | None = None) -> StudyResults:
+    """Run a plan; processes that share the run measure together, and the first does the rest.
+
+    Args:
+        plan: What to run.
+        reading: How.
+        steps: Names what runs; None shows nothing.
+    """
+    steps = steps or Steps(0, quiet=True)
+    with steps.step("passes over the images"):
+        passes = run_passes(plan, reading)
     together: dict[str, Any] = {}
     for planned in plan.analyses:
-        observed = passes.observed.get(planned.name, Observed())
-        observed = Observed(observed.by_watcher, _needed(planned, plan, together))
-        together[planned.name] = planned.analysis.measure(planned.options, planned.subject, observed, reading)
+        with steps.step(planned.name):
+            observed = passes.observed.get(planned.name, Observed())
+            observed = Observed(observed.by_watcher, _needed(planned, plan, together))
+            together[planned.name] = planned.analysis.measure(planned.options, planned.subject, observed, reading)
     current().leave_to_first()
-    results = {
-        planned.name: planned.analysis.finish(planned.options, planned.subject, together[planned.name], reading)
-        for planned in plan.analyses
-    }
-    networks = passes.networks or _networks(plan, results)
-    comparison = _with_wirings(compare_groups(plan, results, networks), plan)
-    controls = controls_frame(comparison.table, networks)
-    warnings = _warnings(plan, results, comparison)
+    results = {}
+    for planned in plan.analyses:
+        with steps.step(f"{planned.name}, second part") if _finishes(planned.analysis) else nullcontext():
+            results[planned.name] = planned.analysis.finish(
+                planned.options, planned.subject, together[planned.name], reading
+            )
+    with steps.step("comparison of variants"):
+        networks = passes.networks or _networks(plan, results)
+        comparison = _with_wirings(compare_groups(plan, results, networks), plan)
+        controls = controls_frame(comparison.table, networks)
+        warnings = _warnings(plan, results, comparison)
     return StudyResults(results, networks, comparison, controls, passes.records, warnings)
+
+
+def _finishes(analysis: Analysis[Any, Any]) -> bool:
+    """Return whether one process has something to do alone."""
+    return type(analysis).finish is not Analysis.finish
 
 
 def _needed(planned: PlannedAnalysis, plan: Plan, results: dict[str, Any]) -> dict[str, Stored]:

@@ -17,7 +17,7 @@ from autola_analysis.report.style import figure_width
 from autola_analysis.study.draw import Layout, draw_report
 
 
-def redraw(out: Path, width: str | float | None = None) -> None:
+def redraw(out: Path, width: str | float | None = None, quiet: bool = False) -> None:
     """Draw figures and page of a report again; tables, arrays and everything else in it stay as they are.
 
     The report is replaced whole or not at all. Its record keeps what it says of the run; the hashes of the outputs
@@ -26,6 +26,7 @@ def redraw(out: Path, width: str | float | None = None) -> None:
     Args:
         out: The report directory.
         width: Of the figures; None keeps the one they were drawn with.
+        quiet: Whether to show no progress.
 
     Raises:
         ReportError: If there is no report, a file that the figures are drawn from is missing or has changed, or an
@@ -44,7 +45,7 @@ def redraw(out: Path, width: str | float | None = None) -> None:
             if not name.startswith("figures/") and (out / name).is_file():
                 (directory / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(out / name, directory / name)
-        draw_report(directory, layout, record)
+        draw_report(directory, layout, record, quiet)
         write_record(directory, {**record, "layout": asdict(layout)})
 
 

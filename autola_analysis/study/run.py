@@ -10,6 +10,7 @@ from typing import Any
 
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.core.distributed import current
+from autola_analysis.core.progress import Steps
 from autola_analysis.core.results import write_stored
 from autola_analysis.core.tables import write_table
 from autola_analysis.data.source import ImageSource
@@ -26,7 +27,7 @@ from autola_analysis.study.comparison.controls import CONTROLS_TABLE
 from autola_analysis.study.draw import Layout, draw_report
 from autola_analysis.study.file import StudyFile, parse_study, read_study
 from autola_analysis.study.inputs import image_folders, inputs_of
-from autola_analysis.study.measure import StudyResults, measure_study
+from autola_analysis.study.measure import StudyResults, measure_study, number_of_steps
 from autola_analysis.study.networks import ACCURACY_TABLE, accuracy_frame, recorded_data, recorded_models
 from autola_analysis.study.plan import Plan, make_plan
 from autola_analysis.study.wirings import WIRINGS_TABLE, wirings_frame
@@ -84,19 +85,25 @@ def run_study(
     check_free(out, overwrite)
     check_settings(reading.settings)
     file, base = opened(study, base)
-    plan = make_plan(file, base, only, reading.settings.quiet)
-    own_file = Path(study) if isinstance(study, (str, Path)) else None
-    folders = dict.fromkeys(image_folders(plan), "the images' folder")
-    refuse_inputs_inside(out, inputs_of(plan, base, own_file, reading.cache), folders)
+    quiet = reading.settings.quiet
+    kinds = [request.kind for request in file.analyses if only is None or request.kind in only]
+    steps = Steps(number_of_steps(kinds) + 3, quiet)
+    with steps.step("checkpoints and images"):
+        plan = make_plan(file, base, only, quiet)
+        own_file = Path(study) if isinstance(study, (str, Path)) else None
+        folders = dict.fromkeys(image_folders(plan), "the images' folder")
+        refuse_inputs_inside(out, inputs_of(plan, base, own_file, reading.cache), folders)
     with _report_of_first(out, overwrite) as directory:
         with channel_axis(reading.settings.channel_axis):
-            results = measure_study(plan, reading)
-        written = _anonymous(plan, results) if anonymous else results
-        _write(directory, plan, written, anonymous, reading.settings.quiet)
-        record = {**new_record(_facts(plan, results), results.warnings), "layout": asdict(_layout(plan))}
-        record = anonymous_record(record) if anonymous else record
-        draw_report(directory, Layout(**record["layout"]), record)
-        write_record(directory, record)
+            results = measure_study(plan, reading, steps)
+        with steps.step("tables"):
+            written = _anonymous(plan, results) if anonymous else results
+            _write(directory, plan, written, anonymous, quiet)
+            record = {**new_record(_facts(plan, results), results.warnings), "layout": asdict(_layout(plan))}
+            record = anonymous_record(record) if anonymous else record
+        with steps.step("figures and page"):
+            draw_report(directory, Layout(**record["layout"]), record, quiet)
+            write_record(directory, record)
     return StudyReport(plan, results, out)
 
 

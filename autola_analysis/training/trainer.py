@@ -13,7 +13,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
@@ -31,6 +31,7 @@ from autola_analysis.training.lock import locked_folder
 from autola_analysis.training.module import ClassifierTraining, DivergedError
 from autola_analysis.training.recipes import MEASURE, Recipe
 from autola_analysis.training.settings import Machine, Training, build_with
+from autola_analysis.training.showing import TrainingProgress
 from autola_analysis.training.state import (
     KEPT,
     LAST,
@@ -213,7 +214,7 @@ def _trainer(recipe: Recipe, state: Path, machine: Machine, first: Sequence[pl.C
         ),
     ]
     if not machine.quiet:
-        callbacks.append(TQDMProgressBar(refresh_rate=10))
+        callbacks.append(TrainingProgress())
     return pl.Trainer(
         max_epochs=recipe.epochs,
         accelerator="gpu" if machine.device == "cuda" else machine.device,
@@ -222,7 +223,7 @@ def _trainer(recipe: Recipe, state: Path, machine: Machine, first: Sequence[pl.C
         logger=False,
         callbacks=callbacks,
         plugins=[WholeFiles()],
-        enable_progress_bar=not machine.quiet,
+        enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )

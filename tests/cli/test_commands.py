@@ -145,6 +145,27 @@ def test_selectivity_writes_a_report_and_prints_its_summary(
     assert set(zip(comparison["model"], comparison["against"], strict=True)) == {("HOGA", "SE")}
 
 
+@pytest.mark.parametrize(
+    ("flag", "progress", "summary"), [(None, True, True), ("--no-progress", False, True), ("--quiet", False, False)]
+)
+def test_steps_are_numbered_and_named_in_a_log_unless_they_are_left_out(
+    run: Callable[..., tuple[int, str, str]],
+    checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    flag: str | None,
+    progress: bool,
+    summary: bool,
+) -> None:
+    arguments = ["--ckpt", checkpoint("se"), "--limit", 20, "--permutations", 1, "--folds", 2, "--no-cache"]
+    status, out, err = run("selectivity", *arguments, "--out", tmp_path / "out", *([flag] if flag else []))
+    assert status == 0, err
+    assert "\r" not in err
+    names = ["checkpoints and images", "passes over the images", "selectivity", "comparison of variants", "tables"]
+    lines = [f"[{number}/6] {name}" for number, name in enumerate([*names, "figures and page"], start=1)]
+    assert [line for line in err.splitlines() if line.startswith("[")] == (lines if progress else [])
+    assert ("Report: " in out) == summary
+
+
 def test_embed_passes_every_flag_on_and_prints_its_summary(
     run: Callable[..., tuple[int, str, str]],
     checkpoint: Callable[..., Path],

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,6 +82,17 @@ def test_a_killed_training_goes_on_after_its_last_epoch(tmp_path: Path, monkeypa
     assert len(seen) == 80  # one epoch, not two
     assert json.loads(json.dumps(dict(load_model(out).metadata["recipe"])))["epochs"] == 2
     assert not (tmp_path / "se.safetensors.training").exists()
+
+
+def test_a_log_names_the_epochs_of_a_training_in_lines_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("SILENT_SECONDS", "REDRAWN_SECONDS", "LOGGED_SECONDS"):
+        monkeypatch.setattr(f"autola_analysis.core.progress.{name}", 0.001)
+    run_training(short(), tmp_path / "se.safetensors", Machine(device="cpu"))
+    shown = capsys.readouterr()
+    assert "\r" not in shown.out + shown.err
+    assert re.search(r"^  epoch 2 of 2 \d+ %, \d+ of 10 batches", shown.err, re.MULTILINE)
 
 
 def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:

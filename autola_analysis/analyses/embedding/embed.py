@@ -234,7 +234,7 @@ def _optimise(
     problems: list[Problem], kept: SolutionCache, processes: int, threads: int | None, quiet: bool
 ) -> list[Solution]:
     iterations = len(problems) * (one_run.EARLY_ITERATIONS + one_run.ITERATIONS)
-    with progress_bar(iterations, "t-SNE", unit="it", quiet=quiet) as bar:
+    with progress_bar(iterations, "t-SNE", unit="iterations", quiet=quiet) as bar:
 
         def report(done: int) -> None:
             bar.update(done)

@@ -134,7 +134,7 @@ def _stored(folder: Path, stem: str, neighbours: Neighbours) -> Neighbours:
 def _search(values: NDArray[Any], k: int, metric: Metric, device: torch.device, quiet: bool) -> Neighbours:
     points = Points(values, metric, device)
     found: list[tuple[Tensor, Tensor]] = []
-    with progress_bar(len(values), "neighbours", unit="point", quiet=quiet) as bar:
+    with progress_bar(len(values), "neighbours", unit="points", quiet=quiet) as bar:
         for rows in points.blocks(ROWS):
             found.append(_measured(points, rows, _candidates(points, rows, min(k + SPARE, len(points) - 1)), k))
             bar.update(len(rows))

@@ -140,7 +140,7 @@ def sanity_checks(
         runs.setdefault(variant.name, []).append(replace(variant, preprocessing=preprocessing_for(variant, data)))
     stages = sum(len(cascade(first.model)) for first, *_ in runs.values()) * options.sanity_draws
     checked = []
-    with progress_bar(stages, "randomising", unit="stage", quiet=quiet) as bar:
+    with progress_bar(stages, "randomising", unit="stages", quiet=quiet) as bar:
         for first, *others in runs.values():
             assert first.preprocessing is not None
             geometry = first.preprocessing
