@@ -58,9 +58,22 @@ class ArchitectureFlags:
     normalize: Annotated[
         list[str],
         typer.Option(
-            metavar="[NAME=]imagenet|cifar10|cifar100|none",
-            help="Mean and standard deviation of training. Default: what the file records, else the images' own.",
+            metavar="[NAME=]imagenet|cifar10|cifar100|none|MEAN/STD",
+            help="Mean and standard deviation of training, by name or as 0.5,0.5,0.5/0.2,0.2,0.2. Default: what the "
+            "file records, else the images' own.",
         ),
+    ] = field(default_factory=list)
+    resize: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]N|none",
+            help="Pixels of the shorter side of an image. Default: what the file records, else what is customary for "
+            "the images or the network's first layer.",
+        ),
+    ] = field(default_factory=list)
+    crop: Annotated[
+        list[str],
+        typer.Option(metavar="[NAME=]N|none", help="Pixels of the central square that is kept. Default: as --resize."),
     ] = field(default_factory=list)
     classes: Annotated[
         list[str],

@@ -20,6 +20,7 @@ from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.compiling import CompiledForward, check_compiler, compiled_forward
+from autola_analysis.inference.failures import forward_of
 from autola_analysis.inference.folding import FastCopy, fast_copy
 from autola_analysis.inference.observer import Observer, Selective
 from autola_analysis.inference.outputs import Output
@@ -314,16 +315,13 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
     # What is verified in float32 says nothing about autocast, which rounds the folded weights.
     fold = settings.fold and settings.precision in ("float32", "tf32")
     with ExitStack() as stack:
-        try:
-            with precision_of("float32", device):  # TF32, which torch allows by default, hides what is the same
-                copy = fast_copy(job.model, layers, probe, fold, job.task)
-                everywhere = current().all_true(copy.channels_last)
-                if copy.channels_last and not everywhere:  # on other hardware the copy was not the same
-                    copy = fast_copy(job.model, layers, probe, False, job.task)
-                task = job.task.settled(copy.model, probe, copy.output)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"{job.name} cannot run on images of shape {tuple(images.shape[1:])}: {reason}") from error
+        with forward_of(job.name, images.shape[1:]), precision_of("float32", device):
+            # TF32, which torch allows by default, hides what is the same.
+            copy = fast_copy(job.model, layers, probe, fold, job.task)
+            everywhere = current().all_true(copy.channels_last)
+            if copy.channels_last and not everywhere:  # on other hardware the copy was not the same
+                copy = fast_copy(job.model, layers, probe, False, job.task)
+            task = job.task.settled(copy.model, probe, copy.output)
         readers = [(observer.layers, observer.reduce) for observer in job.observers]
         if settings.compile:
             forward = stack.enter_context(compiled_forward(copy.model, readers, job.name, task))

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from autola_analysis.core.text import wirings_text
+from autola_analysis.report.preprocessing import preprocessing_lines
 from autola_analysis.report.record import recorded_data
 from autola_analysis.report.section import Section
 from autola_analysis.report.templating import raw, render
@@ -116,6 +117,8 @@ def _provenance(record: Mapping[str, Any]) -> dict[str, str]:
             f"{data['name']}, {data['split']} split, {data['images']:,} images of {data['classes']} classes "
             f"(fingerprint {data['fingerprint']})"
         )
+    if lines := preprocessing_lines(record.get("models", [])):
+        rows["preprocessing"] = "; ".join(lines)
     rows |= {
         f"{model['model']}, run {model['run']}": f"{model['path']} (sha256 {model['sha256']})"
         for model in record.get("models", [])

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from autola_analysis.analyses.options import AnalysisOptions, sentence_of
+from autola_analysis.analyses.options import AnalysisOptions, sentence_of, whole
 from autola_analysis.analyses.registry import registration_of, registrations
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.output_kind import OutputKind
 
 OneOrMore = Annotated[list[str], Field(min_length=1)]
+Pixels = Annotated[Annotated[int, Field(ge=1)] | Literal["none"], BeforeValidator(whole)]
+"""A number of pixels, or no step of the kind."""
 PLACE_KEYS = ("kind", "data", "models")
 """Keys of an analysis that say which, and on what; all others are its options."""
 
@@ -56,6 +58,8 @@ class ModelTable(_Table):
         genotype: As ``--genotype``.
         attention: As ``--attention``.
         normalize: As ``--normalize``.
+        resize: As ``--resize``.
+        crop: As ``--crop``.
         classes: As ``--classes``.
         output: As ``--output``.
         wirings: "mixed" where the files are HOGA modules of several wirings, one run each: the variant then stands for
@@ -71,6 +75,8 @@ class ModelTable(_Table):
     genotype: str | None = None
     attention: str | None = None
     normalize: str | None = None
+    resize: Pixels | None = None
+    crop: Pixels | None = None
     classes: str | None = None
     output: OutputKind | None = None
     wirings: Literal["mixed"] | None = None

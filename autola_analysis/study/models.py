@@ -77,6 +77,8 @@ def _loaded(path: Path, table: ModelTable, base: Path) -> LoadedModel:
         genotype=None if table.genotype is None else str(base / Path(table.genotype).expanduser()),
         attention=table.attention,
         normalize=table.normalize,
+        resize=table.resize,
+        crop=table.crop,
         classes=None if table.classes is None else _names_or_file(table.classes, base),
         output=table.output,
         device="cpu",
