@@ -38,6 +38,7 @@ class Variant:
         geometry: What the user says of resize and crop.
         spec: What the network is; None where that is not known.
         output: What the outputs are, see `OutputKind`; None: the first forward shows it.
+        recorded_accuracy: Top-1 accuracy that its file records, a share; None where it records none.
         usual_classes: Names that the outputs of such a head usually have, for where nothing else names them; they do
             not decide whether labels fit.
     """
@@ -52,6 +53,7 @@ class Variant:
     geometry: Geometry = field(default_factory=Geometry)
     spec: ModelSpec | None = None
     output: OutputKind | None = None
+    recorded_accuracy: float | None = None
     usual_classes: tuple[str, ...] | None = None
 
     @property
@@ -88,6 +90,7 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
             geometry=model.geometry,
             spec=model.spec,
             output=model.output,
+            recorded_accuracy=model.recorded_accuracy,
             usual_classes=model.usual_classes,
         )
     return Variant(model, name, run)

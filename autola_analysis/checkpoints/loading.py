@@ -26,6 +26,7 @@ from autola_analysis.checkpoints.interpretation import (
 )
 from autola_analysis.checkpoints.matching import check_match, load_strictly
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
+from autola_analysis.checkpoints.recorded_accuracy import recorded_accuracy
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.output_kind import OutputKind, checked_output_kind
@@ -54,6 +55,7 @@ class LoadedModel:
         input_side: Side in pixels of the images that it was made for; None where nothing tells.
         geometry: What the user says of resize and crop.
         output: What the outputs are, where the user says it, see `OutputKind`.
+        recorded_accuracy: Top-1 accuracy that the file records, a share; None where it records none.
         usual_classes: Names that the outputs of such a head usually have: those of ImageNet, for a head of 1000 outputs
             in a network whose kind is known.
     """
@@ -71,6 +73,7 @@ class LoadedModel:
     input_side: int | None = None
     geometry: Geometry = field(default_factory=Geometry)
     output: OutputKind | None = None
+    recorded_accuracy: float | None = None
     usual_classes: tuple[str, ...] | None = None
 
 
@@ -141,6 +144,7 @@ def _result(
 ) -> LoadedModel:
     record = found.record
     outputs = outputs_of(found)
+    metrics = (record.metadata.get("metrics") if record else None) or {}
     if names is not None and outputs not in (None, len(names)) and (outputs, len(names)) != (1, 2):
         raise OptionError(
             f"--classes names {counted(len(names), 'class')}, and {found.path} has a head of "
@@ -160,6 +164,7 @@ def _result(
         evidence=(*found.evidence, *ignored_lines(found)),
         warnings=tuple(found.warnings),
         metadata=dict(record.metadata) if record else {},
+        recorded_accuracy=recorded_accuracy(metrics, found.unwrapped.leftovers),
         input_side=found.spec.input_side if found.spec else side_of_named(str(found.dialect), model),
         usual_classes=tuple(BUILT_IN["imagenet"]()) if outputs == IMAGENET_OUTPUTS and _known_kind(found) else None,
     )
