@@ -130,6 +130,13 @@ class ImageFlags:
         ),
     ] = None
     split: Annotated[str | None, typer.Option(help="Split of the images. Default: validation or test.")] = None
+    class_order: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Names of the images' classes in the order of the head's outputs, one per line. Default: sorted.",
+        ),
+    ] = None
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave out images that cannot be decoded, and list them.")
     ] = False
@@ -148,6 +155,7 @@ class ImageFlags:
             source=self.data,
             split=self.split,
             limit=limit,
+            class_order=None if self.class_order is None else str(self.class_order),
             skip_bad_images=self.skip_bad_images,
             hash_contents=self.hash_data,
         )

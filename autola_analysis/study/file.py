@@ -35,6 +35,7 @@ class DataTable(_Table):
             suggest.
         split: Part of the data; None takes validation or test.
         limit: Number of images, drawn by class.
+        class_order: As ``--class-order``, a relative path relative to the study file.
         skip_bad_images: Whether images that cannot be decoded are left out.
         hash_contents: Whether the run record holds a hash of the images' contents, not only of names, sizes and times.
     """
@@ -42,6 +43,7 @@ class DataTable(_Table):
     source: str | None = None
     split: str | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
+    class_order: str | None = None
     skip_bad_images: bool = False
     hash_contents: bool = False
 
