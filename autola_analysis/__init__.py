@@ -99,6 +99,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.core.tables import Table as Table
     from autola_analysis.data.open import open_source as open_source
     from autola_analysis.data.open import register_source as register_source
+    from autola_analysis.data.preprocessing import Geometry as Geometry
     from autola_analysis.data.preprocessing import Preprocessing as Preprocessing
     from autola_analysis.data.scene import Scene as Scene
     from autola_analysis.data.scene import Sprite as Sprite
@@ -156,6 +157,7 @@ _HOMES = {
     "Difference": "statistics.difference",
     "Format": "core.results",
     "Genotype": "attention",
+    "Geometry": "data.preprocessing",
     "ImageSource": "data.source",
     "Lines": "analyses.analysis",
     "LoadedModel": "checkpoints",

@@ -24,7 +24,7 @@ from autola_analysis.inference.observer import Observer
 from autola_analysis.inference.resources import pass_batch_size
 from autola_analysis.inference.run import Job, NetworkRecord, PassRecord, Settings, run
 from autola_analysis.inference.stream import ImageData, Stream, open_stream
-from autola_analysis.inference.tasks.accuracy import Accuracy, AccuracyObserver, chance_warning
+from autola_analysis.inference.tasks.accuracy import Accuracy, AccuracyObserver, accuracy_warning
 
 ACCURACY = "accuracy"
 
@@ -123,8 +123,9 @@ class Observation(Generic[ObserverT]):
         noticed = [f"{self.variant.title}: {sentence}" for sentence in self.noticed]
         if self.outputs.misfit:
             noticed.append(self.outputs.misfit)
-        guessing = chance_warning(self.variant.title, self.accuracy, len(self.classes))
-        return [*noticed, guessing] if guessing else noticed
+        recorded = self.variant.recorded_accuracy
+        bad = accuracy_warning(self.variant.title, self.accuracy, len(self.classes), recorded)
+        return [*noticed, bad] if bad else noticed
 
 
 def observe(

@@ -55,6 +55,8 @@ def output_names(variant: Variant, data_classes: Sequence[str], outputs: int, fi
         return OutputNames(names, "" if stated or usual else f"{variant.title}: {_numbered(outputs)}.")
     head = counted(outputs, "output")
     head += " with names or an order of their own" if outputs == len(data_classes) else ""
+    if stated is not None and sorted(stated) == sorted(data_classes):
+        head += " (--class-order FILE numbers the images' classes as the head does)"
     called = "the outputs have names of their own" if stated or usual else _numbered(outputs)
     return OutputNames(
         names,

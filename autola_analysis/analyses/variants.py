@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
 
 from autola_analysis.backbones import ModelSpec
+from autola_analysis.backbones.stem import input_channels
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, UnknownNameError
 from autola_analysis.core.output_kind import OutputKind
 from autola_analysis.core.text import title_of
-from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.data.preprocessing import Geometry, Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.copies import copied, unwrapped
 from autola_analysis.inference.layers import resolve_layers
@@ -34,8 +35,10 @@ class Variant:
         classes: Names of the head's outputs; None where they are not recorded.
         has_head: Whether the outputs are logits.
         input_side: Side in pixels of the images it was made for; None where that is not known.
+        geometry: What the user says of resize and crop.
         spec: What the network is; None where that is not known.
         output: What the outputs are, see `OutputKind`; None: the first forward shows it.
+        recorded_accuracy: Top-1 accuracy that its file records, a share; None where it records none.
         usual_classes: Names that the outputs of such a head usually have, for where nothing else names them; they do
             not decide whether labels fit.
     """
@@ -47,8 +50,10 @@ class Variant:
     classes: tuple[str, ...] | None = None
     has_head: bool = True
     input_side: int | None = None
+    geometry: Geometry = field(default_factory=Geometry)
     spec: ModelSpec | None = None
     output: OutputKind | None = None
+    recorded_accuracy: float | None = None
     usual_classes: tuple[str, ...] | None = None
 
     @property
@@ -75,7 +80,6 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
         return model if inner is model.model else replace(model, model=inner)
     if isinstance(model, LoadedModel):
         has_head = model.spec is None or model.spec.num_classes > 0
-        input_side = model.spec.input_side if model.spec else None
         return Variant(
             unwrapped(model.model),
             name,
@@ -83,9 +87,11 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
             preprocessing=model.preprocessing,
             classes=model.classes,
             has_head=has_head,
-            input_side=input_side,
+            input_side=model.input_side,
+            geometry=model.geometry,
             spec=model.spec,
             output=model.output,
+            recorded_accuracy=model.recorded_accuracy,
             usual_classes=model.usual_classes,
         )
     return Variant(unwrapped(model), name, run)
@@ -108,9 +114,10 @@ def check_layer_names(variants: Sequence[Variant], layers: Sequence[str] | None)
 def preprocessing_for(variant: Variant, data: ImageData) -> Preprocessing | None:
     """Return what to do to the images of `data` for a network: what it records, else what the data is known by.
 
-    A geometry that the network records is kept. Otherwise the data's is taken where it fits the network's input side,
-    else the customary one of that side: 224 pixels are the centre of an image whose shorter side is 256. None for data
-    that hands out ready tensors.
+    What the user says of resize and crop comes first. A geometry that the network records is kept. Otherwise the data's
+    is taken where it fits the network's input side, else the customary one of that side: 224 pixels are the centre of
+    an image whose shorter side is 256. A network of one channel gets grey images. None for data that hands out ready
+    tensors.
 
     Raises:
         DataError: If neither side says.
@@ -121,15 +128,15 @@ def preprocessing_for(variant: Variant, data: ImageData) -> Preprocessing | None
     if preprocessing is None:
         raise DataError(
             f"neither {variant.title} nor {data.name} says how images are preprocessed; "
-            "give --normalize imagenet, cifar10, cifar100 or none (in Python: load_model(..., normalize=...))."
+            "give --normalize imagenet, cifar10, cifar100, none or MEAN/STD "
+            "(in Python: load_model(..., normalize=...))."
         )
-    recorded = variant.preprocessing is not None and variant.preprocessing.has_geometry
-    if recorded:
-        return preprocessing
-    geometry = data.preprocessing
-    if geometry is None or variant.input_side not in (None, geometry.crop):
-        geometry = customary_geometry(variant.input_side)
-    return geometry.with_statistics_of(preprocessing)
+    if variant.preprocessing is None or not variant.preprocessing.has_geometry:
+        geometry = data.preprocessing
+        if geometry is None or variant.input_side not in (None, geometry.crop):
+            geometry = customary_geometry(variant.input_side)
+        preprocessing = geometry.with_statistics_of(preprocessing)
+    return variant.geometry.applied_to(preprocessing).with_channels(input_channels(variant.model))
 
 
 def customary_geometry(input_side: int | None) -> Preprocessing:

@@ -16,11 +16,15 @@ BUILT_IN: dict[str, Callable[[], Sequence[str]]] = {"imagenet": lambda: list(ima
 """Lists that need no file."""
 
 
-def read_class_names(given: ClassNames) -> tuple[str, ...]:
-    """Return the names of a head's outputs, in their order.
+def read_class_names(given: ClassNames, flag: str = "--classes") -> tuple[str, ...]:
+    """Return names of classes, in the order of a head's outputs.
 
     A file holds a name per line, a JSON list of names, or a JSON table of output numbers and names (or of lists that
     end with the name, as ``imagenet_class_index.json`` has them).
+
+    Args:
+        given: A built-in list by name, a file, or the names.
+        flag: That named it, for messages.
 
     Raises:
         OptionError: If a file cannot be read, holds no names, or does not name every output.
@@ -34,16 +38,16 @@ def read_class_names(given: ClassNames) -> tuple[str, ...]:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise OptionError(
-            f"--classes names {path}, which cannot be read ({error.strerror}); give a file with a class name per line, "
+            f"{flag} names {path}, which cannot be read ({error.strerror}); give a file with a class name per line, "
             f"or {', '.join(BUILT_IN)}."
         ) from error
     except UnicodeDecodeError as error:
-        raise OptionError(f"--classes names {path}, which is no UTF-8 text; give a class name per line.") from error
-    names = _of_json(text, path) if text.lstrip().startswith(("[", "{")) else text.splitlines()
+        raise OptionError(f"{flag} names {path}, which is no UTF-8 text; give a class name per line.") from error
+    names = _of_json(text, path, flag) if text.lstrip().startswith(("[", "{")) else text.splitlines()
     return _checked([name.strip() for name in names if name.strip()], str(path))
 
 
-def _of_json(text: str, path: Path) -> list[str]:
+def _of_json(text: str, path: Path, flag: str) -> list[str]:
     try:
         values = json.loads(text)
         if isinstance(values, dict):
@@ -51,7 +55,7 @@ def _of_json(text: str, path: Path) -> list[str]:
         return [str(value[-1] if isinstance(value, list) else value) for value in values]
     except (ValueError, KeyError, IndexError, RecursionError) as error:
         raise OptionError(
-            f"--classes names {path}, which is no JSON list of names and no JSON table of the outputs 0, 1, ... and "
+            f"{flag} names {path}, which is no JSON list of names and no JSON table of the outputs 0, 1, ... and "
             "their names; mend it, or write a class name per line."
         ) from error
 

@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from autola_analysis.attention.registry import AttentionFactory
+from autola_analysis.backbones.stem import input_side
 from autola_analysis.core.errors import MissingExtraError, OptionError, UnknownNameError
 from autola_analysis.core.registry import nearest
 
@@ -45,6 +46,26 @@ def build_external(arch: str, num_classes: int | None) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise OptionError(f"--arch {arch} returned {type(model).__name__}; the function has to return an nn.Module.")
     return model
+
+
+def side_of_named(arch: str, model: nn.Module) -> int | None:
+    """Return the side in pixels of the images that a network named by the user was made for; None: nothing tells.
+
+    What torchvision evaluates its own weights with counts, else the network itself, see `input_side`.
+
+    Args:
+        arch: As `build_external` takes it.
+        model: The network.
+    """
+    origin, _, name = arch.rpartition(":")
+    if origin == "torchvision":
+        from torchvision import models
+
+        transforms = next(iter(models.get_model_weights(name))).transforms
+        side = getattr(transforms, "keywords", {}).get("crop_size")
+        if side is not None:
+            return int(side)
+    return input_side(model)
 
 
 def load_attention(reference: str) -> AttentionFactory:

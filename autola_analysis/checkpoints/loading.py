@@ -14,6 +14,7 @@ from autola_analysis.attention.registry import AttentionFactory
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.backbones.building import build_aside
 from autola_analysis.checkpoints.class_names import BUILT_IN, ClassNames, read_class_names
+from autola_analysis.checkpoints.external import side_of_named
 from autola_analysis.checkpoints.interpretation import (
     GenotypeLike,
     Interpretation,
@@ -25,11 +26,12 @@ from autola_analysis.checkpoints.interpretation import (
 )
 from autola_analysis.checkpoints.matching import check_match, load_strictly
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
+from autola_analysis.checkpoints.recorded_accuracy import recorded_accuracy
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.output_kind import OutputKind, checked_output_kind
 from autola_analysis.core.text import counted
-from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing
+from autola_analysis.data.preprocessing import Geometry, Preprocessing, Side, statistics_of
 
 _SHOWN = 3
 IMAGENET_OUTPUTS = 1000
@@ -51,7 +53,10 @@ class LoadedModel:
         evidence: Why we think that it is what it is, one conclusion per line.
         warnings: What was assumed.
         metadata: ``recipe``, ``seed`` and ``metrics`` recorded in files of our own.
+        input_side: Side in pixels of the images that it was made for; None where nothing tells.
+        geometry: What the user says of resize and crop.
         output: What the outputs are, where the user says it, see `OutputKind`.
+        recorded_accuracy: Top-1 accuracy that the file records, a share; None where it records none.
         usual_classes: Names that the outputs of such a head usually have: those of ImageNet, for a head of 1000 outputs
             in a network whose kind is known.
     """
@@ -66,7 +71,10 @@ class LoadedModel:
     evidence: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    input_side: int | None = None
+    geometry: Geometry = field(default_factory=Geometry)
     output: OutputKind | None = None
+    recorded_accuracy: float | None = None
     usual_classes: tuple[str, ...] | None = None
 
 
@@ -79,6 +87,8 @@ def load_model(
     num_classes: int | None = None,
     weights: str | None = None,
     normalize: str | None = None,
+    resize: Side | None = None,
+    crop: Side | None = None,
     classes: ClassNames | None = None,
     output: str | None = None,
     device: str | torch.device = "auto",
@@ -98,7 +108,11 @@ def load_model(
         num_classes: Outputs of the head; an error where the file's head has another number.
         weights: Which of several sets of weights in the file (``model_ema`` beside ``model``, or the prefix ``student``
             of its tensors' names): its keys in the file, joined by dots. A file with one set needs none.
-        normalize: Name of the channel statistics to use, see `NORMALIZATIONS`; None takes those of the file.
+        normalize: Channel statistics to use: a name, see `NORMALIZATIONS`, or ``MEAN/STD`` in numbers; None takes those
+            of the file.
+        resize: Length in pixels that the shorter side of an image is brought to, or "none"; None takes what the file
+            records, else what is customary for the images or the network's stem.
+        crop: Side in pixels of the central square of an image that is kept, or "none"; None as for `resize`.
         classes: Names of the head's outputs, in place of those that the file records: ``imagenet``, a file with a name
             per line, or the names.
         output: What the outputs are: ``softmax`` or ``sigmoid`` for logits of the one or the other, or
@@ -113,7 +127,8 @@ def load_model(
         UnknownNameError: If a name given is not known.
         MissingExtraError: If ``timm:NAME`` is asked for and timm is not installed.
     """
-    statistics = None if normalize is None else NORMALIZATIONS.get(normalize)
+    statistics = None if normalize is None else statistics_of(normalize)
+    geometry = Geometry(resize, crop)
     target = resolve_device(device)
     names = None if classes is None else read_class_names(classes)
     kind = checked_output_kind(output)
@@ -125,7 +140,7 @@ def load_model(
     check_finite(found.state, found.path)
     model = build_aside(found.build)
     load_strictly(model, found.state, found.path)
-    return replace(_result(found, model.to(target).eval(), statistics, names), output=kind)
+    return replace(_result(found, model.to(target).eval(), statistics, names), geometry=geometry, output=kind)
 
 
 def _result(
@@ -133,6 +148,7 @@ def _result(
 ) -> LoadedModel:
     record = found.record
     outputs = outputs_of(found)
+    metrics = (record.metadata.get("metrics") if record else None) or {}
     if names is not None and outputs not in (None, len(names)) and (outputs, len(names)) != (1, 2):
         raise OptionError(
             f"--classes names {counted(len(names), 'class')}, and {found.path} has a head of "
@@ -152,6 +168,8 @@ def _result(
         evidence=(*found.evidence, *ignored_lines(found)),
         warnings=tuple(found.warnings),
         metadata=dict(record.metadata) if record else {},
+        recorded_accuracy=recorded_accuracy(metrics, found.unwrapped.leftovers),
+        input_side=found.spec.input_side if found.spec else side_of_named(str(found.dialect), model),
         usual_classes=tuple(BUILT_IN["imagenet"]()) if outputs == IMAGENET_OUTPUTS and _known_kind(found) else None,
     )
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import ArchitectureFlags
 from autola_analysis.cli.printing import echo_table
+
+if TYPE_CHECKING:
+    from autola_analysis.analyses.variants import Variant
 
 
 @grouped_options
@@ -31,9 +34,19 @@ def layers(
     (model,) = load_models(tables, Path())
     stages = stage_names(model.variant.model)
     rows = []
-    for output in layer_outputs(model.variant.model, model.variant.input_side or 224):
+    for output in layer_outputs(model.variant.model, _shape(model.variant), model.title):
         is_block = output.layer.rpartition(".")[0] in stages
         if all_modules or not stages or output.layer in stages or is_block:
             sign = "non-negative" if output.non_negative else "signed"
             rows.append([output.layer, output.kind, "x".join(map(str, output.shape)), sign])
     echo_table(["layer", "module", "output", "values"], rows)
+
+
+def _shape(variant: Variant) -> tuple[int, int, int]:
+    """Return the shape of an image for a network: the side that was asked for, else the one that it was made for."""
+    from autola_analysis.backbones.stem import IMAGENET_SIDE, input_channels
+
+    asked = variant.geometry.crop or variant.geometry.resize
+    recorded = variant.preprocessing.crop if variant.preprocessing else None
+    side = asked if isinstance(asked, int) else recorded or variant.input_side or IMAGENET_SIDE
+    return input_channels(variant.model), side, side

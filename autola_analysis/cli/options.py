@@ -66,9 +66,22 @@ class ArchitectureFlags:
     normalize: Annotated[
         list[str],
         typer.Option(
-            metavar="[NAME=]imagenet|cifar10|cifar100|none",
-            help="Mean and standard deviation of training. Default: what the file records, else the images' own.",
+            metavar="[NAME=]imagenet|cifar10|cifar100|none|MEAN/STD",
+            help="Mean and standard deviation of training, by name or as 0.5,0.5,0.5/0.2,0.2,0.2. Default: what the "
+            "file records, else the images' own.",
         ),
+    ] = field(default_factory=list)
+    resize: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]N|none",
+            help="Pixels of the shorter side of an image. Default: what the file records, else what is customary for "
+            "the images or the network's first layer.",
+        ),
+    ] = field(default_factory=list)
+    crop: Annotated[
+        list[str],
+        typer.Option(metavar="[NAME=]N|none", help="Pixels of the central square that is kept. Default: as --resize."),
     ] = field(default_factory=list)
     classes: Annotated[
         list[str],
@@ -125,6 +138,13 @@ class ImageFlags:
         ),
     ] = None
     split: Annotated[str | None, typer.Option(help="Split of the images. Default: validation or test.")] = None
+    class_order: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Names of the images' classes in the order of the head's outputs, one per line. Default: sorted.",
+        ),
+    ] = None
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave out images that cannot be decoded, and list them.")
     ] = False
@@ -143,6 +163,7 @@ class ImageFlags:
             source=self.data,
             split=self.split,
             limit=limit,
+            class_order=None if self.class_order is None else str(self.class_order),
             skip_bad_images=self.skip_bad_images,
             hash_contents=self.hash_data,
         )

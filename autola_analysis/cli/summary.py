@@ -62,6 +62,8 @@ def echo_study(report: StudyReport) -> None:
             echo_table(lines.header, lines.rows)
     else:
         _echo_claims(report)
+    for line in report.preprocessing:
+        typer.echo(f"images: {line}")
     for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"\nReport: {report.out / 'index.html'}")

@@ -138,5 +138,5 @@ def _sizes_differ(image: Item, first: Item, ids: Sequence[str] | None) -> DataEr
 
     return DataError(
         f"all images must have one size after preprocessing, but {described(image)} and {described(first)}; "
-        "use a preprocessing that resizes and crops, or images of one size."
+        "give --resize and --crop (in Python a preprocessing that resizes and crops), or images of one size."
     )

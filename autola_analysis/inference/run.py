@@ -22,6 +22,7 @@ from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.channels import ChannelAxis, channel_axis
 from autola_analysis.inference.compiling import CompiledForward, check_compiler, compiled_forward
 from autola_analysis.inference.copies import runnable
+from autola_analysis.inference.failures import forward_of
 from autola_analysis.inference.folding import FastCopy, fast_copy, prefers_channels_last
 from autola_analysis.inference.observer import Observer, Selective
 from autola_analysis.inference.outputs import Output
@@ -340,19 +341,16 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
     fold = settings.fold and settings.precision in ("float32", "tf32")
     channels_last = prefers_channels_last(device, settings.precision)
     with ExitStack() as stack:
-        try:
-            with precision_of("float32", device):  # TF32, which torch allows by default, hides what is the same
+        with forward_of(job.name, images.shape[1:]), precision_of("float32", device):
+            # TF32, which torch allows by default, hides what is the same.
+            ready = stack.enter_context(runnable(job.model, device))
+            probe = _inputs(job, images, ready.model)
+            copy = fast_copy(ready, layers, probe, fold, job.task, channels_last)
+            everywhere = current().all_true(copy.fast)
+            if copy.fast and not everywhere:  # on other hardware the copy was not the same
                 ready = stack.enter_context(runnable(job.model, device))
-                probe = _inputs(job, images, ready.model)
-                copy = fast_copy(ready, layers, probe, fold, job.task, channels_last)
-                everywhere = current().all_true(copy.fast)
-                if copy.fast and not everywhere:  # on other hardware the copy was not the same
-                    ready = stack.enter_context(runnable(job.model, device))
-                    copy = fast_copy(ready, layers, probe, False, job.task)
-                task = job.task.settled(copy.model, probe, copy.output)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"{job.name} cannot run on images of shape {tuple(images.shape[1:])}: {reason}") from error
+                copy = fast_copy(ready, layers, probe, False, job.task)
+            task = job.task.settled(copy.model, probe, copy.output)
         readers = [(observer.layers, observer.reduce) for observer in job.observers]
         if settings.compile:
             forward = stack.enter_context(compiled_forward(copy.model, readers, job.name, task))

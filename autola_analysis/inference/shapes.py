@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.inference.copies import runnable
+from autola_analysis.inference.failures import forward_of
 from autola_analysis.inference.precision import fitting
 
 
@@ -32,24 +33,29 @@ class LayerOutput:
 
 
 @torch.inference_mode()
-def layer_outputs(model: nn.Module, input_side: int) -> list[LayerOutput]:
+def layer_outputs(model: nn.Module, shape: tuple[int, int, int], name: str = "the network") -> list[LayerOutput]:
     """Return the layers in the order in which they finish; the model stays as it is.
 
     Args:
-        model: Takes ``(B, 3, input_side, input_side)``.
-        input_side: In pixels.
+        model: Takes ``(B, *shape)``.
+        shape: Of an image, ``(C, H, W)``.
+        name: Of the network, for messages.
+
+    Raises:
+        DataError: If the network cannot run on such images.
     """
     outputs: list[LayerOutput] = []
 
-    def watch(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
-        if name and isinstance(output, Tensor):
-            outputs.append(LayerOutput(name, type(module).__name__, tuple(output.shape[1:]), bool(output.amin() >= 0)))
+    def watch(layer: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        if layer and isinstance(output, Tensor):
+            outputs.append(LayerOutput(layer, type(module).__name__, tuple(output.shape[1:]), bool(output.amin() >= 0)))
 
     generator = torch.Generator().manual_seed(0)
-    image = torch.randn(1, 3, input_side, input_side, generator=generator)
+    image = torch.randn(1, *shape, generator=generator)
     with ExitStack() as stack:
         watched = stack.enter_context(runnable(model, torch.device("cpu"))).model
-        for name, module in watched.named_modules():
-            stack.callback(module.register_forward_hook(partial(watch, name)).remove)
-        watched(fitting(image, watched))
+        for layer, module in watched.named_modules():
+            stack.callback(module.register_forward_hook(partial(watch, layer)).remove)
+        with forward_of(name, shape, "give --crop N for images of N x N pixels"):
+            watched(fitting(image, watched))
     return outputs

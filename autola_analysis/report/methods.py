@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from autola_analysis.core.text import counted, wirings_text
+from autola_analysis.report.preprocessing import preprocessing_sentence
 from autola_analysis.report.references import bibliography
 from autola_analysis.report.section import Section
 
@@ -28,7 +30,11 @@ def write_methods(directory: Path, networks: str, sections: Sequence[Section]) -
 
 
 def networks_paragraph(
-    accuracy: pd.DataFrame, data: str, versions: Mapping[str, str], wirings: Mapping[str, int]
+    accuracy: pd.DataFrame,
+    data: str,
+    versions: Mapping[str, str],
+    wirings: Mapping[str, int],
+    models: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Say which networks were analysed on what, and with which software.
 
@@ -37,6 +43,7 @@ def networks_paragraph(
         data: What they were run on.
         versions: Of packages.
         wirings: Number of wirings of every variant that has several, one run each.
+        models: As ``run.json`` records them: what was done to their images.
     """
     runs = accuracy.groupby("model", sort=False)["run"].nunique()
     words = {
@@ -47,4 +54,6 @@ def networks_paragraph(
     packages = {"autola-analysis": "autola-analysis", "torch": "PyTorch"}
     known = [f"{title} {versions[name]}" for name, title in packages.items() if name in versions]
     software = f" Numbers were computed with {' and '.join(known)}." if known else ""
-    return f"We analysed networks that differ in their attention module, {names}, on {data}.{software}"
+    images = preprocessing_sentence(models)
+    text = f"We analysed networks that differ in their attention module, {names}, on {data}."
+    return f"{text}{f' {images}' if images else ''}{software}"

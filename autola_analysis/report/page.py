@@ -14,6 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from autola_analysis.core.text import counted, wirings_text
+from autola_analysis.report.preprocessing import preprocessing_lines
 from autola_analysis.report.record import recorded_data
 from autola_analysis.report.section import Section
 from autola_analysis.report.templating import raw, render
@@ -123,6 +124,8 @@ def _provenance(record: Mapping[str, Any]) -> dict[str, str]:
     for number, data in enumerate(recorded_data(record), start=1):
         name = "data" if number == 1 else f"data {number}"
         rows[name] = f"{data['name']}, {data['split']} split, {_counted(data)} (fingerprint {data['fingerprint']})"
+    if lines := preprocessing_lines(record.get("models", [])):
+        rows["preprocessing"] = "; ".join(lines)
     rows |= {
         f"{model['model']}, run {model['run']}": f"{model['path']} (sha256 {model['sha256']})"
         for model in record.get("models", [])

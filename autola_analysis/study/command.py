@@ -12,7 +12,18 @@ from autola_analysis.analyses.options import sentence_of
 from autola_analysis.core.errors import OptionError
 from autola_analysis.study.file import AnalysisRequest, DataTable, ModelTable, StudyFile
 
-READING_OPTIONS = ("arch", "genotype", "attention", "weights", "normalize", "classes", "output", "wirings")
+READING_OPTIONS = (
+    "arch",
+    "genotype",
+    "attention",
+    "weights",
+    "normalize",
+    "resize",
+    "crop",
+    "classes",
+    "output",
+    "wirings",
+)
 """Options of a model table that a command line gives once for all variants or per variant."""
 
 

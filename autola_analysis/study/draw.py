@@ -84,7 +84,8 @@ def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any], quie
         wirings=wirings,
         named=named_lines(record),
     )
-    write_methods(directory, networks_paragraph(accuracy, layout.data, record["versions"], wirings), sections)
+    networks = networks_paragraph(accuracy, layout.data, record["versions"], wirings, record.get("models", []))
+    write_methods(directory, networks, sections)
 
 
 def _wirings(directory: Path) -> dict[str, int]:

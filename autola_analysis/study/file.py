@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from autola_analysis.analyses.options import AnalysisOptions, sentence_of
+from autola_analysis.analyses.options import AnalysisOptions, sentence_of, whole
 from autola_analysis.analyses.registry import registration_of, registrations
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.output_kind import OutputKind
 
 OneOrMore = Annotated[list[str], Field(min_length=1)]
+Pixels = Annotated[Annotated[int, Field(ge=1)] | Literal["none"], BeforeValidator(whole)]
+"""A number of pixels, or no step of the kind."""
 PLACE_KEYS = ("kind", "data", "models")
 """Keys of an analysis that say which, and on what; all others are its options."""
 
@@ -33,6 +35,7 @@ class DataTable(_Table):
             suggest.
         split: Part of the data; None takes validation or test.
         limit: Number of images, drawn by class.
+        class_order: As ``--class-order``, a relative path relative to the study file.
         skip_bad_images: Whether images that cannot be decoded are left out.
         hash_contents: Whether the run record holds a hash of the images' contents, not only of names, sizes and times.
     """
@@ -40,6 +43,7 @@ class DataTable(_Table):
     source: str | None = None
     split: str | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
+    class_order: str | None = None
     skip_bad_images: bool = False
     hash_contents: bool = False
 
@@ -57,6 +61,8 @@ class ModelTable(_Table):
         attention: As ``--attention``.
         weights: As ``--weights``.
         normalize: As ``--normalize``.
+        resize: As ``--resize``.
+        crop: As ``--crop``.
         classes: As ``--classes``.
         output: As ``--output``.
         wirings: "mixed" where the files are HOGA modules of several wirings, one run each: the variant then stands for
@@ -73,6 +79,8 @@ class ModelTable(_Table):
     attention: str | None = None
     weights: str | None = None
     normalize: str | None = None
+    resize: Pixels | None = None
+    crop: Pixels | None = None
     classes: str | None = None
     output: OutputKind | None = None
     wirings: Literal["mixed"] | None = None

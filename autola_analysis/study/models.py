@@ -79,6 +79,8 @@ def _loaded(path: Path, table: ModelTable, base: Path) -> LoadedModel:
         attention=table.attention,
         weights=table.weights,
         normalize=table.normalize,
+        resize=table.resize,
+        crop=table.crop,
         classes=None if table.classes is None else _names_or_file(table.classes, base),
         output=table.output,
         device="cpu",

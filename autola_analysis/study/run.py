@@ -19,6 +19,7 @@ from autola_analysis.inference.run import check_settings
 from autola_analysis.report.anonymous import anonymous_record, short_names
 from autola_analysis.report.directory import check_free, refuse_inputs_inside, report_directory
 from autola_analysis.report.latex import write_latex
+from autola_analysis.report.preprocessing import preprocessing_lines
 from autola_analysis.report.record import new_record, write_record
 from autola_analysis.report.thumbnails import source_thumbnails, write_thumbnails
 from autola_analysis.statistics.claims import CLAIMS_TABLE
@@ -41,11 +42,13 @@ class StudyReport:
         plan: What was run.
         results: What was measured.
         out: The report directory.
+        preprocessing: What was done to the images, in words; a line for networks that share it.
     """
 
     plan: Plan
     results: StudyResults
     out: Path
+    preprocessing: Sequence[str] = ()
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -104,7 +107,7 @@ def run_study(
         with steps.step("figures and page"):
             draw_report(directory, Layout(**record["layout"]), record, quiet)
             write_record(directory, record)
-    return StudyReport(plan, results, out)
+    return StudyReport(plan, results, out, preprocessing_lines(record["models"]))
 
 
 def opened(study: str | Path | StudyFile | Mapping[str, Any], base: str | Path | None) -> tuple[StudyFile, Path]:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autola_analysis.checkpoints.class_names import read_class_names
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.bad_images import drop_unreadable
+from autola_analysis.data.class_order import Reordered
 from autola_analysis.data.open import default_source_for, open_source
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit as limited
@@ -61,6 +63,9 @@ def open_data(
     kind, colon, root = (table.source or suggested_source(models)).partition(":")
     name = f"{kind}:{base / Path(root).expanduser()}" if colon and root else kind
     source = open_source(name, split=table.split)
+    if table.class_order is not None:
+        order = base / Path(table.class_order).expanduser()
+        source = Reordered(source, read_class_names(order, "--class-order"))
     if table.limit is not None:
         source = limited(source, table.limit, seed)
     if not table.skip_bad_images:

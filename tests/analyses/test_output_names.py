@@ -76,6 +76,12 @@ def test_stated_names_must_be_as_many_as_the_outputs() -> None:
         output_names(Variant(nn.Identity(), "SE", classes=("a", "b")), (), 3, False)
 
 
+def test_the_same_names_in_another_order_are_answered_with_the_flag_for_it() -> None:
+    variant = Variant(nn.Identity(), classes=("hen", "cow"))
+    for data, told in ((("cow", "hen"), True), (("cow", "pig"), False)):
+        assert ("--class-order FILE" in output_names(variant, data, 2, False).misfit) == told
+
+
 def test_wordnet_ids_are_the_names_of_imagenet() -> None:
     ids = tuple(imagenet_classes())
     assert labels_fit_head(1000, ids, IMAGENET, 1000)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from autola_analysis.analyses.saliency.result import CHANCE
 from autola_analysis.analyses.variants import Variant
-from autola_analysis.inference.tasks.accuracy import Accuracy, chance_warning
+from autola_analysis.inference.tasks.accuracy import Accuracy, accuracy_warning
 
 
 def accuracies_of(images: pd.DataFrame) -> dict[tuple[str, str], Accuracy]:
@@ -27,11 +27,11 @@ def accuracies_of(images: pd.DataFrame) -> dict[tuple[str, str], Accuracy]:
     return accuracies
 
 
-def chance_warnings(variants: Sequence[Variant], images: pd.DataFrame, num_classes: int) -> list[str]:
-    """Return a sentence for each network that is no better than chance on the explained images."""
+def accuracy_warnings(variants: Sequence[Variant], images: pd.DataFrame, num_classes: int) -> list[str]:
+    """Return a sentence for each network that is worse than recorded, or like chance, on the explained images."""
     accuracies = accuracies_of(images)
     sentences = [
-        chance_warning(variant.title, accuracies[variant.name, variant.run], num_classes)
+        accuracy_warning(variant.title, accuracies[variant.name, variant.run], num_classes, variant.recorded_accuracy)
         for variant in variants
         if (variant.name, variant.run) in accuracies  # of several processes, only the first has the rows
     ]

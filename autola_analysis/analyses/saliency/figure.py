@@ -205,11 +205,14 @@ def overlay(pixels: NDArray[np.uint8], map_: NDArray[np.float32], largest: float
 
 
 def gradient_display(gradient: NDArray[np.float32]) -> FloatArray:
-    """Return ``0.5 + 0.1 (g - mean(g)) / std(g)``, clipped to [0, 1], of ``(3, H, W)`` as ``(H, W, 3)``."""
+    """Return ``0.5 + 0.1 (g - mean(g)) / std(g)``, clipped to [0, 1], of ``(3, H, W)`` as ``(H, W, 3)``.
+
+    A gradient of one channel, ``(1, H, W)``, becomes grey.
+    """
     g = np.nan_to_num(np.asarray(gradient, dtype=float), nan=0, posinf=0, neginf=0)
     spread = g.std()
     shown = 0.5 + 0.1 * (g - g.mean()) / spread if spread > 0 else np.full_like(g, 0.5)
-    return shown.clip(0, 1).transpose(1, 2, 0)
+    return np.broadcast_to(shown.clip(0, 1), (3, *shown.shape[1:])).transpose(1, 2, 0)
 
 
 def first_runs(panels: Sequence[Panel]) -> list[Panel]:

@@ -12,7 +12,7 @@ import numpy as np
 from autola_analysis.analyses.alone import Model, given, measure_alone
 from autola_analysis.analyses.observation import Reading, shared_streams
 from autola_analysis.analyses.pass_cache import PassEntry, network_hash, pass_entry
-from autola_analysis.analyses.saliency.accuracy import chance_warnings
+from autola_analysis.analyses.saliency.accuracy import accuracy_warnings
 from autola_analysis.analyses.saliency.assembly import assembled
 from autola_analysis.analyses.saliency.common_targets import CommonTargets
 from autola_analysis.analyses.saliency.findings import Findings
@@ -92,7 +92,7 @@ def explained_source(
     if asked.precision != "float32":
         warnings.append(f"saliency maps are made in float32: gradients are not taken in {asked.precision}.")
     warnings += [f"{each.title}: {remark}" for each in variants for remark in remarks_on_type(each.model)]
-    return replace(result, warnings=(*warnings, *chance_warnings(variants, result.images, len(data.classes))))
+    return replace(result, warnings=(*warnings, *accuracy_warnings(variants, result.images, len(data.classes))))
 
 
 def checked_by_randomising(

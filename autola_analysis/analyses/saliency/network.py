@@ -16,6 +16,7 @@ from autola_analysis.analyses.saliency.options import Grid
 from autola_analysis.analyses.saliency.question import Masks, Question
 from autola_analysis.analyses.saliency.rows import ExplainedBatch, chance_rows
 from autola_analysis.analyses.variants import Variant, placed
+from autola_analysis.inference.failures import forward_of
 from autola_analysis.inference.stream import Batch
 
 ANALYSIS = "saliency"
@@ -48,7 +49,15 @@ class Network:
         return replace(self, variant=placed(self.variant, device))
 
     def take(self, batch: Batch, masks: Masks) -> None:
-        """Explain the images of one batch, of which the first network decides the targets."""
+        """Explain the images of one batch, of which the first network decides the targets.
+
+        Raises:
+            DataError: If the network cannot run on such images.
+        """
+        with forward_of(self.variant.title, batch.images.shape[1:]):
+            self._take(batch, masks)
+
+    def _take(self, batch: Batch, masks: Masks) -> None:
         options, findings, explained = self.question.options, self.findings, Explained()
         indices = batch.indices.numpy()
         if self.first:

@@ -105,7 +105,7 @@ class ExplainedBatch:
             probability=float(explanation.all_probabilities[place, predicted]),
             score=float(explanation.scores[place]),
             status=explanation.status[key][place],
-            pixels=self.batch.images[place].permute(1, 2, 0).numpy(),
+            pixels=self.batch.images[place].expand(3, -1, -1).permute(1, 2, 0).numpy(),
             mask=self.masks[place],
         )
 

@@ -18,6 +18,9 @@ from autola_analysis.data.imagenet import imagenet_classes
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch
 
+SMALLEST_LOSS = 0.005
+"""Difference from a recorded accuracy that other arithmetic explains"""
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -147,6 +150,29 @@ def chance_warning(name: str, accuracy: Accuracy, num_classes: int) -> str | Non
         f"{name}: top-1 accuracy {accuracy.top1:.1%} is no better than chance; "
         "is the preprocessing the one of training, and are the classes in the head's order?"
     )
+
+
+def accuracy_warning(name: str, accuracy: Accuracy, num_classes: int, recorded: float | None) -> str | None:
+    """Return what to say of a network that is worse than its file records, or no better than guessing; None: nothing.
+
+    Args:
+        name: Of the network.
+        accuracy: As it was measured.
+        num_classes: Number of classes of the data.
+        recorded: Accuracy that the file records, a share; None where it records none.
+    """
+    if recorded is None or accuracy.top1 is None or accuracy.top1 >= recorded - _allowance(recorded, accuracy.images):
+        return chance_warning(name, accuracy, num_classes)
+    return (
+        f"{name}: top-1 accuracy {accuracy.top1:.1%} is below the {recorded:.1%} that the file records; is the "
+        "preprocessing the one of training, are the classes in the head's order, and are the images of the same data?"
+    )
+
+
+def _allowance(recorded: float, images: int) -> float:
+    """Return how far below a recorded accuracy images drawn by chance may lie: three standard errors."""
+    share = (recorded * images + 1) / (images + 2)  # a recorded 100% has a spread too
+    return max(SMALLEST_LOSS, 3 * (share * (1 - share) / images) ** 0.5)
 
 
 def labels_fit_head(

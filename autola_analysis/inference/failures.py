@@ -1,0 +1,47 @@
+"""One sentence for a network that cannot run on the images it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from autola_analysis.core.errors import DataError
+
+RAISED_BY_FORWARDS = (RuntimeError, ValueError, TypeError, AssertionError, IndexError)
+"""What the code of a network, and torch below it, raise for images of another shape"""
+
+SIZES = "give --resize and --crop for images of another size"
+
+
+@contextmanager
+def forward_of(name: str, shape: Sequence[int], advice: str = SIZES) -> Iterator[None]:
+    """Turn what a forward raises into an error that names network and images.
+
+    Args:
+        name: Of the network.
+        shape: Of its images, the batch left out.
+        advice: What to do, as a part of a sentence.
+
+    Raises:
+        DataError: If the forward fails.
+    """
+    try:
+        yield
+    except RAISED_BY_FORWARDS as error:
+        if not (_raised_in_a_module(error) or isinstance(error, torch.OutOfMemoryError)):
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        text = f"{name} cannot run on images of shape {tuple(shape)}: {reason}"
+        raise DataError(f"{text}; {advice}.") from error
+
+
+def _raised_in_a_module(error: BaseException) -> bool:
+    """Return whether an error was raised while a module of torch ran, rather than by the code that called it."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") == torch.nn.modules.module.__name__:
+            return True
+        trace = trace.tb_next
+    return False
