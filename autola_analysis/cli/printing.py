@@ -33,7 +33,8 @@ def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
     columns = [_Column(name, [row[place] for row in rows]) for place, name in enumerate(header)]
     _narrow_words(columns)
     labels = columns[:1] + list(takewhile(lambda column: not column.is_number, columns[1:]))
-    _narrow(labels, WIDTH if len(labels) == len(columns) else WIDTH // 2)
+    if _width(columns) > WIDTH:
+        _narrow(labels, WIDTH if len(labels) == len(columns) else WIDTH // 2)
     lines: list[str] = []
     for block in _blocks(labels, columns[len(labels) :]):
         lines += [*([""] if lines else []), *_lines(block, len(rows))]

@@ -21,6 +21,13 @@ def test_text_stands_left_and_numbers_right() -> None:
     assert lines == ["model  images  top-1", "none        5  92.50 %", "HOGA     1000"]
 
 
+def test_what_fits_is_not_broken() -> None:
+    row = ["none", "run 1", "resnet20", "resnet20", "none", "10"]
+    header = ["model", "run", "group", "backbone", "attention", "classes"]
+    assert table_lines(header, [row])[1].split() == ["none", "run", "1", "resnet20", "resnet20", "none", "10"]
+    assert len(table_lines(header, [row])) == 2
+
+
 def test_numbers_that_do_not_fit_follow_in_a_block_with_the_same_labels() -> None:
     header = ["model", "layer", *(f"measure {number}" for number in range(9))]
     rows = [[name, "layer3", *(f"{number}.5000" for number in range(9))] for name in ("none", "HOGA")]

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from select import select
 
 import pytest
 
@@ -33,10 +34,18 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     """Show progress on a terminal; returns what was written there."""
+    monkeypatch.setattr(progress, "REDRAWN_SECONDS", 0.02)  # what nobody reads in the meantime has to fit its buffer
     reading, writing = pty.openpty()
     with os.fdopen(writing, "w", encoding="utf-8") as stream:
         monkeypatch.setattr(progress, "_DISPLAY", Display(stream))
-        yield lambda: os.read(reading, 100_000).decode()
+
+        def written() -> str:
+            text = b""
+            while select([reading], [], [], 0)[0]:
+                text += os.read(reading, 4096)
+            return text.decode()
+
+        yield written
     os.close(reading)
 
 
