@@ -17,6 +17,7 @@ from torch import nn
 from autola_analysis.attention.registry import AttentionFactory
 from autola_analysis.backbones.stem import input_side
 from autola_analysis.core.errors import MissingExtraError, OptionError, UnknownNameError
+from autola_analysis.core.files import expanded
 from autola_analysis.core.registry import nearest
 
 
@@ -102,7 +103,7 @@ def load_attribute(reference: str, flag: str) -> Callable[..., object]:
     if not separator:
         raise OptionError(f"{flag} {reference!r} is not understood; give FILE.py:NAME or package.module:NAME.")
     try:
-        module = _module_of_file(Path(origin), flag) if origin.endswith(".py") else importlib.import_module(origin)
+        module = _module_of_file(expanded(origin), flag) if origin.endswith(".py") else importlib.import_module(origin)
     except OptionError:
         raise
     except Exception as error:

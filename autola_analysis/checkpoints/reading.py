@@ -18,7 +18,7 @@ from torch import Tensor
 
 from autola_analysis.checkpoints.formats import FileFormat, detect_format
 from autola_analysis.core.errors import CheckpointError
-from autola_analysis.core.files import sha256_of
+from autola_analysis.core.files import expanded, sha256_of
 
 _BLOCKED_GLOBAL = re.compile(
     r"(?:Unsupported global: GLOBAL|Unsupported class|Trying to (?:load|call)[^`']*[`']) ?(\S+)"
@@ -69,7 +69,7 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> RawCheckpoint:
     Raises:
         CheckpointError: If the file is missing, damaged, something else, or asks for code without `trust`.
     """
-    path = Path(path)
+    path = expanded(path)
     file_format = detect_format(path)
     digest = sha256_of(path)
     if file_format is FileFormat.SAFETENSORS:

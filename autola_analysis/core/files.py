@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from autola_analysis.core.errors import OptionError
 from autola_analysis.core.interrupts import uninterrupted
 from autola_analysis.core.locks import in_use, unused
 
@@ -23,6 +24,18 @@ def sha256_of(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with the home directory in place of ``~``.
+
+    Raises:
+        OptionError: If the path begins with the name of a user that there is not.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise OptionError(f"{path} begins with the home of a user that is not known here; write it out.") from error
 
 
 def sync(file: IO[bytes]) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from autola_analysis.analyses.options import sentence_of
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
 from autola_analysis.study.file import AnalysisRequest, DataTable, ModelTable, StudyFile
 
 READING_OPTIONS = (
@@ -112,9 +113,11 @@ def named_files(checkpoints: Sequence[str]) -> dict[str, list[Path]]:
 
 def split_named_path(text: str) -> tuple[str, Path]:
     """Split ``NAME=PATH``; an existing file is a path, otherwise the first ``=`` splits. NAME defaults to the stem."""
-    if "=" not in text or Path(text).expanduser().exists():
+    if "=" not in text or expanded(text).exists():
         return Path(text).stem, Path(text)
     name, _, path = text.partition("=")
+    if "/" in name and not expanded(path).exists():  # the folders of a file that is missing, rather than a name
+        return Path(text).stem, Path(text)
     return name, Path(path)
 
 

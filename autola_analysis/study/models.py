@@ -9,7 +9,8 @@ from pathlib import Path
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.checkpoints import LoadedModel, load_model
 from autola_analysis.checkpoints.class_names import BUILT_IN
-from autola_analysis.core.errors import OptionError
+from autola_analysis.core.errors import CheckpointError, OptionError
+from autola_analysis.core.files import expanded
 from autola_analysis.study.file import ModelTable
 from autola_analysis.study.wirings import refuse_unlike_runs
 
@@ -58,7 +59,9 @@ def load_models(tables: Mapping[str, ModelTable], base: Path) -> list[StudyModel
     for key, table in tables.items():
         name, of_table = table.name or key, []
         for file in table.files:
-            path = base / Path(file).expanduser()
+            path = base / expanded(file)
+            if not path.exists() and Path(file).stem != key:  # an '=' in a file's name looks like that of NAME=PATH
+                raise CheckpointError(f"there is no checkpoint file {path}, read from {key}={file}; check the path.")
             loaded = _loaded(path, table, base)
             content = loaded.sha256, table.weights
             if content in seen:
@@ -75,7 +78,7 @@ def _loaded(path: Path, table: ModelTable, base: Path) -> LoadedModel:
     return load_model(
         path,
         arch=table.arch,
-        genotype=None if table.genotype is None else str(base / Path(table.genotype).expanduser()),
+        genotype=None if table.genotype is None else str(base / expanded(table.genotype)),
         attention=table.attention,
         weights=table.weights,
         normalize=table.normalize,

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from autola_analysis import create_model
+from autola_analysis import create_model, inspect_checkpoint, load_model
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.study.command import model_tables, per_variant, split_named_path
 from autola_analysis.study.models import StudyModel, load_models
@@ -49,6 +49,29 @@ def test_two_sets_of_weights_of_one_file_are_two_variants(tmp_path: Path) -> Non
         assert torch.equal(model.variant.model.fc.weight, network.fc.weight)
     with pytest.raises(OptionError, match="are the same checkpoint"):
         loaded([f"A={file}", f"B={file}"], weights=["model"])
+
+
+def test_a_missing_file_is_named_whole(tmp_path: Path) -> None:
+    for text in (f"{tmp_path}/epoch=9-step=90.ckpt", "epoch=9-step=90.ckpt", f"SE={tmp_path}/se.pth"):
+        with pytest.raises(CheckpointError, match="there is no checkpoint file") as refused:
+            loaded([text])
+        assert text in str(refused.value)
+    with pytest.raises(CheckpointError, match=r"there is no checkpoint file absent\.pth; check the path"):
+        loaded(["absent.pth"])
+
+
+def test_a_path_may_begin_with_the_home_directory(
+    checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = checkpoint("se")
+    monkeypatch.setenv("HOME", str(file.parent))
+    short = f"~/{file.name}"
+    (model,) = loaded([f"SE={short}"])
+    assert model.loaded.path == file
+    assert load_model(short).path == inspect_checkpoint(short).path == file
+    for call in (load_model, inspect_checkpoint, lambda path: loaded([path])):
+        with pytest.raises(OptionError, match="home of a user that is not known here; write it out"):
+            call("~nobody-of-this-name/m.pth")
 
 
 def test_files_that_would_share_a_name_and_runs_of_different_networks_are_refused(
