@@ -101,8 +101,8 @@ def test_cost_and_shapes_are_those_of_the_network_before_it_got_a_lock_and_anoth
     plain, other = Tiny().eval(), Counting().double()
     other.load_state_dict(plain.state_dict(), strict=False)
     assert cost_of(other, (3, 8, 8)) == cost_of(plain, (3, 8, 8))
-    assert [(each.layer, each.shape) for each in layer_outputs(other, 8)] == [
-        (each.layer, each.shape) for each in layer_outputs(plain, 8)
+    assert [(each.layer, each.shape) for each in layer_outputs(other, (3, 8, 8))] == [
+        (each.layer, each.shape) for each in layer_outputs(plain, (3, 8, 8))
     ]
 
 
@@ -144,7 +144,7 @@ def test_nothing_is_compiled_anew_by_watching_it(lock: bool) -> None:
 def test_wrappers_are_taken_off_a_network_that_comes_with_what_is_known_of_it() -> None:
     data = TensorDataset(IMAGES, torch.arange(6) % 2)
     network = Tiny()
-    found = autola.measure_selectivity(autola.Variant(nn.DataParallel(network), "A", classes=("x", "y")), data)
+    found = autola.measure_selectivity(autola.Variant(nn.DataParallel(network), "A", classes=tuple("abcdefghij")), data)
     assert found.model == "A"
     assert found.units["layer"].unique().tolist() == ["layer1", "layer2"]
 

@@ -19,17 +19,18 @@ Cell = dict[str, Any]
 class Network(nn.Module):
     """Two stages of convolution, batch norm and ReLU, and a linear head on spatial means."""
 
-    def __init__(self, outputs: int = 3) -> None:
+    def __init__(self, outputs: int = 3, channels: int = 3) -> None:
         super().__init__()
-        self.layer1 = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.BatchNorm2d(5), nn.ReLU())
+        self.layer1 = nn.Sequential(nn.Conv2d(channels, 5, 3, padding=1), nn.BatchNorm2d(5), nn.ReLU())
         self.layer2 = nn.Sequential(nn.Conv2d(5, 6, 3, 2, padding=1), nn.BatchNorm2d(6), nn.ReLU(inplace=True))
-        self.fc = nn.Linear(6, outputs)
+        self.fc = nn.Linear(6, outputs) if outputs else nn.Identity()
         for norm in (self.layer1[1], self.layer2[1]):
             nn.init.normal_(norm.running_mean, std=0.2)
             nn.init.uniform_(norm.running_var, 0.5, 2)
             nn.init.uniform_(norm.weight, 0.5, 2)
             nn.init.uniform_(norm.bias, 0.2, 0.5)
-        nn.init.normal_(self.fc.weight)
+        if outputs:
+            nn.init.normal_(self.fc.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.layer2(self.layer1(x)).mean((2, 3)))
