@@ -12,6 +12,7 @@ from autola_analysis.checkpoints.class_names import BUILT_IN
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.core.files import expanded
 from autola_analysis.study.file import ModelTable
+from autola_analysis.study.runs import DistinctFiles
 from autola_analysis.study.wirings import refuse_unlike_runs
 
 LONGEST_NAME = 60
@@ -49,13 +50,13 @@ def load_models(tables: Mapping[str, ModelTable], base: Path) -> list[StudyModel
         base: Directory that relative paths are relative to.
 
     Raises:
-        OptionError: If two tables have one name, one file is given twice, runs of one table are different networks, or
-            a name would not survive tables and figures.
+        OptionError: If two tables have one name, two files hold one set of weights, runs of one table are different
+            networks, or a name would not survive tables and figures.
         CheckpointError: If a file cannot be loaded.
     """
     _refuse_equal_names(tables)
     models: list[StudyModel] = []
-    seen: dict[tuple[str, str | None], Path] = {}
+    seen = DistinctFiles()
     for key, table in tables.items():
         name, of_table = table.name or key, []
         for file in table.files:
@@ -63,10 +64,7 @@ def load_models(tables: Mapping[str, ModelTable], base: Path) -> list[StudyModel
             if not path.exists() and Path(file).stem != key:  # an '=' in a file's name looks like that of NAME=PATH
                 raise CheckpointError(f"there is no checkpoint file {path}, read from {key}={file}; check the path.")
             loaded = _loaded(path, table, base)
-            content = loaded.sha256, table.weights
-            if content in seen:
-                raise OptionError(f"{path} and {seen[content]} are the same checkpoint; give each file once.")
-            seen[content] = path
+            seen.add(path, loaded)
             of_table.append(loaded)
             group = table.group or (loaded.spec.backbone if loaded.spec else "")
             models.append(StudyModel(key, group, as_variant(loaded, name, str(len(of_table))), loaded))

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.variants import preprocessing_for
+from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.columns import MODEL, count, number
 from autola_analysis.core.tables import Table
 from autola_analysis.data.source import ImageSource
@@ -19,6 +20,7 @@ from autola_analysis.inference.cost import Cost, cost_of
 from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.statistics.difference import Statistic
 from autola_analysis.study.models import StudyModel
+from autola_analysis.study.runs import one_training_warnings
 from autola_analysis.study.sources import StudyData
 
 ACCURACY_TABLE = Table(
@@ -140,6 +142,10 @@ def recorded_data(data: StudyData) -> dict[str, Any]:
 def loading_warnings(models: Sequence[StudyModel], data: Sequence[StudyData]) -> tuple[list[str], list[str]]:
     """Return what loading noticed: warnings about checkpoints, and about images that were left out."""
     of_models = [f"{model.title}: {warning}" for model in models for warning in model.loaded.warnings]
+    runs: dict[str, list[LoadedModel]] = {}
+    for model in models:
+        runs.setdefault(model.variant.name, []).append(model.loaded)
+    of_models += one_training_warnings(runs)
     left_out = [path for each in data for path in each.left_out]
     if not left_out:
         return of_models, []

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from autola_analysis import create_model, inspect_checkpoint, load_model
+from autola_analysis import ModelSpec, create_model, inspect_checkpoint, load_model, save_model
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.study.command import model_tables, per_variant, split_named_path
 from autola_analysis.study.models import StudyModel, load_models
+from autola_analysis.study.networks import loading_warnings
 
 
 def loaded(checkpoints: Sequence[str], **how: Sequence[str]) -> list[StudyModel]:
@@ -32,7 +33,7 @@ def test_one_name_with_several_files_makes_training_runs(checkpoint: Callable[..
 
 def test_the_same_file_twice_is_refused(checkpoint: Callable[..., Path]) -> None:
     file = checkpoint("se")
-    with pytest.raises(OptionError, match="are the same checkpoint; give each file once"):
+    with pytest.raises(OptionError, match="are the same checkpoint; give each training once"):
         loaded([f"A={file}", f"B={file}"])
     with pytest.raises(OptionError, match="no checkpoint was given"):
         loaded([])
@@ -110,3 +111,28 @@ def test_normalization_reaches_the_variant_it_was_given_for(checkpoint: Callable
     first, second = loaded([f"A={files[0]}", f"B={files[1]}"], normalize=["A=imagenet"])
     assert first.variant.preprocessing.mean == (0.485, 0.456, 0.406)
     assert second.variant.preprocessing.mean == (0.0, 0.0, 0.0)
+
+
+def test_one_training_saved_three_times_is_no_three_runs(tmp_path: Path) -> None:
+    network = create_model("resnet20", num_classes=4, width=4)
+    files = []
+    for epoch in (7, 8, 9):
+        files.append(tmp_path / f"epoch{epoch}.pth")
+        torch.save({"epoch": epoch, "state_dict": network.state_dict()}, files[-1])
+    with pytest.raises(OptionError, match=r"epoch8\.pth and .*epoch7\.pth hold the same weights; give each"):
+        loaded([f"plain={file}" for file in files])
+
+
+def test_epochs_of_one_training_are_warned_about_by_their_seed(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    spec = ModelSpec("resnet20", "se", 4, {"width": 4})
+    files = []
+    for number, seed in enumerate((3, 3, 4)):
+        files.append(tmp_path / f"{number}.safetensors")
+        save_model(files[-1], model=spec.build(), spec=spec, recipe={"name": "mine", "epochs": 2}, seed=seed)
+    models = loaded([f"SE={files[0]}", f"SE={files[1]}", f"SE={files[2]}"])
+    (warning,), left_out = loading_warnings(models, [])
+    assert left_out == []
+    assert warning.startswith("SE: 0.safetensors and 1.safetensors record the same training (seed 3); ")
+    apart = loaded([f"A={files[0]}", f"B={files[1]}"])
+    assert loading_warnings(apart, []) == ([], [])
