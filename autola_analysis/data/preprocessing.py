@@ -16,6 +16,7 @@ from torchvision.transforms import functional as TF
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry
+from autola_analysis.core.text import counted
 
 FILTERS = tuple(mode.value for mode in InterpolationMode)
 
@@ -54,7 +55,7 @@ class Preprocessing:
                 raise OptionError(f"{name} of a preprocessing is one number per channel (R, G, B); found {values!r}.")
         if len(self.mean) != len(self.std):
             raise OptionError(
-                f"a preprocessing has {len(self.mean)} means and {len(self.std)} standard deviations; give as many."
+                f"mean has {counted(len(self.mean), 'number')} and std {len(self.std)}; give as many of both."
             )
         if self.interpolation not in FILTERS:
             raise OptionError(f"interpolation is one of {', '.join(FILTERS)}; found {self.interpolation!r}.")

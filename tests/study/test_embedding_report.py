@@ -12,6 +12,8 @@ from autola_analysis.analyses.embedding import optimise as one_run
 from autola_analysis.analyses.embedding.tables import QUALITY
 from autola_analysis.core.errors import DataError, OptionError, ReportError, UnknownNameError
 from autola_analysis.core.files import sha256_of
+from autola_analysis.report.ownership import TOOL
+from autola_analysis.report.record import write_record
 from autola_analysis.study.run import StudyReport
 from tests.pictures import assert_drawn
 from tests.study.asked import QUIET, asked
@@ -121,6 +123,6 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
 
 def test_a_report_that_is_there_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "run.json").write_text("{}")
+    write_record(tmp_path / "out", {"tool": TOOL})
     with pytest.raises(ReportError, match="holds a report already"):
         asked("embedding", ["missing.pth"], tmp_path / "out")

@@ -245,6 +245,7 @@ def test_every_flag_of_the_command_reaches_the_study(
         limit=9,
     )
     assert (full.seed, full.width, out, list(full.models)) == (2, "cvpr", tmp_path, ["A"])
-    assert how == {"overwrite": True, "anonymous": True}
-    assert plain_how == {"overwrite": False, "anonymous": False}
+    of_a_command = {"base": None, "only": None}
+    assert how == {"overwrite": True, "anonymous": True, **of_a_command}
+    assert plain_how == {"overwrite": False, "anonymous": False, **of_a_command}
     assert (reading.batch_size, reading.workers, reading.settings.device) == (3, 1, "cpu")

@@ -344,7 +344,7 @@ def test_a_layer_of_vectors_is_read_before_what_follows_overwrites_it() -> None:
 def test_labels_that_differ_from_those_the_data_set_lists_are_refused() -> None:
     data = class_sorted((8, 9, 7))
     data.targets = data.tensors[1].flip(0)
-    with pytest.raises(DataError, match="hands out other labels than its data set lists"):
+    with pytest.raises(DataError, match=r"lists the label \d for image 0 and gives it the label \d; make its"):
         measure_selectivity(Tiny(), data, reading=QUIET)
 
 
