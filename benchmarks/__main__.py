@@ -54,6 +54,13 @@ def neighbours(setting: Setting) -> None:
     neighbours.print_table(setting)
 
 
+def tsne(setting: Setting) -> None:
+    need("pydantic", "openTSNE")
+    from benchmarks.small import tsne
+
+    tsne.print_table(setting)
+
+
 def hoga_step(setting: Setting) -> None:
     from benchmarks.small import hoga
 
@@ -79,6 +86,7 @@ SMALL: dict[str, Part] = {
     "selectivity-files": files,
     "saliency": maps,
     "neighbours": neighbours,
+    "tsne": tsne,
     "hoga": hoga_step,
     "training": training,
     "profile": profile,

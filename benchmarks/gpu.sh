@@ -5,7 +5,7 @@
 #
 # PACKAGES  a folder of wheels, or of installed packages (site-packages), for what the machine lacks
 # OUT       where results go (./gpu-results): summary.txt, tests.txt, benchmarks.txt, RESULTS-gpu.md
-# PARTS     which parts, by name: "facts tests selectivity selectivity-files saliency neighbours hoga training profile"
+# PARTS     which parts, by name: "facts tests selectivity selectivity-files saliency neighbours tsne hoga training profile"
 # DEVICE    cuda; cpu rehearses everything but what needs the memory of a GPU
 # SIZE      --quick; --tiny shows in seconds that every part starts
 # TESTS     which tests: more arguments for pytest
@@ -24,7 +24,7 @@ cd "$(dirname "$0")/.." || exit 2
 PYTHON=${PYTHON:-python3}
 DEVICE=${DEVICE:-cuda}
 SIZE=${SIZE:---quick}
-PARTS=${PARTS:-facts tests selectivity selectivity-files saliency neighbours hoga training profile}
+PARTS=${PARTS:-facts tests selectivity selectivity-files saliency neighbours tsne hoga training profile}
 SCRATCH=$(mktemp -d)
 trap 'rm -rf "$SCRATCH"' EXIT
 SKIPPED=77
@@ -64,10 +64,11 @@ part facts 30 summary.txt "$PYTHON" -m benchmarks.gpu_facts "$DEVICE"
 part tests 120 tests.txt "$PYTHON" -m benchmarks.gpu_tests ${TESTS:-}
 benchmark selectivity 70
 benchmark selectivity-files 70
-benchmark saliency 40
-benchmark neighbours 40
+benchmark saliency 30
+benchmark neighbours 30
+benchmark tsne 30
 benchmark hoga 35
-benchmark training 50
+benchmark training 40
 benchmark profile 25
 
 echo

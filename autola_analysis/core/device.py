@@ -7,6 +7,16 @@ import torch
 from autola_analysis.core.errors import OptionError
 
 
+def float64_device(name: str | torch.device = "auto") -> torch.device:
+    """Return the device of a name, or the CPU in place of one without float64.
+
+    Raises:
+        OptionError: As `resolve_device`.
+    """
+    device = resolve_device(name)
+    return torch.device("cpu") if device.type == "mps" else device
+
+
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
     """Return the device of a name; "auto" is the first CUDA device where there is one, else the CPU.
 

@@ -13,7 +13,18 @@ from autola_analysis.checkpoints import load_model
 from autola_analysis.data import ClutteredDigits
 
 REPOSITORY = Path(__file__).parents[2]
-PARTS = ["facts", "tests", "selectivity", "selectivity-files", "saliency", "neighbours", "hoga", "training", "profile"]
+PARTS = [
+    "facts",
+    "tests",
+    "selectivity",
+    "selectivity-files",
+    "saliency",
+    "neighbours",
+    "tsne",
+    "hoga",
+    "training",
+    "profile",
+]
 
 
 def call(script: str, *arguments: object, **values: object) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,11 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
+from openTSNE.affinity import PerplexityBasedNN
+from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
 from autola_analysis.analyses.alone import measure_alone
+from autola_analysis.analyses.embedding.exact import ExactGradient
 from autola_analysis.analyses.embedding.extract import extract_features
 from autola_analysis.analyses.embedding.neighbours import nearest_neighbours
 from autola_analysis.analyses.observation import Reading
@@ -134,3 +137,15 @@ def test_sums_are_those_of_float64_means(demo: list[Variant], digits: ClutteredD
     features = np.asarray(extract_features(variant, digits, reading=Reading(PLAIN)).values, dtype=np.float64)
     expected = np.stack([features[digits.labels == label].mean(0) for label in range(10)], axis=1)
     np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING * expected.max())
+
+
+def test_the_exact_gradient_of_t_sne_is_that_of_the_cpu_and_twice_the_same() -> None:
+    random = np.random.default_rng(0)
+    found = nearest_neighbours(random.normal(size=(3000, 8)), 90, device="cpu")
+    neighbours = PrecomputedNeighbors(found.indices, found.distances)
+    joint, y = PerplexityBasedNN(knn_index=neighbours, perplexity=30).P, 5 * random.normal(size=(3000, 2))
+    expected_error, expected = ExactGradient("cpu")(y, joint, should_eval_error=True)
+    error, gradient = ExactGradient(GPU_DEVICE)(y, joint, should_eval_error=True)
+    assert error == pytest.approx(expected_error, rel=1e-10)
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
+    np.testing.assert_array_equal(ExactGradient(GPU_DEVICE)(y, joint)[1], gradient)

@@ -31,6 +31,7 @@ from autola_analysis.analyses.embedding.quality import (
 from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.analyses.embedding.solutions import SolutionCache
 from autola_analysis.analyses.embedding.tables import QUALITY, SWEEP, metric_rows
+from autola_analysis.core.device import float64_device
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
 
@@ -174,7 +175,8 @@ class _Prepared:
         """Return what to optimise for a seed."""
         near = self.neighbours.first(affinity_neighbours(self.perplexity, len(self.features)))
         start = initial_positions(self.components, seed)
-        return Problem(near.indices, near.distances, start, self.perplexity, method, seed)
+        device = str(float64_device(self.device)) if method == one_run.ON_DEVICE else "cpu"
+        return Problem(near.indices, near.distances, start, self.perplexity, method, seed, device)
 
 
 def _prepare(
@@ -239,7 +241,8 @@ def _optimise(
         def report(done: int) -> None:
             bar.update(done)
 
-        if processes > 1 and len(problems) > 1:
+        on_gpu = any(problem.device != "cpu" for problem in problems)  # which one run keeps busy
+        if processes > 1 and len(problems) > 1 and not on_gpu:
             return optimise_all(problems, processes, report, kept.put)
         solutions = []
         for problem in problems:
@@ -309,7 +312,7 @@ def _params(prepared: _Prepared, options: EmbeddingOptions, seed: int) -> dict[s
         "perplexity": prepared.perplexity,
         "neighbours": affinity_neighbours(prepared.perplexity, len(prepared.features)),
         "kl_divergence": "exact" if len(prepared.features) <= one_run.EXACT else "Barnes-Hut sum",
-        "theta": one_run.THETA,
+        "theta": 0.0 if options.method == one_run.ON_DEVICE else one_run.THETA,
         "early_exaggeration": one_run.EXAGGERATION,
         "early_iterations": one_run.EARLY_ITERATIONS,
         "iterations": one_run.ITERATIONS,

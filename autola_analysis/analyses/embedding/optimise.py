@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ PAIRS = 2**17  # held at once: they stay in the processor's cache
 
 GRADIENTS = {"barnes-hut": "bh", "fft": "fft"}
 """Our names of the methods -> openTSNE's names of the negative gradient. Its "auto" would change at 10,000 points."""
+ON_DEVICE = "exact"
+"""The method whose gradient is our own, on the device of the problem."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +44,9 @@ class Problem:
         distances: Their distances, ``(N, k)``.
         start: Initial positions, ``(N, 2)``.
         perplexity: Not above k.
-        method: Key of `GRADIENTS`.
+        method: Key of `GRADIENTS`, or `ON_DEVICE`.
         seed: Of openTSNE's own random numbers.
+        device: Where the method `ON_DEVICE` computes.
     """
 
     indices: IntArray
@@ -51,6 +55,7 @@ class Problem:
     perplexity: float
     method: str
     seed: int
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +95,7 @@ def optimise(problem: Problem, threads: int = 1, progress: Callable[[int], None]
 
     tsne = TSNE(
         perplexity=problem.perplexity,
-        negative_gradient_method=GRADIENTS[problem.method],
+        negative_gradient_method=_gradient_of(problem),
         theta=THETA,
         early_exaggeration=EXAGGERATION,
         early_exaggeration_iter=EARLY_ITERATIONS,
@@ -104,6 +109,15 @@ def optimise(problem: Problem, threads: int = 1, progress: Callable[[int], None]
     embedding = tsne.fit(affinities=affinities, initialization=problem.start)
     coords = np.array(embedding, dtype=np.float64)
     return Solution(coords, divergence(coords, joint))
+
+
+def _gradient_of(problem: Problem) -> Any:
+    """Return openTSNE's name of a gradient, or an objective for it."""
+    if problem.method != ON_DEVICE:
+        return GRADIENTS[problem.method]
+    from autola_analysis.analyses.embedding.exact import ExactGradient  # it imports torch
+
+    return ExactGradient(problem.device)
 
 
 def divergence(coords: FloatArray, joint: csr_matrix) -> float:

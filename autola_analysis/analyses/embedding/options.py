@@ -6,7 +6,7 @@ from typing import Literal
 
 from autola_analysis.analyses.options import AnalysisOptions, Limit, Names, Pool, limit_option, option, pool_option
 
-Method = Literal["barnes-hut", "fft", "pca"]
+Method = Literal["barnes-hut", "fft", "exact", "pca"]
 Metric = Literal["euclidean", "cosine"]
 
 
@@ -19,7 +19,7 @@ class EmbeddingOptions(AnalysisOptions):
     limit: Limit = limit_option(2000)
     layer: Names | None = option(None, "Layers. Default: the last stage.", metavar="A[,B]")
     pool: Pool = pool_option()
-    method: Method = option("barnes-hut", "How to embed: t-SNE, fft for very large sets, or pca for no t-SNE at all.")
+    method: Method = option("barnes-hut", "How to embed: t-SNE; fft for very large sets, exact on a GPU; pca is none.")
     perplexity: float = option(
         30.0, "Effective number of neighbours; capped at a third of the images.", ge=1, allow_inf_nan=False
     )

@@ -51,5 +51,7 @@ def problem_hash(problem: Problem) -> str:
     """Return a hash of all that a solution depends on; the number of threads is not part of it."""
     how = (one_run.THETA, one_run.EXAGGERATION, one_run.EARLY_ITERATIONS, one_run.ITERATIONS)
     arrays = [content_hash(array) for array in (problem.indices, problem.distances, problem.start)]
-    options = (problem.perplexity, problem.method, problem.seed, *how, version("openTSNE"))
+    options = [problem.perplexity, problem.method, problem.seed, *how, version("openTSNE")]
+    if problem.method == one_run.ON_DEVICE:  # sums on a GPU end in other bits, which t-SNE amplifies
+        options.append(problem.device.partition(":")[0])
     return hash_of("2", *arrays, *map(str, options))[:32]

@@ -14,7 +14,12 @@ from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.core.text import counted
 from autola_analysis.report.style import CLASS_COLOURS
 
-METHOD_NAMES = {"barnes-hut": "Barnes-Hut t-SNE", "fft": "Interpolation-based t-SNE", "pca": "Principal components"}
+METHOD_NAMES = {
+    "barnes-hut": "Barnes-Hut t-SNE",
+    "fft": "Interpolation-based t-SNE",
+    "exact": "Exact t-SNE",
+    "pca": "Principal components",
+}
 
 
 def chosen_images(data: str, images: int, options: Any) -> str:
@@ -108,10 +113,13 @@ def _separation_method(params: Mapping[str, Any]) -> str:
 def _layout_method(params: Mapping[str, Any]) -> str:
     if params["method"] == "pca":
         return "their first two principal components"
-    approximation = "[@vandermaaten2013]" if params["method"] == "barnes-hut" else "[@linderman2019]"
-    name = "Barnes-Hut t-SNE" if params["method"] == "barnes-hut" else "interpolation-based t-SNE"
+    name = {
+        "barnes-hut": "Barnes-Hut t-SNE [@vandermaaten2008] [@vandermaaten2013]",
+        "fft": "interpolation-based t-SNE [@vandermaaten2008] [@linderman2019]",
+        "exact": "t-SNE with gradients summed over all pairs [@vandermaaten2008]",
+    }[params["method"]]
     return (
-        f"{name} [@vandermaaten2008] {approximation} as implemented in openTSNE [@policar2024] (perplexity "
+        f"{name} as implemented in openTSNE [@policar2024] (perplexity "
         f"{params['perplexity']:.4g}, exact neighbours, theta {params['theta']}, exaggeration "
         f"{params['early_exaggeration']} for {params['early_iterations']} iterations, then {params['iterations']}, "
         f"started from the principal components, seed {params['seed']})"

@@ -209,7 +209,7 @@ def test_features_that_are_not_finite_are_refused_with_layer_and_count() -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "umap"}, "method is one of barnes-hut, fft, pca; found 'umap'"),
+        ({"method": "umap"}, "method is one of barnes-hut, fft, exact, pca; found 'umap'"),
         ({"perplexity": 0.5}, "perplexity is a number from 1 on; found 0.5"),
         ({"perplexity": float("nan")}, "perplexity should be a finite number; found 'nan'"),
         ({"perplexity": float("inf")}, "perplexity should be a finite number; found 'inf'"),
