@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, but not listed
 from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import TCPStore
 
 from autola_analysis.core.errors import OptionError
 
