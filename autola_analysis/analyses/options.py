@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, V
 from pydantic_core import ErrorDetails
 
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
 
 Everything = Literal["all"]
 
@@ -116,9 +117,9 @@ class AnalysisOptions(BaseModel):
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, Path):
-                changes[name] = base / value.expanduser()
+                changes[name] = base / expanded(value)
             elif isinstance(value, list) and any(isinstance(item, Path) for item in value):
-                changes[name] = [base / item.expanduser() for item in value]
+                changes[name] = [base / expanded(item) for item in value]
         return self.model_copy(update=changes)
 
 

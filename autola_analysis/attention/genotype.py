@@ -12,6 +12,8 @@ from typing import Any
 
 from autola_analysis.attention.operations import OPERATIONS
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
+from autola_analysis.core.reading import TextFault, json_of, read_text
 
 NODES = 4
 EDGES = NODES * (NODES + 1) // 2
@@ -66,11 +68,11 @@ class Genotype:
             OptionError: If the file is missing, is not JSON or holds no genotype.
         """
         try:
-            pairs = json.loads(Path(path).read_text(encoding="utf-8"))
+            pairs = json_of(read_text(expanded(path)))
         except OSError as error:
             raise OptionError(f"cannot read the genotype file {path}: {error.strerror}.") from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise OptionError(f"the genotype file {path} is not JSON ({error}).") from error
+        except TextFault as error:
+            raise OptionError(f"the genotype file {path} cannot be used: {error}.") from error
         if not isinstance(pairs, list):
             raise OptionError(f"the genotype file {path} holds {type(pairs).__name__}, not a list of pairs.")
         return cls.from_pairs(pairs)

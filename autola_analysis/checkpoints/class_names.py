@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
+from autola_analysis.core.reading import TextFault, json_of, read_text
 from autola_analysis.data.imagenet import imagenet_classes
 
 ClassNames = str | Path | Sequence[str]
@@ -33,27 +34,27 @@ def read_class_names(given: ClassNames, flag: str = "--classes") -> tuple[str, .
         return _checked([str(name) for name in given], "classes")
     if str(given) in BUILT_IN:
         return tuple(BUILT_IN[str(given)]())
-    path = Path(given).expanduser()
+    path = expanded(given)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise OptionError(
             f"{flag} names {path}, which cannot be read ({error.strerror}); give a file with a class name per line, "
             f"or {', '.join(BUILT_IN)}."
         ) from error
-    except UnicodeDecodeError as error:
-        raise OptionError(f"{flag} names {path}, which is no UTF-8 text; give a class name per line.") from error
+    except TextFault as error:
+        raise OptionError(f"{flag} names {path}, but {error}; give a class name per line.") from error
     names = _of_json(text, path, flag) if text.lstrip().startswith(("[", "{")) else text.splitlines()
     return _checked([name.strip() for name in names if name.strip()], str(path))
 
 
 def _of_json(text: str, path: Path, flag: str) -> list[str]:
     try:
-        values = json.loads(text)
+        values = json_of(text)
         if isinstance(values, dict):
             values = [values[str(number)] for number in range(len(values))]
         return [str(value[-1] if isinstance(value, list) else value) for value in values]
-    except (ValueError, KeyError, IndexError, RecursionError) as error:
+    except (ValueError, KeyError, IndexError) as error:
         raise OptionError(
             f"{flag} names {path}, which is no JSON list of names and no JSON table of the outputs 0, 1, ... and "
             "their names; mend it, or write a class name per line."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +24,7 @@ from autola_analysis.checkpoints.prefixes import Stripped, strip_resnet, strip_t
 from autola_analysis.checkpoints.reading import RawCheckpoint, check_stored, short_reason
 from autola_analysis.checkpoints.unwrapping import Unwrapped, unwrap
 from autola_analysis.core.errors import AutolaError, CheckpointError, OptionError
+from autola_analysis.core.reading import json_of, read_text
 
 GenotypeLike = Genotype | str | Path | Iterable[Sequence[object]]
 
@@ -279,7 +279,7 @@ def outputs_of(found: Interpretation) -> int | None:
 
 def _spec_of_file(path: Path) -> ModelSpec:
     try:
-        return ModelSpec.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return ModelSpec.from_dict(json_of(read_text(path)))
     except OSError as error:
         raise OptionError(f"cannot read the spec file {path} ({error.strerror}); check the path.") from error
     except (ValueError, TypeError) as error:

@@ -16,6 +16,7 @@ from autola_analysis.attention.genotype import as_genotype
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints.reading import short_reason
 from autola_analysis.core.errors import CheckpointError, OptionError
+from autola_analysis.core.reading import json_of
 from autola_analysis.data.preprocessing import Preprocessing
 
 RECORD_KEY = "autola_analysis"
@@ -82,7 +83,7 @@ def read_record(metadata: Mapping[str, str], tensors: Mapping[str, Tensor], path
             "original file."
         )
     try:
-        values = json.loads(text)
+        values = json_of(text)
         version = int(values["format_version"])
         if version > FORMAT_VERSION:
             raise CheckpointError(
@@ -90,7 +91,7 @@ def read_record(metadata: Mapping[str, str], tensors: Mapping[str, Tensor], path
                 "newer one."
             )
         return _checked_record(values)
-    except (AttributeError, KeyError, OptionError, RecursionError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OptionError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} holds a wrong or incomplete record of its network ({short_reason(error)}); write it again with "
             "save_model."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ import typer
 
 from autola_analysis.analyses.registry import registrations
 from autola_analysis.cli import analysis, compare, demo, inspect, layers, listing, redraw, study, train
-from autola_analysis.core.distributed import current
+from autola_analysis.core.distributed import ProcessError, current
 from autola_analysis.core.errors import AutolaError
 from autola_analysis.core.interrupts import end_on_signals, ignore_signals
 
@@ -116,16 +117,36 @@ def main() -> NoReturn:
 @contextmanager
 def _processes(arguments: list[str]) -> Iterator[None]:
     """Join the other processes where a launcher has started several; all but the first keep quiet."""
-    launched = all(name in os.environ for name in LAUNCHED) and os.environ["WORLD_SIZE"] != "1"
-    if not launched or not arguments or not _is_shared(arguments[0]):
+    if not arguments or not _is_shared(arguments[0]) or not _is_launched():
         yield
         return
     from autola_analysis.inference.distributed import joined
 
     if os.environ["RANK"] != "0":
         warnings.simplefilter("ignore")
-    with joined():
+    with joined() as processes:
+        for rank, theirs in enumerate(processes.all_gather_object(arguments)):
+            if theirs != arguments:
+                raise ProcessError(
+                    f"process {rank} runs another command ({shlex.join(theirs)}) than process {processes.rank} "
+                    f"({shlex.join(arguments)}); all processes of a run must be given the same one."
+                )
         yield
+
+
+def _is_launched() -> bool:
+    """Return whether a launcher has started several processes; says so where only leftovers of one are there."""
+    found = [name for name in LAUNCHED if name in os.environ]
+    if "WORLD_SIZE" not in found or os.environ["WORLD_SIZE"] == "1":
+        return False
+    if len(found) < len(LAUNCHED):
+        missing = ", ".join(name for name in LAUNCHED if name not in found)
+        typer.echo(
+            f"warning: {', '.join(found)} of the environment are ignored, and one process runs: a launcher would set "
+            f"{missing}, too.",
+            err=True,
+        )
+    return len(found) == len(LAUNCHED)
 
 
 def _is_shared(command: str) -> bool:

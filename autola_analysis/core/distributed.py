@@ -42,7 +42,7 @@ class Processes:
         return self.rank == 0
 
     def all_gather_object(self, value: T) -> list[T]:
-        """Return the small picklable values of all processes, in order of rank."""
+        """Return the values of all processes, in order of rank: plain values, arrays and tensors, all small."""
         return [value]
 
     def broadcast_object(self, value: T) -> T:

@@ -16,13 +16,14 @@ from typing import IO
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.interrupts import uninterrupted
 from autola_analysis.core.locks import in_use, unused
+from autola_analysis.core.reading import open_ordinary
 
 UNUSED_DAYS = 30
 
 
 def sha256_of(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces."""
-    with Path(path).open("rb") as file:
+    with open_ordinary(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

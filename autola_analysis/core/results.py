@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from autola_analysis.core.brief import brief
 from autola_analysis.core.errors import CacheError, DataError, ReportError
 from autola_analysis.core.files import replacing, sha256_of, sync
+from autola_analysis.core.reading import json_of, read_text
 from autola_analysis.core.tables import Table, has_table, read_table, write_table
 from autola_analysis.core.text import title_of
 
@@ -264,7 +265,7 @@ def load_result(directory: Path, result_format: Format) -> Stored:
         DataError: If the directory holds no complete result of this kind, or a file has changed.
     """
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json_of(read_text(directory / MANIFEST))
         kind, files = manifest["kind"], dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

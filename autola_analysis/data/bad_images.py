@@ -47,7 +47,9 @@ def drop_unreadable(
             if progress is not None:
                 progress(done - said)
             said = done
-    errors = dict(sorted(pair for each in processes.all_gather_object(found) for pair in each.items()))
+    mine = [(index, str(error), error.path) for index, error in found.items()]
+    errors = {index: BadImageError(*of) for each in processes.all_gather_object(mine) for index, *of in each}
+    errors = dict(sorted(errors.items()))
     if not errors:
         return source, ()
     good = [index for index in range(len(source)) if index not in errors]

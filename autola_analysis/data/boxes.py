@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.files import expanded
+from autola_analysis.core.reading import LARGEST_TEXT, TextFault, json_of, read_bytes, text_of
 from autola_analysis.data.files import is_left_out
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
@@ -77,7 +78,7 @@ def read_boxes(path: str | Path) -> dict[str, list[Box]]:
     Raises:
         DataError: If it cannot be read, or holds no annotation.
     """
-    path = Path(path)
+    path = expanded(path)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*.xml") if not any(map(is_left_out, file.relative_to(path).parts)))
         if not files:
@@ -115,9 +116,9 @@ def read_coco(path: str | Path) -> dict[str, list[Box]]:
     """
     path = Path(path)
     try:
-        content = json.loads(_read(path).decode("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not JSON ({error}).") from error
+        content = json_of(text_of(_read(path)))
+    except TextFault as error:
+        raise DataError(f"the boxes of {path} cannot be used: {error}.") from error
     try:
         names: dict[Any, str] = {}
         ids: dict[str, Any] = {}
@@ -188,6 +189,6 @@ def _parse_xml(path: Path) -> Element:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, LARGEST_TEXT)
     except OSError as error:
         raise DataError(f"cannot read {path}: {(error.strerror or type(error).__name__).lower()}.") from error

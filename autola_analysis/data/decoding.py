@@ -8,9 +8,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from autola_analysis.core.errors import BadImageError
+from autola_analysis.core.reading import open_ordinary
 
 UNSCALED_MODES = ("I", "F")
 """32-bit pixels: no agreed range to bring to 8 bits."""
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What is decoded, whatever a file is called: Pillow hands some other formats, PostScript among them, to programs."""
 
 NARROWEST = 500
 """Length over width from which an image is a line: resized by its shorter side it would fill the memory."""
@@ -22,11 +26,11 @@ def read_image(path: Path) -> Image.Image:
     16-bit grey is scaled, transparency dropped, of frames the first kept.
 
     Raises:
-        BadImageError: If the file cannot be read or decoded to its end, its pixels have no agreed range, it has more
-            than ``PIL.Image.MAX_IMAGE_PIXELS`` of them, or it is a line.
+        BadImageError: If the file cannot be read or decoded to its end, is no ordinary file or none of `FORMATS`, its
+            pixels have no agreed range, it has more than ``PIL.Image.MAX_IMAGE_PIXELS`` of them, or it is a line.
     """
     try:
-        with Image.open(path) as image:
+        with open_ordinary(path) as file, Image.open(file, formats=FORMATS) as image:
             _check_size(image)
             return _as_rgb(ImageOps.exif_transpose(image), image.format)
     except MemoryError:
@@ -74,7 +78,7 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"it has more than the {Image.MAX_IMAGE_PIXELS:,} pixels allowed"
     if isinstance(error, UnidentifiedImageError):
-        return "it is empty" if path.stat().st_size == 0 else "its format is not known"
+        return "it is empty" if path.stat().st_size == 0 else f"its format is not known: none of {', '.join(FORMATS)}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()  # without the path, which the message has already
     lines = str(error).splitlines()

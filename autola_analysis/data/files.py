@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.reading import read_bytes
 from autola_analysis.data.decoding import bad_image, printable, read_image
 from autola_analysis.data.source import ImageSource, IntArray, hash_of
 
@@ -47,7 +48,7 @@ class FileImageSource(ImageSource):
             BadImageError: If it cannot be read.
         """
         try:
-            return self.path(index).read_bytes()
+            return read_bytes(self.path(index))
         except OSError as error:
             raise bad_image(self.path(index), str(error.strerror).lower()) from error
 

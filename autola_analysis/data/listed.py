@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.reading import read_bytes
 from autola_analysis.data.decoding import bad_image, read_image
 from autola_analysis.data.files import IMAGE_SUFFIXES, is_left_out
 from autola_analysis.data.source import ImageSource, hash_of
@@ -54,7 +55,7 @@ class ListedImages(ImageSource):
             BadImageError: If it cannot be read.
         """
         try:
-            return self.paths[index].read_bytes()
+            return read_bytes(self.paths[index])
         except OSError as error:
             raise bad_image(self.paths[index], str(error.strerror).lower()) from error
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autola_analysis.core.errors import DataError, OptionError, UnknownNameError
+from autola_analysis.core.files import expanded
 from autola_analysis.core.registry import Registry
 from autola_analysis.data.cifar import Cifar10Source, Cifar100Source, CifarSource
 from autola_analysis.data.cluttered_digits import ClutteredDigits
@@ -55,14 +56,14 @@ def open_source(spec: str, *, split: str | None = None, limit: int | None = None
         DataError: If the data are not there or not complete.
     """
     name, colon, argument = spec.partition(":")
-    if name not in SOURCES and Path(spec).expanduser().is_dir():
+    if name not in SOURCES and expanded(spec).is_dir():
         raise UnknownNameError(f"--data {spec} names a folder but no kind of source; write --data folder:{spec}.")
     opener = SOURCES.get(name)
     if colon and not argument:
         raise OptionError(f"--data {spec} has no path after its colon; write --data {name}:PATH.")
     if split is not None and split != Path(split).name:
         raise OptionError(f"--split is the name of a folder, without a path; found {split!r}.")
-    source = opener(Path(argument).expanduser() if argument else None, split)
+    source = opener(expanded(argument) if argument else None, split)
     return source if limit is None else limit_source(source, limit, seed)
 
 
@@ -132,7 +133,7 @@ def _find_in_data_folder(name: str, wanted: str, is_there: Callable[[Path], bool
             f"{name} needs to know where {wanted} is, but {DATA_VARIABLE} is not set; "
             f"give --data {name}:ROOT or set {DATA_VARIABLE} to the folder that holds {name}."
         )
-    places = [Path(parent).expanduser() / name, Path(parent).expanduser()]
+    places = [expanded(parent) / name, expanded(parent)]
     for place in places:
         if is_there(place):
             return place

@@ -1,8 +1,9 @@
 """Several processes that share one run, as torchrun starts them: gloo on CPUs, NCCL between GPUs.
 
-Small objects go through the launcher's key-value store. A process that waits there also looks for a reported failure
-and for the heartbeats of the others: it waits for a slow process as long as that process lives, and learns of a dead
-one within a minute. Tensors go through collectives of `torch.distributed`, which begin when all processes are there.
+Small values go through a key-value store, as JSON and tensors (`messages`) and never as pickles. A process that waits
+there also looks for a reported failure and for the heartbeats of the others: it waits for a slow process as long as
+that process lives, and learns of a dead one within a minute. Tensors go through collectives of `torch.distributed`,
+which begin when all processes are there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import heapq
 import logging
 import os
-import pickle
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,12 +23,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
 
 from autola_analysis.core.distributed import ProcessError, Processes, enter, leave
 from autola_analysis.core.errors import OptionError
+from autola_analysis.inference.launching import Launch
+from autola_analysis.inference.messages import MessageError, decoded, encoded, signed, verified
 
-JOINING = timedelta(minutes=5)
 HEARTBEAT = 3.0
 """Seconds between heartbeats."""
 HEARTBEAT_TIMEOUT = 40.0
@@ -49,14 +49,19 @@ def joined() -> Iterator[Processes]:
     machine with GPUs the process takes the GPU that LOCAL_RANK numbers.
 
     Raises:
+        OptionError: If the launcher's variables are wrong.
         ProcessError: If the other processes do not come, the connection is lost, or, during the context, one of the
             other processes has failed.
     """
+    launch = Launch.read()
     cuda = torch.cuda.is_available()
     if cuda:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        torch.cuda.set_device(launch.local_rank % torch.cuda.device_count())
+    if launch.alone:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", _loopback_interface())
+    rank, world_size = launch.rank, launch.world_size
     with _connection():
-        store, rank, world_size = next(rendezvous("env://", timeout=JOINING))
+        store = launch.meet()
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if cuda else "gloo",
             store=PrefixStore("group", store),
@@ -64,7 +69,7 @@ def joined() -> Iterator[Processes]:
             world_size=world_size,
             timeout=timedelta(minutes=5 if cuda else 1),  # NCCL's first connection takes its time on large clusters
         )
-    processes = Launched(PrefixStore("run", store), rank, world_size)
+    processes = Launched(PrefixStore("run", store), rank, world_size, launch.secret)
     token = enter(processes)
     logger = logging.getLogger("autola_analysis")
     level = logger.level
@@ -89,12 +94,14 @@ class Launched(Processes):
         store: Key-value store that all processes reach.
         rank: Number of this process, from 0.
         world_size: Number of processes.
+        secret: Signs what is put into the store.
     """
 
-    def __init__(self, store: Store, rank: int, world_size: int) -> None:
+    def __init__(self, store: Store, rank: int, world_size: int, secret: bytes = b"") -> None:
         self.rank = rank
         self.world_size = world_size
         self._store = store
+        self._secret = secret
         self._steps = 0
         self._heartbeats: dict[int, tuple[bytes, float]] = {}
         self._closing = Event()
@@ -106,26 +113,27 @@ class Launched(Processes):
         self._closing.set()
 
     def all_gather_object(self, value: T) -> list[T]:
-        """Return the small picklable values of all processes, in order of rank, once all have given theirs.
+        """Return the small values of all processes, in order of rank, once all have given theirs.
 
         Raises:
+            TypeError: If the value is none that `messages` can send.
             ProcessError: If a process has failed, or has sent no heartbeat for too long.
         """
         self._steps += 1
         with _connection():
-            self._store.set(f"{self._steps}/{self.rank}", pickle.dumps(value).hex())
-            values = [self._wait_for(f"{self._steps}/{rank}", rank).decode() for rank in range(self.world_size)]
-        return [pickle.loads(bytes.fromhex(text)) for text in values]
+            self._put(f"{self._steps}/{self.rank}", encoded(value))
+            return [decoded(self._wait_for(f"{self._steps}/{rank}", rank)) for rank in range(self.world_size)]
 
     def broadcast(self, tensor: Tensor | None) -> Tensor | None:
         """Return the tensor of the first process; the tensors that the other processes give are not read."""
-        header = self.broadcast_object(None if tensor is None else (tensor.shape, tensor.dtype, tensor.device.type))
+        like = None if tensor is None else (tensor.new_empty(0).cpu(), list(tensor.shape), tensor.device.type)
+        header = self.broadcast_object(like)
         if header is None:
             return None
-        shape, dtype, kind = header
+        empty, shape, kind = header
         with _connection(), torch.inference_mode(False), torch.no_grad():
             # A tensor of inference mode cannot take part in a collective.
-            copied = torch.empty(shape, dtype=dtype, device=kind)
+            copied = torch.empty(shape, dtype=empty.dtype, device=kind)
             if tensor is not None and self.first:
                 copied.copy_(tensor)
             dist.broadcast(copied, src=0)
@@ -154,8 +162,8 @@ class Launched(Processes):
             yield from heapq.merge(*streams, key=lambda item: item[0])
         else:
             for item in items:
-                self._send(item)
-            self._send(None)
+                self._send([item])
+            self._send([])
         self.all_gather_object(None)
 
     def counter(self) -> Callable[[int], int]:
@@ -195,7 +203,10 @@ class Launched(Processes):
                 self._check_heartbeat(rank)
             time.sleep(pause)
             pause = min(1.5 * pause, LONGEST_POLL)
-        return self._store.get(key)
+        return verified(key, self._store.get(key), self._secret)
+
+    def _put(self, key: str, message: bytes) -> None:
+        self._store.set(key, signed(key, message, self._secret))
 
     def _raise_failure(self) -> None:
         if self._store.check([FAILED]):
@@ -225,8 +236,8 @@ class Launched(Processes):
                 return
             beats += 1
 
-    def _send(self, item: object) -> None:
-        data = torch.frombuffer(bytearray(pickle.dumps(item)), dtype=torch.uint8)
+    def _send(self, items: object) -> None:
+        data = torch.frombuffer(bytearray(encoded(items)), dtype=torch.uint8)
         with _connection():
             dist.send(torch.tensor([len(data)]), 0)
             dist.send(data, 0)
@@ -238,10 +249,10 @@ class Launched(Processes):
                 dist.recv(size, rank)
                 data = torch.empty(int(size), dtype=torch.uint8)
                 dist.recv(data, rank)
-            item = pickle.loads(data.numpy().data)
-            if item is None:
+                items = decoded(data.numpy().tobytes())
+            if not items:
                 return
-            yield item
+            yield from items
 
 
 @contextmanager
@@ -249,8 +260,18 @@ def _connection() -> Iterator[None]:
     """Turn a failed connection between processes into one sentence."""
     try:
         yield
+    except MessageError as error:
+        raise ProcessError(
+            f"what another process sent cannot be read ({error}); all must run the same command with the same version "
+            "of this package, and have the same AUTOLA_SECRET."
+        ) from error
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ProcessError(
             f"contact with the other processes was lost ({reason}); one of them has ended, or the network failed."
         ) from error
+
+
+def _loopback_interface() -> str:
+    """Return the name of the interface that reaches this machine only."""
+    return next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), "lo")

@@ -15,6 +15,7 @@ from typing import Any
 
 from autola_analysis.core.errors import ReportError
 from autola_analysis.core.files import sha256_of
+from autola_analysis.core.reading import TextFault, json_of, read_text
 from autola_analysis.report.ownership import MANIFEST, TOOL
 
 PACKAGES = (
@@ -69,10 +70,10 @@ def read_record(directory: Path) -> dict[str, Any]:
     """
     path = directory / MANIFEST
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json_of(read_text(path))
     except FileNotFoundError as error:
         raise ReportError(f"{directory} holds no report: there is no {MANIFEST} in it.") from error
-    except (NotADirectoryError, ValueError) as error:
+    except (OSError, TextFault) as error:
         raise ReportError(f"{path} cannot be read as a run record ({error}); run the analysis again.") from error
     if not isinstance(record, dict):
         raise ReportError(f"{path} is no run record; run the analysis again.")

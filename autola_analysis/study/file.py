@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -12,7 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from autola_analysis.analyses.options import AnalysisOptions, sentence_of, whole
 from autola_analysis.analyses.registry import registration_of, registrations
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
 from autola_analysis.core.output_kind import OutputKind
+from autola_analysis.core.reading import TextFault, read_text, toml_of
 
 OneOrMore = Annotated[list[str], Field(min_length=1)]
 Pixels = Annotated[Annotated[int, Field(ge=1)] | Literal["none"], BeforeValidator(whole)]
@@ -182,13 +183,13 @@ def read_study(path: str | Path) -> StudyFile:
     Raises:
         OptionError: If the file is missing, no TOML, or does not fit: the key, what was found, what is allowed.
     """
-    path = Path(path)
+    path = expanded(path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = toml_of(read_text(path))
     except OSError as error:
         raise OptionError(f"the study file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OptionError(f"{path} is no TOML file: {' '.join(str(error).split())}.") from error
+    except TextFault as error:
+        raise OptionError(f"the study file {path} cannot be used: {error}.") from error
     return parse_study(values, str(path))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autola_analysis.analyses.options import AnalysisOptions
 from autola_analysis.core.cache import NAME
+from autola_analysis.core.files import expanded
 from autola_analysis.study.plan import Plan
 
 
@@ -22,7 +23,7 @@ def inputs_of(plan: Plan, base: Path, study: Path | None, cache: Path | None) ->
     inputs = {model.loaded.path: "the checkpoint" for model in plan.models}
     for table in plan.file.models.values():
         for name in (table.genotype, table.arch, table.attention, table.classes):
-            path = None if name is None else base / Path(name.partition(":")[0]).expanduser()
+            path = None if name is None else base / expanded(name.partition(":")[0])
             if path is not None and path.exists():
                 inputs[path] = "the file"
     for planned in plan.analyses:

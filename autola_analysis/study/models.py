@@ -91,7 +91,7 @@ def _loaded(path: Path, table: ModelTable, base: Path) -> LoadedModel:
 
 def _names_or_file(classes: str, base: Path) -> str:
     """Return a built-in list of class names as it is, and a file relative to a directory."""
-    return classes if classes in BUILT_IN else str(base / Path(classes).expanduser())
+    return classes if classes in BUILT_IN else str(base / expanded(classes))
 
 
 def _refuse_equal_names(tables: Mapping[str, ModelTable]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autola_analysis.checkpoints.class_names import read_class_names
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.bad_images import drop_unreadable
 from autola_analysis.data.class_order import Reordered
@@ -61,10 +62,10 @@ def open_data(
         DataError: If the source is not where it should be.
     """
     kind, colon, root = (table.source or suggested_source(models)).partition(":")
-    name = f"{kind}:{base / Path(root).expanduser()}" if colon and root else kind
+    name = f"{kind}:{base / expanded(root)}" if colon and root else kind
     source = open_source(name, split=table.split)
     if table.class_order is not None:
-        order = base / Path(table.class_order).expanduser()
+        order = base / expanded(table.class_order)
         source = Reordered(source, read_class_names(order, "--class-order"))
     if table.limit is not None:
         source = limited(source, table.limit, seed)

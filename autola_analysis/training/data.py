@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.files import expanded
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.folder import SPLIT_NAMES
 from autola_analysis.data.open import open_source
@@ -34,7 +35,7 @@ def open_splits(data: str, test_split: str) -> tuple[ImageSource, ImageSource]:
     """
     kind, _, argument = data.partition(":")
     if kind == "folder" and argument:
-        _check_folder(Path(argument).expanduser(), test_split)
+        _check_folder(expanded(argument), test_split)
     train, test = open_source(data, split=TRAIN), open_source(data, split=test_split)
     if train.classes != test.classes:
         odd = sorted(set(train.classes) ^ set(test.classes))

@@ -56,7 +56,7 @@ def test_an_unknown_operation_is_answered_with_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "cannot read the genotype file"), ("{not json", "is not JSON"), ("3", "holds int, not a list of pairs")],
+    [(None, "cannot read the genotype file"), ("{not json", "is no JSON"), ("3", "holds int, not a list of pairs")],
 )
 def test_a_file_without_a_genotype_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "genotype.json"

@@ -1,6 +1,7 @@
 """Image files that cannot be decoded: one error that names them, or a run without them."""
 
 import io
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -187,3 +188,42 @@ class TestLeavingThemOut:
         source, _ = drop_unreadable(ImageFolderSource(birds))
         assert source.classes == ("crow", "owl", "wren")
         assert source.labels.tolist() == [0, 0, 0, 2, 2]
+
+
+@pytest.mark.parametrize("form", ["EPS", "ICO", "TGA", "PCX", "JPEG2000", "SGI", "MSP", "PDF", "XBM"])
+def test_a_format_that_is_not_on_the_list_is_not_opened(form: str, tmp_path: Path) -> None:
+    """A suffix does not choose the format: Pillow would start Ghostscript with PostScript that is called x.png."""
+    image = Image.new("1" if form in ("MSP", "XBM") else "RGB", (8, 8))
+    image.save(tmp_path / "x.png", form)
+    with pytest.raises(BadImageError, match="its format is not known: none of BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"):
+        read_image(tmp_path / "x.png")
+
+
+def test_postscript_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path / 'started'}\necho 10.0\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "x.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n{ } loop\n%%EOF\n")
+    with pytest.raises(BadImageError, match="its format is not known"):
+        read_image(tmp_path / "x.png")
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("form", ["BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP"])
+def test_formats_on_the_list_are_opened_whatever_the_file_is_called(form: str, tmp_path: Path) -> None:
+    Image.new("RGB", (9, 8), (200, 30, 10)).save(tmp_path / "x.gif", form)
+    assert read_image(tmp_path / "x.gif").size == (9, 8)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_a_device_is_no_image(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    for source in (ListedImages([path]), ListedImages([tmp_path])):
+        with pytest.raises(BadImageError, match="no ordinary file, but a pipe, a device or a socket"):
+            source.image(0)
+        with pytest.raises(BadImageError, match="no ordinary file"):
+            source.contents(0)

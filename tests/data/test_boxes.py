@@ -133,7 +133,7 @@ def test_a_mask_goes_through_the_geometry_of_its_image() -> None:
         ("a.xml", "<annotation><object>", "not well-formed XML"),
         ("a.xml", VOC.replace("<xmin>2</xmin>", ""), "needs the numbers xmin, ymin, xmax and ymax"),
         ("a.xml", VOC.replace("<xmin>2", "<xmin>9"), r"left < right and top < bottom; found \(8.0"),
-        ("a.json", "{", "is not JSON"),
+        ("a.json", "{", "is no JSON"),
         ("a.json", "[]", "not built as COCO has it"),
         ("a.json", '{"images": [], "annotations": [{"image_id": 1, "bbox": [0, 0, 1, 1]}]}', "not built as COCO"),
         ("a.json", json.dumps(COCO | {"annotations": [{"image_id": 7, "bbox": [0, 0, 0, 1]}]}), "left < right"),

@@ -68,7 +68,7 @@ def test_a_fault_is_one_sentence_with_the_key_and_what_is_allowed(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "cannot be read: No such file"), (b"a = ", "is no TOML file"), (b"\xff\xfe", "is no TOML file")],
+    [(None, "cannot be read: No such file"), (b"a = ", "is no TOML"), (b"\xff\xfe", "is UTF-16 text")],
 )
 def test_what_is_no_file_or_no_toml_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content is not None:

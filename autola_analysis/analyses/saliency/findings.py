@@ -34,6 +34,15 @@ class Explained:
     chance: list[Row] = field(default_factory=list)
     targets: list[tuple[int, int]] = field(default_factory=list)
 
+    def plain(self) -> dict[str, Any]:
+        """Return plain values and arrays, which processes can send each other."""
+        return {**vars(self), "panels": [(index, dict(vars(panel))) for index, panel in self.panels]}
+
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> Explained:
+        """Return what `plain` was called on."""
+        return cls(**{**values, "panels": [(index, Panel(**panel)) for index, panel in values["panels"]]})
+
 
 @dataclass
 class Findings:
@@ -66,7 +75,8 @@ class Findings:
 
     def gather(self, processes: Processes) -> None:
         """Bring the batches of all processes to the first one, in order; the others keep none."""
-        self.batches = list(processes.gather_in_order(self.batches))
+        mine = ((number, explained.plain()) for number, explained in self.batches)
+        self.batches = [(number, Explained.of_plain(values)) for number, values in processes.gather_in_order(mine)]
 
     def targets(self, images: int) -> NDArray[np.int64]:
         """Return the class explained per image, -1 where that is not known here."""
