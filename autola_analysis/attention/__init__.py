@@ -3,6 +3,7 @@
 from autola_analysis.attention.cbam import CBAM
 from autola_analysis.attention.genotype import RELEASED, Genotype
 from autola_analysis.attention.hoga import HighOrderGroupAttention
+from autola_analysis.attention.mixture import HogaSearch
 from autola_analysis.attention.registry import create_attention, list_attentions, register_attention
 from autola_analysis.attention.squeeze_excitation import SqueezeExcitation
 
@@ -11,6 +12,7 @@ __all__ = [
     "RELEASED",
     "Genotype",
     "HighOrderGroupAttention",
+    "HogaSearch",
     "SqueezeExcitation",
     "create_attention",
     "list_attentions",

@@ -10,10 +10,15 @@ from autola_analysis.attention.registry import register_attention
 from autola_analysis.attention.squeeze_excitation import perceptron
 
 
-def max_and_mean_over_channels(x: Tensor) -> Tensor:
-    """Return the channel maximum and mean of ``(B, C, H, W)`` as two maps ``(B, 2, H, W)``."""
+def max_and_mean_over_channels(x: Tensor, axis: int = 1) -> Tensor:
+    """Return the channel maximum and mean of ``(B, C, H, W)`` as two maps ``(B, 2, H, W)``.
+
+    Args:
+        x: The feature map.
+        axis: Of its channels, where there are others before them.
+    """
     x = x.contiguous()  # on few channels in channels-last memory a reduction takes up to seven times as long
-    return torch.cat((x.amax(1, keepdim=True), x.mean(1, keepdim=True)), dim=1)
+    return torch.cat((x.amax(axis, keepdim=True), x.mean(axis, keepdim=True)), dim=axis)
 
 
 class ChannelGate(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +18,13 @@ from autola_analysis.core.reading import TextFault, json_of, read_text
 
 NODES = 4
 EDGES = NODES * (NODES + 1) // 2
+STANDARD_EDGES = tuple((node, source) for node in range(1, NODES + 1) for source in range(node))
+"""Node and source of each edge where every node reads its own group and all earlier nodes: 10 rows, in node order."""
+
+
+def edge_row(node: int, source: int) -> int:
+    """Return the place of an edge in `STANDARD_EDGES`: ``node (node - 1) / 2 + source``."""
+    return node * (node - 1) // 2 + source
 
 
 @dataclass(frozen=True)
@@ -85,12 +93,25 @@ class Genotype:
         """
         generator = random.Random(seed)
         operations = [name for name in OPERATIONS if name != "none"]
-        return cls(tuple((generator.choice(operations), source) for node in range(NODES) for source in range(node + 1)))
+        return cls(tuple((generator.choice(operations), source) for _, source in STANDARD_EDGES))
 
     def nodes(self) -> list[tuple[tuple[str, int], ...]]:
         """Return the edges grouped by the node they enter: 1, 2, 3 and 4 of them."""
         starts = [node * (node + 1) // 2 for node in range(NODES + 1)]
         return [self.edges[start:stop] for start, stop in pairwise(starts)]
+
+    def canonical(self) -> Genotype:
+        """Return the same wiring with the edges of every node in order of their sources, then of operations' names."""
+        return Genotype(tuple(edge for node in self.nodes() for edge in sorted(node, key=lambda pair: pair[::-1])))
+
+    def agreement(self, other: Genotype) -> int:
+        """Return how many of the ten edges two wirings share.
+
+        An edge is shared where a node reads a source through an operation in both, in whatever order the pairs of the
+        node stand. Two wirings with the standard sources, drawn uniformly, share 1.25 on average.
+        """
+        pairs = zip(self.nodes(), other.nodes(), strict=True)
+        return sum((Counter(mine) & Counter(theirs)).total() for mine, theirs in pairs)
 
     def to_pairs(self) -> list[list[str | int]]:
         """Return the edges as JSON-ready lists."""

@@ -18,6 +18,28 @@ from autola_analysis.attention.squeeze_excitation import SqueezeExcitation
 from autola_analysis.core.errors import OptionError
 
 
+def group_channels(channels: int) -> int:
+    """Return the channels of one of the four groups.
+
+    Raises:
+        OptionError: If the channels do not split into four.
+    """
+    if channels % NODES:
+        raise OptionError(f"HOGA splits its channels into {NODES} groups; {channels} is not a multiple of {NODES}.")
+    return channels // NODES
+
+
+def fusion(channels: int) -> nn.Sequential:
+    """Return F, which brings the four nodes and the gated sum of the groups back to ``(B, C, H, W)``."""
+    return nn.Sequential(
+        nn.Conv2d((NODES + 1) * (channels // NODES), channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+    )
+
+
 @register_attention("hoga")
 class HighOrderGroupAttention(nn.Module):
     """Split the channels into four groups, wire them by a genotype, fuse, and gate the sum with the input.
@@ -28,7 +50,7 @@ class HighOrderGroupAttention(nn.Module):
     Args:
         channels: C of the input ``(B, C, H, W)``, a multiple of 4.
         genotype: The wiring: a `Genotype`, (operation, source) pairs, or the path of a JSON file with such pairs.
-        reduction: Of SE_a (on C/4 channels) and SE_b (on C channels).
+        reduction: Of SE_a (on C/4 channels) and SE_b (on C channels); a pair where they differ.
         authors_rounding: Let SE_a have no hidden unit where C/4 < reduction, as in the authors' networks, whose
             gate is then the constant 0.5. New models have at least one.
 
@@ -45,24 +67,17 @@ class HighOrderGroupAttention(nn.Module):
         self,
         channels: int,
         genotype: Genotype | str | Path | Iterable[Sequence[object]] = RELEASED,
-        reduction: int = 8,
+        reduction: int | Sequence[int] = 8,
         authors_rounding: bool = False,
     ) -> None:
         super().__init__()
-        if channels % NODES:
-            raise OptionError(f"HOGA splits its channels into {NODES} groups; {channels} is not a multiple of {NODES}.")
+        group = group_channels(channels)
         self.genotype = as_genotype(genotype)
-        group = channels // NODES
+        reduction_a, reduction_b = (reduction, reduction) if isinstance(reduction, int) else reduction
         self.ops = nn.ModuleList(OPERATIONS.get(operation)(group) for operation, _ in self.genotype.edges)
-        self.se_a = SqueezeExcitation(group, reduction, minimum=0 if authors_rounding else 1)
-        self.se_b = SqueezeExcitation(channels, reduction)
-        self.fuse = nn.Sequential(
-            nn.Conv2d((NODES + 1) * group, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
+        self.se_a = SqueezeExcitation(group, reduction_a, minimum=0 if authors_rounding else 1)
+        self.se_b = SqueezeExcitation(channels, reduction_b)
+        self.fuse = fusion(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the attended feature map, shape ``(B, C, H, W)``."""

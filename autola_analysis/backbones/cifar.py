@@ -1,8 +1,8 @@
-"""ResNets for 32x32 images: three stages of basic blocks."""
+"""ResNets for 32x32 images: stages of basic blocks, three of them but in the network that the AutoLA search used."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,17 +15,17 @@ from autola_analysis.backbones.resnet import ResNet
 
 
 def cifar_resnet(
-    blocks_per_stage: int,
+    depths: Sequence[int],
     attention: AttentionSpec = "none",
     num_classes: int = 10,
     width: int = 16,
     shortcut: str = "B",
     attention_options: Mapping[str, Any] | None = None,
 ) -> ResNet:
-    """Build a CIFAR ResNet of depth ``6 * blocks_per_stage + 2``.
+    """Build a CIFAR ResNet; with three stages of n blocks it has the depth ``6 n + 2``.
 
     Args:
-        blocks_per_stage: Basic blocks in each of the three stages.
+        depths: Basic blocks in each stage; every stage after the first has twice the channels of the one before.
         attention: Name, class or callable, see `create_attention`.
         num_classes: Outputs of the head; 0 for none.
         width: Channels of the first stage (16 for CIFAR-10, 64 for CIFAR-100 in the AutoLA paper).
@@ -40,13 +40,17 @@ def cifar_resnet(
         stem={"conv1": conv3x3(3, width), "bn1": nn.BatchNorm2d(width), "relu": nn.ReLU(inplace=True)},
         block=partial(BasicBlock, attention=build_attention, shortcut_kind=shortcut),
         expansion=1,
-        depths=[blocks_per_stage] * 3,
-        planes=[width, 2 * width, 4 * width],
+        depths=depths,
+        planes=[width * 2**stage for stage in range(len(depths))],
         num_classes=num_classes,
     )
 
 
-CIFAR_DEPTHS = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9, "resnet110": 18}
+CIFAR_DEPTHS = {
+    **{f"resnet{6 * blocks + 2}": (blocks,) * 3 for blocks in (3, 5, 7, 9, 18, 1, 2)},
+    "autola_resnet34": (3, 4, 6, 3),
+}
+"""``autola_resnet34`` is the network in which the AutoLA authors' released code searches."""
 
-for _name, _blocks in CIFAR_DEPTHS.items():
-    BACKBONES.register(_name)(Backbone(partial(cifar_resnet, _blocks), input_side=32))
+for _name, _depths in CIFAR_DEPTHS.items():
+    BACKBONES.register(_name)(Backbone(partial(cifar_resnet, _depths), input_side=32))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from autola_analysis.attention.candidates import EdgeConv2d
+
 StageBlock = Callable[[int, int, int], nn.Module]
 """(input channels, planes, stride) -> block"""
 
@@ -60,5 +62,7 @@ class ResNet(nn.Module):
 def initialise(model: nn.Module) -> None:
     """Draw convolution weights from He's normal distribution for ReLU networks, as torchvision does."""
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, EdgeConv2d):
+            module.reset_edges()
+        elif isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

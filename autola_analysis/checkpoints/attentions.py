@@ -72,6 +72,11 @@ def _identify_module(
     found: Mapping[str, Tensors], sites: list[Site], path: Path, genotype: Genotype | None
 ) -> Attention:
     parts = {name.split(".")[0] for own in found.values() for name in own}
+    if "waves" in parts:
+        raise CheckpointError(
+            f"{path} holds the network of a search for HOGA's wiring, whose mixture of operations is not in its "
+            "tensors; give the supernet.safetensors that the search has written."
+        )
     if parts & {"ops", "fuse", "se_a", "se_b"}:
         return _hoga(found, sites, path, genotype)
     if genotype is not None:

@@ -80,3 +80,38 @@ def test_the_wiring_of_an_attention_follows_from_its_options() -> None:
         wiring_of("hoga-random", {"genotype_seed": 3}) == create_attention("hoga-random", 4, genotype_seed=3).genotype
     )
     assert wiring_of("se", {"reduction": 4}) is None
+
+
+def test_the_order_of_pairs_inside_a_node_is_no_difference_between_wirings() -> None:
+    nodes = RELEASED.nodes()
+    turned = Genotype(tuple(edge for node in nodes for edge in reversed(node)))
+    assert turned != RELEASED
+    assert turned.canonical() == RELEASED.canonical()
+    assert [source for _, source in RELEASED.canonical().edges] == [0, 0, 1, 0, 1, 2, 0, 1, 2, 3]
+    assert turned.agreement(RELEASED) == 10
+
+
+def test_agreement_counts_shared_edges() -> None:
+    """The genotype in the repository of AutoRF, a later search in the same space, shares five edges."""
+    rerun = Genotype.from_pairs(
+        [
+            ["skip_connect", 0],
+            ["skip_connect", 0],
+            ["sep_conv_3x3", 1],
+            ["CBAM", 0],
+            ["SE", 1],
+            ["SE", 2],
+            ["SE", 0],
+            ["skip_connect", 1],
+            ["dil_conv_3x3", 2],
+            ["SE", 3],
+        ]
+    )
+    assert rerun.agreement(RELEASED) == RELEASED.agreement(rerun) == 5
+    assert Genotype((("SE", 0),) * 10).agreement(Genotype((("SE", 0),) * 9 + (("CBAM", 0),))) == 9
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_agreement_is_that_of_operations_where_sources_are_the_standard_ones(first: int, second: int) -> None:
+    one, other = Genotype.random(first), Genotype.random(second)
+    assert one.agreement(other) == sum(a == b for a, b in zip(one.edges, other.edges, strict=True))

@@ -18,7 +18,7 @@ def tensors(spec: ModelSpec) -> dict[str, torch.Tensor]:
         return spec.build().state_dict()
 
 
-@pytest.mark.parametrize("attention", [name for name in list_attentions() if name != "hoga-random"])
+@pytest.mark.parametrize("attention", sorted({*list_attentions()} - {"hoga-random", "hoga-search"}))
 @pytest.mark.parametrize("backbone", [name for name in list_backbones() if name not in ("resnet110", "resnet152")])
 def test_every_network_is_identified_as_itself(backbone: str, attention: str) -> None:
     spec = ModelSpec(backbone, attention, 12)
@@ -47,6 +47,11 @@ def test_every_network_is_identified_as_itself(backbone: str, attention: str) ->
 )
 def test_options_are_identified(spec: ModelSpec) -> None:
     assert identify(tensors(spec), PATH).spec == spec
+
+
+def test_a_search_network_whose_mixture_is_not_in_its_tensors_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="mixture of operations is not in its tensors"):
+        identify(tensors(ModelSpec("resnet20", "hoga-search", 10)), PATH)
 
 
 def test_every_conclusion_has_a_line_of_evidence() -> None:
