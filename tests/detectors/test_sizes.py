@@ -10,9 +10,10 @@ from autola_analysis.detectors import DetectorSpec
 
 PARAMETERS = {
     "ssd300": {"none": 22_894_902, "se": 23_836_982, "cbam": 23_847_802, "hoga": 24_426_566},
+    "faster-rcnn": {"none": 41_753_056, "se": 44_268_000, "cbam": 44_285_648, "hoga": 45_775_116},
     "pose": {"none": 33_999_697, "se": 36_514_641, "cbam": 36_532_289, "hoga": 38_021_757},
 }
-CLASSES = {"ssd300": 80, "pose": 17}
+CLASSES = {"ssd300": 80, "faster-rcnn": 80, "pose": 17}
 
 
 def spec(kind: str, attention: str = "none") -> DetectorSpec:
@@ -34,6 +35,12 @@ def test_ssd_has_the_tensors_of_the_reference_file() -> None:
     assert {name: len(values) for name, values in sizes.items()} == {"body": 258, "extras": 60, "head": 24}
     assert len(tensors) == 342
     assert sum(sizes["head"]) == 497_784 + 10_080_126
+
+
+def test_torchvisions_faster_rcnn_has_its_published_number_of_parameters() -> None:
+    """Theirs counts no parameters of the frozen batch norms: two for each of 26,560 channels."""
+    network = DetectorSpec("faster-rcnn", ModelSpec("resnet50", "none", 0), 90, {"style": "torchvision"})
+    assert network.parameters == 41_808_406 == 41_755_286 + 2 * 26_560
 
 
 def gigamacs(module: torch.nn.Module, *inputs: torch.Tensor | list[torch.Tensor]) -> float:
