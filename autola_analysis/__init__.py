@@ -104,6 +104,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.data.scene import Scene as Scene
     from autola_analysis.data.scene import Sprite as Sprite
     from autola_analysis.data.source import ImageSource as ImageSource
+    from autola_analysis.detectors import DetectorSpec as DetectorSpec
+    from autola_analysis.detectors import create_detector as create_detector
+    from autola_analysis.detectors import list_detectors as list_detectors
     from autola_analysis.inference.cost import Cost as Cost
     from autola_analysis.inference.distributed import joined as joined
     from autola_analysis.inference.run import NetworkRecord as NetworkRecord
@@ -154,6 +157,7 @@ _HOMES = {
     "Comparison": "statistics.compare",
     "Cost": "inference.cost",
     "DataTable": "study.file",
+    "DetectorSpec": "detectors",
     "Difference": "statistics.difference",
     "Format": "core.results",
     "Genotype": "attention",
@@ -203,12 +207,14 @@ _HOMES = {
     "columns": "core.columns",
     "compare": "statistics.compare",
     "create_attention": "attention",
+    "create_detector": "detectors",
     "create_model": "backbones",
     "demo_checkpoints": "study.demo",
     "inspect_checkpoint": "checkpoints",
     "joined": "inference.distributed",
     "list_attentions": "attention",
     "list_backbones": "backbones",
+    "list_detectors": "detectors",
     "load_model": "checkpoints",
     "open_source": "data.open",
     "option": "analyses.options",

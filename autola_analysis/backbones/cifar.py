@@ -21,6 +21,7 @@ def cifar_resnet(
     width: int = 16,
     shortcut: str = "B",
     attention_options: Mapping[str, Any] | None = None,
+    **stages: Any,
 ) -> ResNet:
     """Build a CIFAR ResNet; with three stages of n blocks it has the depth ``6 n + 2``.
 
@@ -31,6 +32,7 @@ def cifar_resnet(
         width: Channels of the first stage (16 for CIFAR-10, 64 for CIFAR-100 in the AutoLA paper).
         shortcut: "A" (no parameters) or "B" (1x1 convolution and batch norm).
         attention_options: Passed to every attention module.
+        stages: `ResNet`'s options ``stages`` and ``stage_strides``.
 
     References:
         He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
@@ -43,6 +45,7 @@ def cifar_resnet(
         depths=depths,
         planes=[width * 2**stage for stage in range(len(depths))],
         num_classes=num_classes,
+        **stages,
     )
 
 

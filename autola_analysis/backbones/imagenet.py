@@ -30,6 +30,7 @@ def basic_resnet(
     num_classes: int = 1000,
     width: int = 64,
     attention_options: Mapping[str, Any] | None = None,
+    **stages: Any,
 ) -> ResNet:
     """Build an ImageNet ResNet of basic blocks (ResNet-18, ResNet-34).
 
@@ -39,6 +40,7 @@ def basic_resnet(
         num_classes: Outputs of the head; 0 for none.
         width: Channels of the first stage; 96 and 128 give the 1.5 and 2 times wide networks.
         attention_options: Passed to every attention module.
+        stages: `ResNet`'s options ``stages`` and ``stage_strides``.
 
     References:
         He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
@@ -50,6 +52,7 @@ def basic_resnet(
         depths=depths,
         planes=[width * 2**stage for stage in range(4)],
         num_classes=num_classes,
+        **stages,
     )
 
 
@@ -66,6 +69,7 @@ def bottleneck_resnet(
     inner_width: int = 64,
     position: Position | None = None,
     attention_options: Mapping[str, Any] | None = None,
+    **stages: Any,
 ) -> ResNet:
     """Build an ImageNet ResNet of bottleneck blocks, the stride in the 3x3 convolution as torchvision has it.
 
@@ -76,6 +80,7 @@ def bottleneck_resnet(
         inner_width: Channels of the first stage's 3x3 convolutions (128 in wide_resnet50_2).
         position: "inner" or "outer", see `Bottleneck`; None leaves it to the attention module.
         attention_options: Passed to every attention module.
+        stages: `ResNet`'s options ``stages`` and ``stage_strides``.
 
     Raises:
         OptionError: If `position` is neither "inner" nor "outer".
@@ -98,6 +103,7 @@ def bottleneck_resnet(
         depths=depths,
         planes=[64, 128, 256, 512],
         num_classes=num_classes,
+        **stages,
     )
 
 

@@ -57,7 +57,7 @@ def create_model(
             network, is nearest to it. `ModelSpec.matched` returns that width.
         options: Of the backbone: ``width`` (base width; ``inner_width`` where blocks are bottlenecks), ``shortcut``
             ("A" or "B", CIFAR networks), ``position`` ("inner" or "outer", bottleneck blocks), ``attention_options`` (a
-            mapping passed to every module).
+            mapping passed to every module), ``stages`` (how many are built) and ``stage_strides`` (1 or 2 for each).
 
     Raises:
         UnknownNameError: If the backbone or attention is not known.

@@ -138,8 +138,36 @@ def test_a_spec_builds_the_same_network_again_after_json() -> None:
         ({"backbone": "resnet50", "position": "middle"}, OptionError, "position is 'inner' or 'outer'"),
         ({"backbone": "resnet50", "shortcut": "A"}, OptionError, "cannot build resnet50 with these options"),
         ({"backbone": "resnet20", "attention": SqueezeExcitation(16)}, OptionError, "all blocks would share"),
+        ({"backbone": "resnet18", "stages": 5}, OptionError, "stages is a number from 1 to 4; found 5"),
+        ({"backbone": "resnet18", "stages": 2, "stage_strides": [1, 2, 2]}, OptionError, "each of the 2 stages"),
+        ({"backbone": "resnet18", "stage_strides": [1, 2, 2, 4]}, OptionError, r"1 or 2 .* found \[1, 2, 2, 4\]"),
+        ({"backbone": "resnet18", "stag": 3}, OptionError, "cannot build resnet18 with these options.*stag"),
     ],
 )
 def test_impossible_networks_are_refused(arguments: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         create_model(**arguments)
+
+
+def test_the_stages_hand_out_what_leads_to_the_logits() -> None:
+    model = create_model("resnet18", num_classes=3, width=8).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        stages = model.stages(images)
+        logits = model(images)
+    shapes = {name: tuple(each.shape) for name, each in stages.items()}
+    assert shapes == {f"layer{n}": (2, 8 * 2 ** (n - 1), 32 // 2**n, 32 // 2**n) for n in (1, 2, 3, 4)}
+    assert model.stage_channels == (8, 16, 32, 64)
+    torch.testing.assert_close(model.fc(stages["layer4"].mean((2, 3))), logits)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet18"])
+def test_a_trunk_of_three_stages_shares_its_tensors_and_keeps_the_resolution_asked_for(name: str) -> None:
+    trunk = ModelSpec(name, num_classes=0, options={"stages": 3, "stage_strides": [1, 2, 1]}).build().eval()
+    whole = create_model(name)
+    missing = trunk.load_state_dict(whole.state_dict(), strict=False)
+    assert not missing.missing_keys
+    assert {key.split(".")[0] for key in missing.unexpected_keys} == {"layer4", "fc"}
+    with torch.no_grad():
+        sides = [each.shape[-1] for each in trunk.stages(torch.randn(1, 3, 300, 300)).values()]
+    assert sides == [75, 38, 38]
