@@ -37,6 +37,18 @@ def _recipes() -> list[str]:
     return [f"{name}: {RECIPES.get(name).description}" for name in RECIPES]
 
 
+def _search_recipes() -> list[str]:
+    from autola_analysis.search.recipes import SEARCH_RECIPES
+
+    return [f"{name}: {SEARCH_RECIPES.get(name).description}" for name in SEARCH_RECIPES]
+
+
+def _operations() -> list[str]:
+    from autola_analysis.attention.operations import OPERATIONS
+
+    return OPERATIONS.names()
+
+
 def _analyses() -> list[str]:
     return [f"{each.name}: {each.help}" for each in registrations().values()]
 
@@ -46,14 +58,19 @@ LISTS: dict[str, Callable[[], list[str]]] = {
     "attentions": _attentions,
     "backbones": _backbones,
     "data": _data,
+    "operations": _operations,
     "recipes": _recipes,
+    "search-recipes": _search_recipes,
 }
 """Lists that belong to no analysis."""
 
 
 def list_names(
     what: Annotated[
-        str, typer.Argument(metavar="LIST", help="analyses, attentions, backbones, data, methods, recipes.")
+        str,
+        typer.Argument(
+            metavar="LIST", help="analyses, attentions, backbones, data, methods, operations, recipes, search-recipes."
+        ),
     ],
 ) -> None:
     """Names that other commands accept.

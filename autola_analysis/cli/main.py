@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from autola_analysis.analyses.registry import registrations
-from autola_analysis.cli import analysis, compare, demo, inspect, layers, listing, redraw, study, train
+from autola_analysis.cli import analysis, compare, demo, inspect, layers, listing, redraw, search, study, train
 from autola_analysis.core.distributed import ProcessError, current
 from autola_analysis.core.errors import AutolaError
 from autola_analysis.core.interrupts import end_on_signals, ignore_signals
@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "layers": layers.layers,
     "list": listing.list_names,
     "train": train.train,
+    "search": search.search,
 }
 """Commands that are no analysis, by name."""
 

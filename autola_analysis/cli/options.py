@@ -6,10 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from autola_analysis.core.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
     from autola_analysis.analyses.observation import Reading
@@ -277,3 +280,30 @@ def command_of(
 def split_commas(text: str | None) -> list[str] | None:
     """Return the comma-separated parts of an option, None where it was not given."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def overrides(texts: Sequence[str]) -> dict[str, str]:
+    """Return the overridden values of a recipe by key, of ``KEY=VALUE`` texts.
+
+    Raises:
+        OptionError: If an equals sign is missing.
+    """
+    values = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise OptionError(f"--set takes KEY=VALUE; found {text!r}.")
+        values[key.replace("-", "_")] = value
+    return values
+
+
+def need_lightning(what: str) -> None:
+    """Refuse a command that trains where pytorch-lightning is not installed.
+
+    Raises:
+        MissingExtraError: In one sentence.
+    """
+    if find_spec("pytorch_lightning") is None:
+        raise MissingExtraError(
+            f"{what} needs pytorch-lightning, which is not installed; pip install 'autola-analysis[train]' adds it."
+        )

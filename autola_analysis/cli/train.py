@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
-from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed
-from autola_analysis.core.errors import MissingExtraError, OptionError
+from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed, need_lightning, overrides
+from autola_analysis.core.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -78,16 +78,6 @@ class NetworkFlags:
         size = [] if self.match_parameters is None else [f"as-{self.match_parameters}"]
         return re.sub(r"[^\w.=-]", "_", "-".join([name, *wiring, *self.attention_option, *size]))
 
-    def overrides(self) -> dict[str, str]:
-        """Return the overridden values by key."""
-        values = {}
-        for text in self.override:
-            key, separator, value = text.partition("=")
-            if not separator:
-                raise OptionError(f"--set takes KEY=VALUE; found {text!r}.")
-            values[key.replace("-", "_")] = value
-        return values
-
 
 @grouped_options
 def train(
@@ -110,12 +100,7 @@ def train(
 
     Example: autola-analyze train cifar10 --attention hoga --backbone resnet56 --data cifar10:/data --set cutout=16
     """
-    from importlib.util import find_spec
-
-    if find_spec("pytorch_lightning") is None:
-        raise MissingExtraError(
-            "training needs pytorch-lightning, which is not installed; pip install 'autola-analysis[train]' adds it."
-        )
+    need_lightning("training")
     from autola_analysis.training.keeping import kept_path
     from autola_analysis.training.recipes import RECIPES
     from autola_analysis.training.settings import Machine, Training
@@ -123,7 +108,7 @@ def train(
 
     training = Training(
         recipe_name=recipe,
-        recipe=RECIPES.get(recipe).overridden(network.overrides()),
+        recipe=RECIPES.get(recipe).overridden(overrides(network.override)),
         attention=network.attention,
         backbone=network.backbone,
         seed=network.seed,

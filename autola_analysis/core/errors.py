@@ -74,3 +74,7 @@ class CacheError(AutolaError):
 
 class MissingExtraError(AutolaError):
     """An optional dependency that the asked-for feature needs and that is not installed."""
+
+
+class SearchError(AutolaError):
+    """A search for a wiring that cannot go on: a number is not finite, or memory does not suffice."""

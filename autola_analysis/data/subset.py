@@ -75,12 +75,12 @@ def limit(source: ImageSource, n: int, seed: int = 0) -> ImageSource:
         return source
     present, counts = np.unique(source.labels, return_counts=True)
     known = len(source.classes)
-    ties = _order([f"class {source.classes[label] if 0 <= label < known else label}" for label in present], seed)
+    ties = seeded_order([f"class {source.classes[label] if 0 <= label < known else label}" for label in present], seed)
     shares = allocate(counts, n, ties)
     chosen = []
     for label, share in zip(present, shares, strict=True):
         members = np.flatnonzero(source.labels == label)
-        chosen.append(members[_order([source.ids[int(index)] for index in members], seed)[:share]])
+        chosen.append(members[seeded_order([source.ids[int(index)] for index in members], seed)[:share]])
     return Subset(source, np.sort(np.concatenate(chosen)))
 
 
@@ -116,7 +116,7 @@ def allocate(counts: IntArray, n: int, ties: IntArray) -> IntArray:
     return shares
 
 
-def _order(names: Sequence[str], seed: int) -> IntArray:
+def seeded_order(names: Sequence[str], seed: int) -> IntArray:
     """Return the positions of the names in a seeded order that each name's place depends on by its hash alone."""
     key = str(seed).encode()
     hashes = [hashlib.blake2b(os.fsencode(name), digest_size=8, key=key).digest() for name in names]

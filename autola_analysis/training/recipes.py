@@ -6,12 +6,16 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry, nearest
 from autola_analysis.data.preprocessing import NORMALIZATIONS
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 SCHEDULES = ("cosine", "step")
 MEASURE = "measure"
 """In place of a name of statistics: measure those of the training split."""
@@ -100,17 +104,22 @@ class Recipe:
         Raises:
             OptionError: If a key is unknown or a value does not have the key's type.
         """
-        types = {item.name: type(getattr(self, item.name)) for item in fields(self)}
-        changes: dict[str, Any] = {}
-        for key, text in values.items():
-            if key not in types:
-                raise OptionError(f"a recipe has no value {key!r}; the nearest: {', '.join(nearest(key, types))}.")
-            changes[key] = _parsed(key, text, types[key])
-        return replace(self, **changes)
+        return overridden(self, values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values as a JSON-ready dictionary."""
         return asdict(self)
+
+
+def overridden(recipe: T, values: Mapping[str, str]) -> T:
+    """Return a recipe of any kind with some values replaced, see `Recipe.overridden`."""
+    types = {item.name: type(getattr(recipe, item.name)) for item in fields(recipe)}
+    changes: dict[str, Any] = {}
+    for key, text in values.items():
+        if key not in types:
+            raise OptionError(f"a recipe has no value {key!r}; the nearest: {', '.join(nearest(key, types))}.")
+        changes[key] = _parsed(key, text, types[key])
+    return replace(recipe, **changes)
 
 
 def _parsed(key: str, text: str, kind: type) -> Any:

@@ -33,23 +33,24 @@ class WholeFiles(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
 
 
-def state_of(out: Path) -> Path:
-    """Return the state folder of the training that writes `out`."""
-    return out.with_name(out.name + ".training")
+def state_of(out: Path, what: str = "training") -> Path:
+    """Return the state folder of the training, or the search, that writes `out`."""
+    return out.with_name(f"{out.name}.{what}")
 
 
-def open_state(out: Path, record: dict[str, Any]) -> Path:
+def open_state(out: Path, record: dict[str, Any], what: str = "training") -> Path:
     """Return the state folder of the training that writes `out`; make it where there is none.
 
     Args:
-        out: The checkpoint to write.
+        out: What it writes.
         record: Everything that decides the outcome, JSON-ready.
+        what: "training" or "search".
 
     Raises:
         OptionError: If the folder holds an unfinished training with other settings.
         TrainingError: If the settings or the state in it are damaged.
     """
-    state = state_of(out)
+    state = state_of(out, what)
     state.mkdir(parents=True, exist_ok=True)
     settings = state / SETTINGS
     if not settings.exists():
@@ -63,7 +64,7 @@ def open_state(out: Path, record: dict[str, Any]) -> Path:
             temporary.write_text(json.dumps(record, indent=1))
     elif _settings(settings) != record:
         raise OptionError(
-            f"{state} holds an unfinished training with other settings; repeat the command with those, "
+            f"{state} holds an unfinished {what} with other settings; repeat the command with those, "
             "remove the folder, or choose another --out."
         )
     return state

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 import shutil
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
@@ -27,15 +24,13 @@ from autola_analysis.data.workers import SupervisedLoader, leave_process_group
 from autola_analysis.training.data import open_splits, preprocessing_of
 from autola_analysis.training.images import KEPT_BYTES, AugmentedImages, PreprocessedImages
 from autola_analysis.training.keeping import KeepAtAccuracy, kept_path
+from autola_analysis.training.lightning import make_trainer, quiet_lightning, while_interrupted
 from autola_analysis.training.lock import locked_folder
 from autola_analysis.training.module import ClassifierTraining, DivergedError
 from autola_analysis.training.recipes import MEASURE, Recipe
 from autola_analysis.training.settings import Machine, Training, build_with
-from autola_analysis.training.showing import TrainingProgress
 from autola_analysis.training.state import (
     KEPT,
-    LAST,
-    WholeFiles,
     discard,
     kept_checkpoint,
     last_state,
@@ -74,7 +69,7 @@ def run_training(training: Training, out: Path, machine: Machine | None = None) 
     record = training.record()
     train_source, test_source = open_splits(training.data or recipe.data, recipe.test_split)
     spec = training.matched_spec(len(train_source.classes), attention)
-    with isolate_rng(), _quiet_lightning():
+    with isolate_rng(), quiet_lightning():
         preprocessing = preprocessing_of(recipe, train_source, machine.workers, machine.quiet)
         pl.seed_everything(training.seed, workers=True, verbose=False)
         loaders = _loaders(train_source, test_source, preprocessing, recipe, machine.workers)
@@ -130,7 +125,7 @@ def _fit(
 ) -> dict[str, float]:
     """Train from the last state on, or from the start; return the metrics on the test split."""
     last = last_state(state)
-    trainer = _trainer(module.recipe, state, machine, [] if keeper is None else [keeper])
+    trainer = make_trainer(module.recipe.epochs, state, machine, [] if keeper is None else [keeper])
     try:
         trainer.fit(module, loaders[0], ckpt_path=None if last is None else str(last))
         (metrics,) = trainer.validate(module, loaders[1], verbose=False)
@@ -141,7 +136,7 @@ def _fit(
             discard(state)
         raise
     except (SystemExit, RuntimeError) as error:
-        if isinstance(error, SystemExit) or _while_interrupted(error):
+        if isinstance(error, SystemExit) or while_interrupted(error):
             raise KeyboardInterrupt from error  # what lightning makes of an interrupt
         raise
     return dict(metrics)
@@ -161,33 +156,6 @@ def _advice(what: str, state: Path, machine: Machine) -> str:
     )
 
 
-def _while_interrupted(error: BaseException) -> bool:
-    """Return whether an error came up while lightning put things in order after an interrupt."""
-    cause = error.__context__
-    return cause is not None and (isinstance(cause, KeyboardInterrupt) or _while_interrupted(cause))
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Leave out lightning's advice: about hardware, workers that the user chose, and the folder to resume from."""
-    rank_zero = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    level = rank_zero.level
-    rank_zero.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            for message in (
-                ".*does not have many workers.*",
-                ".*exists and is not empty.*",
-                ".*have no `val_dataloader`.*",
-                ".*isinstance.treespec, LeafSpec.*",
-                ".*GPU available but not used.*",
-            ):
-                warnings.filterwarnings("ignore", message=message)
-            yield
-    finally:
-        rank_zero.setLevel(level)
-
-
 def _loaders(
     train_source: ImageSource, test_source: ImageSource, preprocessing: Preprocessing, recipe: Recipe, workers: int
 ) -> Loaders:
@@ -203,27 +171,4 @@ def _loaders(
     return (
         SupervisedLoader(train_images, sampler=batches, batch_size=None, **options),
         SupervisedLoader(PreprocessedImages(test_source, preprocessing), batch_size=recipe.batch_size, **options),
-    )
-
-
-def _trainer(recipe: Recipe, state: Path, machine: Machine, first: Sequence[pl.Callback]) -> pl.Trainer:
-    callbacks: list[pl.Callback] = [
-        *first,  # what it does at the end of an epoch is part of the state that is written then
-        ModelCheckpoint(
-            dirpath=state, filename=Path(LAST).stem, enable_version_counter=False, save_on_train_epoch_end=True
-        ),
-    ]
-    if not machine.quiet:
-        callbacks.append(TrainingProgress())
-    return pl.Trainer(
-        max_epochs=recipe.epochs,
-        accelerator="gpu" if machine.device == "cuda" else machine.device,
-        devices=1,
-        precision=machine.precision,  # type: ignore[arg-type]
-        logger=False,
-        callbacks=callbacks,
-        plugins=[WholeFiles()],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
     )

@@ -213,7 +213,10 @@ def test_quiet_prints_nothing(
         (["compare", "--ckpt", "a=a.pth", "--ckpt", "b=b.pth", "--limit", "0"], "--limit takes a number of images"),
         (["study"], "name a study file"),
         (["embed"], "no checkpoint was given"),
-        (["embed", "--ckpt", "a.pth", "--method", "umap"], "--method is one of barnes-hut, fft, exact, pca; found 'umap'"),
+        (
+            ["embed", "--ckpt", "a.pth", "--method", "umap"],
+            "method is one of barnes-hut, fft, exact, pca; found 'umap'",
+        ),
         (["embed", "--ckpt", "a.pth", "--perplexity", "0"], "--perplexity is a number from 1 on; found 0"),
         (["inspect", "missing.pth"], "missing.pth"),
         (["layers", "--ckpt", "missing.pth"], "missing.pth"),
