@@ -5,6 +5,7 @@ The study file, the flags of the command and the Python signature all read these
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
+from autola_analysis.core.bounds import LARGEST_SEED
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded
 
@@ -62,9 +64,13 @@ def _path(value: Any) -> Any:
     return Path(value) if isinstance(value, str) else value
 
 
+WHOLE = re.compile("[0-9]{1,18}")
+"""A number of 64 bits; other text stays text, and is refused as such."""
+
+
 def whole(value: Any) -> Any:
     """Return text that is a whole number as a number, everything else as it is."""
-    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    return int(value) if isinstance(value, str) and WHOLE.fullmatch(value.strip()) else value
 
 
 Names = Annotated[list[str], BeforeValidator(_names)]
@@ -103,7 +109,9 @@ class AnalysisOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     limit: Limit = limit_option("all")
-    seed: Annotated[int, Field(ge=0)] = option(0, "Seed of everything that is drawn at random.", flag="-")
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = option(
+        0, "Seed of everything that is drawn at random.", flag="-"
+    )
 
     def __init__(self, **values: Any) -> None:
         try:

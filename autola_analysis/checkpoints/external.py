@@ -18,6 +18,7 @@ from autola_analysis.attention.registry import AttentionFactory
 from autola_analysis.backbones.stem import input_side
 from autola_analysis.core.errors import MissingExtraError, OptionError, UnknownNameError
 from autola_analysis.core.files import expanded
+from autola_analysis.core.own_code import is_of_own_code, reason_of
 from autola_analysis.core.registry import nearest
 
 
@@ -82,7 +83,15 @@ def load_attention(reference: str) -> AttentionFactory:
         )
 
     def build(channels: int, **options: object) -> nn.Module:
-        module = factory(channels, **options)
+        try:
+            module = factory(channels, **options)
+        except BaseException as error:
+            if not is_of_own_code(error):
+                raise
+            raise OptionError(
+                f"--attention {reference} failed when called with {channels} channels ({reason_of(error)}); it has to "
+                "build a module for any number of channels."
+            ) from error
         if not isinstance(module, nn.Module):
             raise OptionError(
                 f"--attention {reference} returned {type(module).__name__}; it has to build an nn.Module."
@@ -104,12 +113,11 @@ def load_attribute(reference: str, flag: str) -> Callable[..., object]:
         raise OptionError(f"{flag} {reference!r} is not understood; give FILE.py:NAME or package.module:NAME.")
     try:
         module = _module_of_file(expanded(origin), flag) if origin.endswith(".py") else importlib.import_module(origin)
-    except OptionError:
-        raise
-    except Exception as error:
+    except BaseException as error:
+        if not is_of_own_code(error):
+            raise
         raise OptionError(
-            f"{flag} {reference} cannot be imported ({type(error).__name__}: {error}); check the name "
-            "and what it needs."
+            f"{flag} {reference} cannot be imported ({reason_of(error)}); check the name and what it needs."
         ) from error
     if not hasattr(module, name):
         public = [item for item in vars(module) if not item.startswith("_")]
@@ -176,8 +184,10 @@ def _call(function: Callable[..., object], arch: str, num_classes: int | None) -
     accepts = "num_classes" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     try:
         return function(num_classes=num_classes) if accepts and num_classes is not None else function()
-    except Exception as error:
+    except BaseException as error:
+        if not is_of_own_code(error):
+            raise
         raise OptionError(
-            f"--arch {arch} failed when called ({type(error).__name__}: {error}); it has to build the network without "
-            "further arguments."
+            f"--arch {arch} failed when called ({reason_of(error)}); it has to build the network without further "
+            "arguments."
         ) from error

@@ -19,7 +19,7 @@ from autola_analysis.checkpoints.dialects import translate
 from autola_analysis.checkpoints.external import build_external, load_attention
 from autola_analysis.checkpoints.identification import Identification, identify
 from autola_analysis.checkpoints.matching import check_match, number_formats
-from autola_analysis.checkpoints.native import Record, is_native, read_record
+from autola_analysis.checkpoints.native import Record, checked_spec, is_native, read_record
 from autola_analysis.checkpoints.prefixes import Stripped, strip_resnet, strip_to_match
 from autola_analysis.checkpoints.reading import RawCheckpoint, check_stored, short_reason
 from autola_analysis.checkpoints.unwrapping import Unwrapped, unwrap
@@ -279,10 +279,10 @@ def outputs_of(found: Interpretation) -> int | None:
 
 def _spec_of_file(path: Path) -> ModelSpec:
     try:
-        return ModelSpec.from_dict(json_of(read_text(path)))
+        return checked_spec(json_of(read_text(path)))
     except OSError as error:
         raise OptionError(f"cannot read the spec file {path} ({error.strerror}); check the path.") from error
-    except (ValueError, TypeError) as error:
+    except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise OptionError(
             f"the spec file {path} does not describe a network ({error}); it holds a JSON object with backbone, "
             "attention, num_classes, options and attention_options."

@@ -139,6 +139,10 @@ def load_model(
     check_match(outline_of(found), found.state, found.path)
     check_finite(found.state, found.path)
     model = build_aside(found.build)
+    if any(tensor.is_meta for tensor in model.state_dict().values()):
+        raise OptionError(
+            f"the network for {found.path} is built without memory (on torch's meta device); build it on the CPU."
+        )
     load_strictly(model, found.state, found.path)
     return replace(_result(found, model.to(target).eval(), statistics, names), geometry=geometry, output=kind)
 

@@ -17,11 +17,15 @@ from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints.reading import short_reason
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.core.reading import json_of
+from autola_analysis.core.text import shown
 from autola_analysis.data.preprocessing import Preprocessing
 
 RECORD_KEY = "autola_analysis"
 HASH_KEY = "autola_analysis_sha256"
 FORMAT_VERSION = 1
+MOST_CLASSES = 10**7
+LARGEST_OPTION = 2**32
+"""Of a network's options: widths, depths, reductions, seeds of wirings."""
 
 
 @dataclass(frozen=True)
@@ -98,33 +102,57 @@ def read_record(metadata: Mapping[str, str], tensors: Mapping[str, Tensor], path
         ) from error
 
 
-def _checked_record(values: Mapping[str, Any]) -> Record:
-    spec, classes, preprocessing = values["spec"], values["classes"], values["preprocessing"]
-    _expect(spec, dict, "spec")
+def checked_spec(values: Mapping[str, Any]) -> ModelSpec:
+    """Return the network that values of JSON describe.
+
+    Raises:
+        AttributeError, KeyError, OptionError, TypeError, ValueError: If they describe none, or have numbers that no
+            network has.
+    """
+    _expect(values, dict, "spec")
+    spec = {**ModelSpec(values["backbone"]).to_dict(), **values}
     for key, kind in (("backbone", str), ("attention", str), ("num_classes", int)):
         _expect(spec[key], kind, key)
     for key in ("options", "attention_options"):
         _expect(spec[key], dict, key)
-    if spec["num_classes"] < 0:
+    if not 0 <= spec["num_classes"] <= MOST_CLASSES:
         raise ValueError(f"num_classes is {spec['num_classes']}")
+    for key in ("options", "attention_options"):
+        _expect_values(spec[key], key)
     if "genotype" in spec["attention_options"]:
         as_genotype(spec["attention_options"]["genotype"])
+    return ModelSpec.from_dict(spec)
+
+
+def _checked_record(values: Mapping[str, Any]) -> Record:
+    spec, classes, preprocessing = values["spec"], values["classes"], values["preprocessing"]
+    _expect(spec["attention_options"].get("genotype", []), list, "genotype")  # a path would read a file of the reader
+    built = checked_spec(spec)
     if classes is not None:
         _expect(classes, list, "classes")
         if len(classes) != spec["num_classes"] or not all(isinstance(name, str) for name in classes):
             raise ValueError(f"{len(classes)} classes do not name the {spec['num_classes']} outputs of the head")
     if values["source"] is not None:
         _expect(values["source"], str, "source")
+        if ":" in values["source"]:
+            raise ValueError(f"source is {ascii(values['source'])[:60]}, a place on somebody's machine")
     _expect(values["metadata"], dict, "metadata")
     if preprocessing is not None:
         _expect(preprocessing, dict, "preprocessing")
     return Record(
-        spec=ModelSpec.from_dict(spec),
-        classes=None if classes is None else tuple(classes),
+        spec=built,
+        classes=None if classes is None else tuple(shown(classes)),
         preprocessing=None if preprocessing is None else Preprocessing.from_dict(preprocessing),
-        source=values["source"],
-        metadata=values["metadata"],
+        source=shown(values["source"]),
+        metadata=shown(values["metadata"]),
     )
+
+
+def _expect_values(values: Mapping[str, object], what: str) -> None:
+    """Refuse options of a network that no network has: they come from a file of anybody."""
+    for name, value in values.items():
+        if isinstance(value, int | float) and not abs(value) <= LARGEST_OPTION:
+            raise ValueError(f"{what}: {ascii(name)[:60]} is {value}")
 
 
 def _expect(value: object, kind: type, what: str) -> None:

@@ -14,6 +14,7 @@ from autola_analysis.checkpoints.loading import ignored_lines
 from autola_analysis.checkpoints.matching import check_match, number_formats
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
 from autola_analysis.core.errors import CheckpointError
+from autola_analysis.core.text import printable
 from autola_analysis.data.preprocessing import Preprocessing
 
 
@@ -65,7 +66,7 @@ class CheckpointReport:
 
     def to_text(self) -> str:
         """Return the report as lines of text for a terminal."""
-        rows = list(self._rows())
+        rows = [(printable(name), printable(value)) for name, value in self._rows()]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows)
 

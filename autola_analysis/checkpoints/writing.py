@@ -64,6 +64,8 @@ def save_model(
     _check_description(model, spec, classes, path)
     tensors = _stored(model, dtype)
     check_finite(tensors, path)
+    if source is not None and ":" in source:
+        raise OptionError(f"source is the name of public data, and a path is nobody else's; found {source!r}.")
     given = {"recipe": recipe, "seed": seed, "metrics": None if metrics is None else dict(metrics)}
     metadata = {key: value for key, value in given.items() if value is not None}
     text = _json(Record(spec, None if classes is None else tuple(classes), preprocessing, source, metadata))

@@ -15,6 +15,7 @@ import typer
 
 from autola_analysis.analyses.registry import registrations
 from autola_analysis.cli import analysis, compare, demo, inspect, layers, listing, redraw, search, study, train
+from autola_analysis.cli.environment import check_working_directory, draw_into_files, mend_streams
 from autola_analysis.core.distributed import ProcessError, current
 from autola_analysis.core.errors import AutolaError
 from autola_analysis.core.interrupts import end_on_signals, ignore_signals
@@ -100,8 +101,11 @@ def main() -> NoReturn:
     """Run a command: status 0, 2 for input that is not as it should be, 130 after an interrupt."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    mend_streams()
+    draw_into_files()
     end_on_signals()
     try:
+        check_working_directory()
         with _processes(arguments):
             status = _run(arguments, debug)
     except AutolaError as error:  # the processes never met, or there is something wrong with an installed analysis
@@ -175,7 +179,12 @@ def _run(arguments: list[str], debug: bool) -> int:
         where = f" ({str(error.filename)[:200]})" if error.filename else ""
         _say(f"{error.strerror or str(error)}{where}; nothing was left half-written.")
         return 2
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as error:
+        if isinstance(error.__cause__ or error.__context__, EOFError):  # typer takes it for an interrupt
+            if debug:
+                raise
+            _say("something that is read has ended too early, a file or the standard input; --debug shows where.")
+            return 2
         status = INTERRUPTED
     if status == INTERRUPTED:  # some versions of typer turn the interrupt into this status themselves
         ended = "interrupted" if current().world_size == 1 else "interrupted, or ended because another process was"

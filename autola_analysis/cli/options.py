@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autola_analysis.core.bounds import LARGEST_SEED
 from autola_analysis.core.errors import MissingExtraError, OptionError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Trust = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress; the summary is printed.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where to run.")]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that is drawn at random.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, max=LARGEST_SEED, help="Of everything that is drawn at random.")]
 Cache = Annotated[
     Path | None,
     typer.Option(
@@ -78,13 +79,15 @@ class ArchitectureFlags:
         list[str],
         typer.Option(
             metavar="[NAME=]N|none",
-            help="Pixels of the shorter side of an image. Default: what the file records, else what is customary for "
-            "the images or the network's first layer.",
+            help="Pixels of the shorter side of an image, up to 8192. Default: what the file records, else what is "
+            "customary for the images or the network's first layer.",
         ),
     ] = field(default_factory=list)
     crop: Annotated[
         list[str],
-        typer.Option(metavar="[NAME=]N|none", help="Pixels of the central square that is kept. Default: as --resize."),
+        typer.Option(
+            metavar="[NAME=]N|none", help="Pixels of the central square that is kept, up to 8192. Default: as --resize."
+        ),
     ] = field(default_factory=list)
     classes: Annotated[
         list[str],

@@ -11,6 +11,7 @@ import typer
 from autola_analysis.cli.options import MachineFlags
 from autola_analysis.cli.printing import WIDTH, echo_table
 from autola_analysis.core.progress import progress_bar
+from autola_analysis.core.text import printable
 
 if TYPE_CHECKING:
     from autola_analysis.study.file import StudyFile
@@ -65,7 +66,7 @@ def echo_study(report: StudyReport) -> None:
     for line in report.preprocessing:
         typer.echo(f"images: {line}")
     for warning in report.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(f"warning: {printable(warning)}", err=True)
     typer.echo(f"\nReport: {report.out / 'index.html'}")
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autola_analysis.core.errors import CacheError
-from autola_analysis.core.files import forget_unused, leftovers, replacing
+from autola_analysis.core.files import forget_unused, home, leftovers, replacing
 
 NAME = "autola-cache"
 TAG = "CACHEDIR.TAG"
@@ -22,7 +22,7 @@ SIGNATURE = (
 
 def user_cache() -> Path:
     """Return the directory for what can be computed again: under ``$XDG_CACHE_HOME``, else under ``~/.cache``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autola-analysis"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "autola-analysis"
 
 
 def cache_folder(cache: str | Path, kind: str) -> Path:

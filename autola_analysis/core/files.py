@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -37,6 +38,14 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise OptionError(f"{path} begins with the home of a user that is not known here; write it out.") from error
+
+
+def home() -> Path:
+    """Return the home directory; that of temporary files for a user who has none, as in a container."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(tempfile.gettempdir())
 
 
 def sync(file: IO[bytes]) -> None:

@@ -16,6 +16,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 IMPATIENCE = 1.0
 """Seconds in which a second Ctrl-C is taken for the first."""
 
+_watching = False
 _ended = False
 
 
@@ -31,7 +32,8 @@ def end_on_signals() -> None:
     Python drops what is raised while it deletes an object; an interrupt that came just then comes again. So does one
     that some library's code swallowed, at the next step of a long loop, see `raise_if_ended`.
     """
-    last = -IMPATIENCE
+    global _watching
+    last, _watching = -IMPATIENCE, True
 
     def interrupt(number: int, frame: object) -> None:
         global _ended
@@ -63,6 +65,11 @@ def raise_if_ended() -> None:
     """
     if _ended and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether an error is a user's or a scheduler's signal, rather than raised by the code of a network."""
+    return isinstance(error, KeyboardInterrupt) and (_ended or not _watching)
 
 
 def ignore_signals() -> None:

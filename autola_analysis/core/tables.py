@@ -5,6 +5,7 @@ pandas is imported when a table is read or written: a declaration alone must sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ from autola_analysis.core.text import interval_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""How a cell begins that a spreadsheet takes for a formula, behind quotes too, so that quoting can be undone."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,26 @@ def write_table(directory: Path, table: Table, frame: pd.DataFrame) -> None:
         raise ReportError(f"the table {table.name!r} lacks its declared column {missing[0]!r}.")
     folder = directory / "tables"
     folder.mkdir(exist_ok=True)
-    frame.to_csv(folder / f"{table.name}.csv", index=False)
+    quoted = frame.map(lambda value: inert(value) if isinstance(value, str) else value)
+    quoted.rename(columns=inert).to_csv(folder / f"{table.name}.csv", index=False)
+
+
+def inert(text: str) -> str:
+    """Return a text for a cell that a spreadsheet does not take for a formula: behind a quote where it would be one."""
+    return f"'{text}" if FORMULA.match(text) and not _is_number(text) else text
+
+
+def read_inert(text: str) -> str:
+    """Return the text that `inert` was given."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text in ("-", "+")
+    return True
 
 
 def has_table(directory: Path, name: str) -> bool:
@@ -81,7 +105,7 @@ def read_table(directory: Path, table: Table) -> pd.DataFrame:
     path = directory / "tables" / f"{table.name}.csv"
     if not path.exists():
         raise ReportError(f"there is no tables/{table.name}.csv in the report; run the analysis again.")
-    frame = _texts(path)
+    frame = _texts(path).map(read_inert).rename(columns=read_inert)
     kinds = {column.name: column.kind for column in table.columns}
     missing = [name for name in kinds if name not in frame.columns]
     if missing:

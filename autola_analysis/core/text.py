@@ -1,8 +1,24 @@
-"""Numbers as words, the same in the terminal, on the page and in papers."""
+"""Numbers as words, the same in the terminal, on the page and in papers; and foreign texts as text."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes for what a terminal or a page cannot show."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def shown(value: Any) -> Any:
+    """Return nested lists and tables of foreign values with every text printable, their keys included."""
+    if isinstance(value, Mapping):
+        return {printable(str(key)): shown(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [shown(each) for each in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def number_text(number: float, sign: str = "") -> str:

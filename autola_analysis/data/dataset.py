@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Sequence
 from functools import partial
 
@@ -12,8 +13,9 @@ from torch.utils.data import Dataset
 from autola_analysis.core.errors import DataError
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
-from autola_analysis.data.workers import SupervisedLoader, leave_process_group
+from autola_analysis.data.workers import SupervisedLoader, has_shared_memory, leave_process_group
 
+logger = logging.getLogger(__name__)
 Item = tuple[int, Tensor]
 Batch = tuple[Tensor, Tensor]
 
@@ -87,6 +89,9 @@ def decoded_batches(
         BadImageError: If an image cannot be decoded.
         DataError: If the images differ in size.
     """
+    if workers and not has_shared_memory():
+        logger.warning("there is no /dev/shm, which several processes need; images are decoded in one.")
+        workers = 0
     loader: SupervisedLoader[Item | DataError] = SupervisedLoader(
         _ErrorsAsItems(DecodedImages(source, preprocessing)),
         batch_sampler=[list(batch) for batch in batches],

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from autola_analysis.core.errors import BadImageError
 from autola_analysis.core.reading import open_ordinary
+from autola_analysis.core.text import printable
 
 UNSCALED_MODES = ("I", "F")
 """32-bit pixels: no agreed range to bring to 8 bits."""
@@ -47,11 +48,6 @@ def bad_image(path: Path, reason: str) -> BadImageError:
         "repair it, remove it, or leave such images out with --skip-bad-images.",
         shown,
     )
-
-
-def printable(text: str) -> str:
-    """Return a text with escapes for what a terminal or a page cannot show."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def _check_size(image: Image.Image) -> None:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.reading import read_bytes
-from autola_analysis.data.decoding import bad_image, printable, read_image
+from autola_analysis.core.text import printable
+from autola_analysis.data.decoding import bad_image, read_image
 from autola_analysis.data.source import ImageSource, IntArray, hash_of
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")

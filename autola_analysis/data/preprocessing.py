@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -14,10 +13,13 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
+from autola_analysis.core.bounds import LARGEST_SIDE
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry
 from autola_analysis.core.text import counted
 
+LARGEST_STATISTIC = 1e6
+SMALLEST_STD = 1e-6
 FILTERS = tuple(mode.value for mode in InterpolationMode)
 
 
@@ -47,12 +49,20 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         for name, side in (("resize", self.resize), ("crop", self.crop)):
-            if side is not None and not (isinstance(side, int) and side >= 1):
-                raise OptionError(f"{name} of a preprocessing is a number of pixels from 1 on; found {side!r}.")
+            if side is not None and not (isinstance(side, int) and 1 <= side <= LARGEST_SIDE):
+                raise OptionError(
+                    f"{name} of a preprocessing is from 1 to {LARGEST_SIDE} pixels; found {repr(side)[:40]}."
+                )
         for name, values in (("mean", self.mean), ("std", self.std)):
-            numbers = isinstance(values, tuple) and all(isinstance(v, int | float) and isfinite(v) for v in values)
-            if not numbers or len(values) not in (1, 3) or (name == "std" and min(values) <= 0):
-                raise OptionError(f"{name} of a preprocessing is one number per channel (R, G, B); found {values!r}.")
+            low = SMALLEST_STD if name == "std" else -LARGEST_STATISTIC
+            numbers = isinstance(values, tuple) and all(
+                isinstance(v, int | float) and low <= v <= LARGEST_STATISTIC for v in values
+            )
+            if not numbers or len(values) not in (1, 3):
+                raise OptionError(
+                    f"{name} of a preprocessing is one number per channel (R, G, B), from {low:g} to "
+                    f"{LARGEST_STATISTIC:g}; found {repr(values)[:80]}."
+                )
         if len(self.mean) != len(self.std):
             raise OptionError(
                 f"mean has {counted(len(self.mean), 'number')} and std {len(self.std)}; give as many of both."

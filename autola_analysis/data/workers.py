@@ -9,16 +9,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
 from types import TracebackType
 from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader
 
+from autola_analysis.core.errors import DataError
 from autola_analysis.core.interrupts import ENDING, held_until_repeated, uninterrupted
 
 T = TypeVar("T")
+STOPPED_FOR = 5.0
+"""Seconds between looks at the workers."""
 
 
 class SupervisedLoader(DataLoader[T]):
@@ -36,14 +41,43 @@ class SupervisedLoader(DataLoader[T]):
             return _patiently(super().__iter__())
 
 
-def _patiently(items: Iterator[T]) -> Iterator[T]:
-    while True:
-        with held_until_repeated():
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-        yield item
+def _patiently(items: Any) -> Iterator[Any]:
+    """Yield what workers decode; continue those that are stopped, and say in a sentence that one has been killed."""
+    done = Event()
+    Thread(target=_continue_stopped, args=([worker.pid for worker in items._workers], done), daemon=True).start()
+    try:
+        while True:
+            with held_until_repeated():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+                except RuntimeError as error:
+                    if "DataLoader worker" not in str(error):
+                        raise
+                    reason = " ".join(str(error).split())
+                    raise DataError(
+                        f"a process that decodes images has ended ({reason[:200]}); most often memory has run out: "
+                        "give fewer --workers, or --workers 0."
+                    ) from error
+            yield item
+    finally:
+        done.set()
+
+
+def _continue_stopped(workers: Sequence[int], done: Event) -> None:
+    """Continue workers that somebody has stopped: the parent, which runs, would wait for them for ever."""
+    while not done.wait(STOPPED_FOR):
+        for worker in workers:
+            with suppress(OSError):
+                state = Path(f"/proc/{worker}/stat").read_text(encoding="utf-8").rpartition(") ")[2][:1]
+                if state == "T":
+                    os.kill(worker, signal.SIGCONT)
+
+
+def has_shared_memory() -> bool:
+    """Return whether processes can share memory; a container may have none."""
+    return sys.platform != "linux" or os.access("/dev/shm", os.W_OK)
 
 
 def leave_process_group(worker: int) -> None:

@@ -8,32 +8,31 @@ from contextlib import contextmanager
 import torch
 
 from autola_analysis.core.errors import DataError
-
-RAISED_BY_FORWARDS = (RuntimeError, ValueError, TypeError, AssertionError, IndexError)
-"""What the code of a network, and torch below it, raise for images of another shape"""
+from autola_analysis.core.own_code import is_of_own_code, reason_of
 
 SIZES = "give --resize and --crop for images of another size"
 
 
 @contextmanager
-def forward_of(name: str, shape: Sequence[int], advice: str = SIZES) -> Iterator[None]:
+def forward_of(name: str, shape: Sequence[int], advice: str = SIZES, memory_too: bool = True) -> Iterator[None]:
     """Turn what a forward raises into an error that names network and images.
 
     Args:
         name: Of the network.
         shape: Of its images, the batch left out.
         advice: What to do, as a part of a sentence.
+        memory_too: Whether running out of memory is such a failure.
 
     Raises:
         DataError: If the forward fails.
     """
     try:
         yield
-    except RAISED_BY_FORWARDS as error:
-        if not (_raised_in_a_module(error) or isinstance(error, torch.OutOfMemoryError)):
+    except BaseException as error:
+        memory = isinstance(error, torch.OutOfMemoryError)
+        if not (_raised_in_a_module(error) or memory) or not is_of_own_code(error) or (memory and not memory_too):
             raise
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        text = f"{name} cannot run on images of shape {tuple(shape)}: {reason}"
+        text = f"{name} cannot run on images of shape {tuple(shape)}: {reason_of(error)}"
         raise DataError(f"{text}; {advice}.") from error
 
 

@@ -241,11 +241,17 @@ class _Running:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.copy.changes_input and inputs is images:
             inputs = images.clone()  # other networks, and another try with fewer images, need them as they are
-        with precision_of(self.settings.precision, self.device):
+        failures = forward_of(self.job.name, images.shape[1:], memory_too=False)
+        with failures, precision_of(self.settings.precision, self.device):
             return self.forward(inputs)
 
     def _hand_over(self, batch: Batch, output: Output) -> None:
         finite = self.task.finite(output)
+        if len(finite) != len(batch.indices):
+            raise DataError(
+                f"{self.job.name} puts out {len(finite)} rows for {len(batch.indices)} images; it has to put out one "
+                "per image."
+            )
         if not finite.all():
             bad = int(batch.indices[~finite.cpu()][0])
             raise DataError(f"{self.job.name} puts out values that are not finite, first for image {bad}.")

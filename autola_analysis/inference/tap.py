@@ -41,7 +41,7 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
     Raises:
         UnknownNameError: If the model has no such layer.
         LayerError: During a forward, if a layer runs twice in it and the name does not say which run is meant, does
-            not run as often as the name says, or puts out something else than a tensor.
+            not run, or not as often as the name says, or puts out something else than a tensor.
 
     Example:
         >>> with tap(model, ["layer3"]) as activations:  # doctest: +SKIP
@@ -66,7 +66,7 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
         runs.begin(inputs)
 
     def check(module: nn.Module, inputs: Any, output: Any) -> None:
-        runs.check(numbered, kept)
+        runs.check(places, kept)
 
     with ExitStack() as stack:
         stack.callback(model.register_forward_pre_hook(forget).remove)
@@ -77,7 +77,7 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
                 stack.callback(module.register_forward_hook(hook).remove)
             else:
                 stack.enter_context(_gate_tap(module, place.gate, partial(hook, module, None)))
-        if numbered := [place for place in places if place.run is not None or place.gate is not None]:
+        if places:
             stack.callback(model.register_forward_hook(check).remove)
         yield kept
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import platform
 import socket
 import sys
@@ -47,8 +48,16 @@ def new_record(facts: Mapping[str, Any], warnings: Sequence[str]) -> dict[str, A
         **facts,
         "warnings": list(warnings),
         "versions": {"python": platform.python_version(), **_versions()},
-        "machine": {"system": platform.platform(), "host": socket.gethostname(), "user": getpass.getuser()},
+        "machine": {"system": platform.platform(), "host": socket.gethostname(), "user": user_name()},
     }
+
+
+def user_name() -> str:
+    """Return the name of the user; the number of one that has no name, as in a container that is run as any number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
 def write_record(directory: Path, record: Mapping[str, Any]) -> None:

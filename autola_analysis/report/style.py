@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import matplotlib as mpl
+import matplotlib.style
 
 from autola_analysis.core.errors import OptionError
 
@@ -49,27 +50,29 @@ def figure_width(width: str | float) -> float:
 @contextmanager
 def paper_style() -> Iterator[None]:
     """Apply the look to figures made inside the context; the user's settings are as before afterwards."""
-    with mpl.rc_context(
-        {
-            "font.family": "sans-serif",
-            "font.size": 8,
-            "axes.titlesize": 8,
-            "axes.labelsize": 8,
-            "xtick.labelsize": 7,
-            "ytick.labelsize": 7,
-            "legend.fontsize": 7.5,
-            "axes.linewidth": 0.6,
-            "xtick.major.width": 0.6,
-            "ytick.major.width": 0.6,
-            "xtick.major.size": 2.5,
-            "ytick.major.size": 2.5,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "legend.frameon": False,
-            "text.parse_math": False,  # names are text, also with dollar signs
-            "pdf.fonttype": 42,
-            "ps.fonttype": 42,
-            "savefig.dpi": 300,
-        }
-    ):
+    with mpl.rc_context():
+        mpl.style.use("default")  # a user's settings, such as text.usetex, may need programs that are not there
+        mpl.rcParams.update(
+            {
+                "font.family": "sans-serif",
+                "font.size": 8,
+                "axes.titlesize": 8,
+                "axes.labelsize": 8,
+                "xtick.labelsize": 7,
+                "ytick.labelsize": 7,
+                "legend.fontsize": 7.5,
+                "axes.linewidth": 0.6,
+                "xtick.major.width": 0.6,
+                "ytick.major.width": 0.6,
+                "xtick.major.size": 2.5,
+                "ytick.major.size": 2.5,
+                "axes.spines.top": False,
+                "axes.spines.right": False,
+                "legend.frameon": False,
+                "text.parse_math": False,  # names are text, also with dollar signs
+                "pdf.fonttype": 42,
+                "ps.fonttype": 42,
+                "savefig.dpi": 300,
+            }
+        )
         yield

@@ -10,13 +10,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from autola_analysis.analyses.options import AnalysisOptions, sentence_of, whole
 from autola_analysis.analyses.registry import registration_of, registrations
+from autola_analysis.core.bounds import LARGEST_SEED, LARGEST_SIDE
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.output_kind import OutputKind
 from autola_analysis.core.reading import TextFault, read_text, toml_of
 
 OneOrMore = Annotated[list[str], Field(min_length=1)]
-Pixels = Annotated[Annotated[int, Field(ge=1)] | Literal["none"], BeforeValidator(whole)]
+Pixels = Annotated[Annotated[int, Field(ge=1, le=LARGEST_SIDE)] | Literal["none"], BeforeValidator(whole)]
 """A number of pixels, or no step of the kind."""
 PLACE_KEYS = ("kind", "data", "models")
 """Keys of an analysis that say which, and on what; all others are its options."""
@@ -146,7 +147,7 @@ class StudyFile(_Table):
     TABLES: ClassVar[Mapping[str, type[BaseModel]]] = {"data": DataTable, "models": ModelTable}
 
     title: str = "Study"
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     width: str | float = "neurips"
     candidate: str | None = None
     data: Annotated[dict[str, DataTable], Field(min_length=1)]

@@ -16,7 +16,7 @@ from autola_analysis.core.tables import write_table
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.channels import channel_axis
 from autola_analysis.inference.run import check_settings
-from autola_analysis.report.anonymous import anonymous_record, short_names
+from autola_analysis.report.anonymous import Cleaner, short_names
 from autola_analysis.report.directory import check_free, refuse_inputs_inside, report_directory
 from autola_analysis.report.latex import write_latex
 from autola_analysis.report.preprocessing import preprocessing_lines
@@ -29,7 +29,13 @@ from autola_analysis.study.draw import Layout, draw_report
 from autola_analysis.study.file import StudyFile, parse_study, read_study
 from autola_analysis.study.inputs import image_folders, inputs_of
 from autola_analysis.study.measure import StudyResults, measure_study, number_of_steps
-from autola_analysis.study.networks import ACCURACY_TABLE, accuracy_frame, recorded_data, recorded_models
+from autola_analysis.study.networks import (
+    ACCURACY_TABLE,
+    accuracy_frame,
+    loading_warnings,
+    recorded_data,
+    recorded_models,
+)
 from autola_analysis.study.plan import Plan, make_plan
 from autola_analysis.study.wirings import WIRINGS_TABLE, wirings_frame
 
@@ -100,10 +106,11 @@ def run_study(
         with channel_axis(reading.settings.channel_axis):
             results = measure_study(plan, reading, steps)
         with steps.step("tables"):
-            written = _anonymous(plan, results) if anonymous else results
-            _write(directory, plan, written, anonymous, quiet)
-            record = {**new_record(_facts(plan, results), results.warnings), "layout": asdict(_layout(plan))}
-            record = anonymous_record(record) if anonymous else record
+            warnings = _without_keys(plan, results) if anonymous else results.warnings
+            record = {**new_record(_facts(plan, results), warnings), "layout": asdict(_layout(plan))}
+            cleaner = Cleaner(record, base) if anonymous else None
+            _write(directory, plan, results, cleaner, quiet)
+            record = cleaner.record(record) if cleaner else record
         with steps.step("figures and page"):
             draw_report(directory, Layout(**record["layout"]), record, quiet)
             write_record(directory, record)
@@ -128,25 +135,28 @@ def _report_of_first(out: Path, overwrite: bool) -> Iterator[Path]:
         yield out
 
 
-def _write(directory: Path, plan: Plan, results: StudyResults, anonymous: bool, quiet: bool) -> None:
+def _write(directory: Path, plan: Plan, results: StudyResults, cleaner: Cleaner | None, quiet: bool) -> None:
     """Write tables, arrays and small images."""
     tables = [ACCURACY_TABLE, CLAIMS_TABLE]
-    write_table(directory, ACCURACY_TABLE, accuracy_frame(results.networks))
+    frames = {ACCURACY_TABLE: accuracy_frame(results.networks)}
     if len(results.comparison.table):
-        write_table(directory, COMPARISON_TABLE, results.comparison.table)
-        write_table(directory, CLAIMS_TABLE, results.comparison.claims)
-        write_table(directory, CONTROLS_TABLE, results.controls)
+        frames[COMPARISON_TABLE] = results.comparison.table
+        frames[CLAIMS_TABLE] = results.comparison.claims
+        frames[CONTROLS_TABLE] = results.controls
     if len(wirings := wirings_frame([model.variant for model in plan.models])):
-        write_table(directory, WIRINGS_TABLE, wirings)
+        frames[WIRINGS_TABLE] = wirings
+    for table, frame in frames.items():
+        write_table(directory, table, cleaner.table(frame) if cleaner else frame)
     groups = {}
     for planned in plan.analyses:
+        names = _image_names(planned.source, cleaner)
         result = results.of[planned.name]
-        write_stored(directory, planned.analysis.format, planned.analysis.store(result))
+        result = planned.analysis.renamed(result, names) if cleaner else result
+        stored = planned.analysis.store(result)
+        write_stored(directory, planned.analysis.format, cleaner.stored(stored) if cleaner else stored)
         tables += planned.analysis.format.tables
         if mentioned := set(planned.analysis.mentioned(result)):
-            ids = planned.source.ids
-            names = short_names(ids) if anonymous else {name: name for name in ids}
-            numbers = [number for number, name in enumerate(ids) if names[name] in mentioned]
+            numbers = [number for number, name in enumerate(planned.source.ids) if names[name] in mentioned]
             images = source_thumbnails(planned.source, numbers, quiet)
             groups[planned.name] = [replace(image, id=names[image.id]) for image in images]
     if groups:
@@ -154,13 +164,20 @@ def _write(directory: Path, plan: Plan, results: StudyResults, anonymous: bool, 
     write_latex(directory, tables)
 
 
-def _anonymous(plan: Plan, results: StudyResults) -> StudyResults:
-    """Return the results with images called by the names of their files."""
-    renamed = {
-        planned.name: planned.analysis.renamed(results.of[planned.name], short_names(planned.source.ids))
-        for planned in plan.analyses
-    }
-    return replace(results, of=renamed)
+def _image_names(source: ImageSource, cleaner: Cleaner | None) -> dict[str, str]:
+    """Return what to call the images of a source, by id."""
+    if cleaner is None:
+        return {name: name for name in source.ids}
+    return {name: cleaner.text(short) for name, short in short_names(source.ids).items()}
+
+
+def _without_keys(plan: Plan, results: StudyResults) -> list[str]:
+    """Return the warnings without those that quote keys of checkpoints, which may name somebody."""
+    quoting, _ = loading_warnings(plan.models, [])
+    left = [warning for warning in results.warnings if warning not in quoting]
+    if quoting:
+        left.insert(0, f"{len(quoting)} warnings about the files of weights quote their keys and are left out.")
+    return left
 
 
 def _layout(plan: Plan) -> Layout:

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from autola_analysis.attention import RELEASED, Genotype, list_attentions
 from autola_analysis.backbones import ModelSpec, create_model
-from autola_analysis.checkpoints import load_model, save_model
+from autola_analysis.checkpoints import inspect_checkpoint, load_model, save_model
 from autola_analysis.checkpoints.native import HASH_KEY, RECORD_KEY, content_hash
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.data.preprocessing import Preprocessing
@@ -194,3 +194,71 @@ def test_saving_leaves_the_model_as_it_was(tmp_path: Path, tiny) -> None:
     assert tiny.training
     tiny.eval()
     assert all(torch.equal(tensor, before[name]) for name, tensor in tiny.state_dict().items())
+
+
+ESCAPES = "\x1b]0;title\x07\x1b[2K\rclasses  ten good ones\nsource  cifar10\u202e"
+
+
+def recorded(**changes: object):
+    """Change the record of a file, and the hash so that it fits."""
+
+    def change(tensors, metadata) -> None:
+        values = {**json.loads(metadata[RECORD_KEY]), **changes}
+        metadata[RECORD_KEY] = json.dumps(values)
+        metadata[HASH_KEY] = content_hash(tensors, metadata[RECORD_KEY])
+
+    return change
+
+
+def test_foreign_texts_of_a_record_are_shown_as_text(tmp_path: Path, tiny) -> None:
+    path = save_model(tmp_path / "model.safetensors", tiny, SPEC, classes=CLASSES)
+    names = [f"{ESCAPES}{number}" for number in range(len(CLASSES))]
+    metadata = {ESCAPES: [ESCAPES, {"a": ESCAPES}]}
+    rewritten(path, recorded(classes=names, source=ESCAPES.replace(":", ""), metadata=metadata))
+    text = inspect_checkpoint(path).to_text()
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert r"\x1b]0;title\x07" in text
+    assert not any(line.startswith("source  cifar10") for line in text.split("\n"))
+    loaded = load_model(path)
+    assert all(name.isprintable() for name in (*loaded.classes, loaded.source))
+
+
+@pytest.mark.parametrize("where", ["pipe", "file"])
+def test_a_record_does_not_decide_which_file_is_read(tmp_path: Path, tiny, where: str, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = save_model("model.safetensors", tiny, SPEC, classes=CLASSES)
+    if where == "pipe":
+        os.mkfifo("genotype.json")
+    else:
+        Path("genotype.json").write_text(json.dumps(RELEASED.to_pairs()))
+    spec = {**SPEC.to_dict(), "attention": "hoga", "attention_options": {"genotype": "genotype.json"}}
+    rewritten(path, recorded(spec=spec))
+    with pytest.raises(CheckpointError, match=r"genotype is 'genotype\.json', not of the kind list"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("source", ["folder:/home/ann/pets", "imagenet:/data"])
+def test_a_place_is_no_recorded_source(tmp_path: Path, tiny, source: str) -> None:
+    with pytest.raises(OptionError, match="source is the name of public data"):
+        save_model(tmp_path / "model.safetensors", tiny, SPEC, source=source)
+    path = save_model(tmp_path / "model.safetensors", tiny, SPEC)
+    rewritten(path, recorded(source=source))
+    with pytest.raises(CheckpointError, match="a place on somebody's machine"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "message"),
+    [
+        ({"resize": 10**9}, "resize of a preprocessing is from 1 to 8192 pixels"),
+        ({"crop": 20_000}, "crop of a preprocessing is from 1 to 8192 pixels"),
+        ({"mean": [10**400] * 3, "std": [1, 1, 1]}, "integer of 1329 bits"),
+        ({"mean": [1e300] * 3, "std": [1, 1, 1]}, "mean of a preprocessing"),
+        ({"mean": [0, 0, 0], "std": [1e-300] * 3}, "std of a preprocessing"),
+    ],
+)
+def test_numbers_of_a_record_have_bounds(tmp_path: Path, tiny, preprocessing: dict, message: str) -> None:
+    path = save_model(tmp_path / "model.safetensors", tiny, SPEC)
+    rewritten(path, recorded(preprocessing=preprocessing))
+    with pytest.raises(CheckpointError, match=message):
+        load_model(path)

@@ -9,7 +9,7 @@ from autola_analysis import analyses, report
 from autola_analysis.analyses.registry import analysis_of, registrations
 from autola_analysis.core.columns import INTERVAL, count, number, text
 from autola_analysis.core.tables import Table
-from autola_analysis.report.anonymous import anonymous_record, short_names
+from autola_analysis.report.anonymous import Cleaner, short_names
 from autola_analysis.report.latex import escape, latex_table
 from autola_analysis.report.references import FILE, bibliography, read_references
 from autola_analysis.report.section import Section
@@ -113,10 +113,10 @@ def test_an_anonymous_record_holds_no_path_no_host_and_no_user() -> None:
         "study": {"models": {"se": {"paths": ["nets/ann/se.pth"], "name": "SE"}}, "data": {"d": {"source": "cifar10"}}},
         "machine": {"system": "Linux", "host": "annpc", "user": "ann"},
     }
-    found = anonymous_record(record)
+    found = Cleaner(record, Path()).record(record)
     assert "ann" not in re.sub("cannot", "", str(found))
     assert found["command"] == ["autola-analyze", "study", "--ckpt", "SE=se.pth", "--data", "folder:x"]
-    assert found["models"][0] == {"model": "SE", "path": "se.pth", "evidence": ["read se.pth"]}
+    assert found["models"][0] == {"model": "SE", "path": "se.pth", "evidence": [], "warnings": []}
     assert found["data"] == {"pets": {"name": "folder:x", "left_out": ["1.png"], "fingerprint": "f"}}
     assert found["warnings"] == ["y.png cannot be read", "top-1 is 3/4 and/or 1/2"]
     assert found["study"]["models"] == {"se": {"paths": ["se.pth"], "name": "SE"}}

@@ -19,4 +19,4 @@ class AblationOptions(AnalysisOptions):
     )
     value: Value = option("zero", "What a unit is set to: zero, or its mean over the images.")
     orders: int = option(10, "Random orders.", ge=10, le=65535)
-    steps: int = option(50, "Steps from no unit to all of them.", ge=2)
+    steps: int = option(50, "Steps from no unit to all of them.", ge=2, le=10_000)

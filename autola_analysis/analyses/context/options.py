@@ -32,4 +32,4 @@ class ContextOptions(AnalysisOptions):
         "Boxes of the objects: COCO-style JSON, or VOC or ImageNet XML files. Not needed where the data has masks.",
         metavar="PATH",
     )
-    show: int = option(4, "Images in the figure of altered images.", ge=1)
+    show: int = option(4, "Images in the figure of altered images.", ge=1, le=1000)

@@ -24,9 +24,9 @@ class EmbeddingOptions(AnalysisOptions):
         30.0, "Effective number of neighbours; capped at a third of the images.", ge=1, allow_inf_nan=False
     )
     metric: Metric = option("euclidean", "Distance between features.")
-    seeds: int = option(1, "Embeddings per network, with seeds from --seed on; the first is drawn.", ge=1)
+    seeds: int = option(1, "Embeddings per network, with seeds from --seed on; the first is drawn.", ge=1, le=1000)
     align: bool = option(False, "Turn, mirror and scale panels to fit the first, for display only.")
     probe: bool = option(
         True, "Leave out the linear probe, which takes long with hundreds of classes.", flag="--no-probe", negated=True
     )
-    processes: int | None = option(None, "Embeddings optimised at once. Default: one per core.", ge=1)
+    processes: int | None = option(None, "Embeddings optimised at once. Default: one per core.", ge=1, le=1024)

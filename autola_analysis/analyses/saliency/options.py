@@ -47,7 +47,7 @@ class SaliencyOptions(AnalysisOptions):
         "Class that all networks explain. Default: the label where there is one, else what the first network predicts.",
         metavar="label|predicted|N",
     )
-    show: int = option(6, "Images in the figure.", ge=1)
+    show: int = option(6, "Images in the figure.", ge=1, le=1000)
     scale: Literal["own", "shared"] = option("own", "Divide maps by their own maximum or the variants' largest.")
     boxes: FilePath | dict[str, Any] | None = option(
         None,
@@ -56,8 +56,8 @@ class SaliencyOptions(AnalysisOptions):
         in_compare=True,
     )
     faithfulness: bool = option(False, "Measure insertion and deletion, 34 forwards per map.")
-    sanity: int = option(0, "Images for the sanity check by random weights; 0 leaves it out.", ge=0)
-    sanity_draws: int = option(5, "Draws of random weights for the sanity check.", ge=1)
+    sanity: int = option(0, "Images for the sanity check by random weights; 0 leaves it out.", ge=0, le=100_000)
+    sanity_draws: int = option(5, "Draws of random weights for the sanity check.", ge=1, le=1000)
     guide_gates: bool = option(
         True,
         "Leave ReLUs inside attention gates out of guided backpropagation.",

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autola_analysis.core.bounds import LARGEST_CLASS
 from autola_analysis.core.errors import OptionError
 from autola_analysis.inference.outputs import Score
 
@@ -35,6 +36,8 @@ def fixed_targets(target: str | int | Classes, labels: Classes | None, images: i
             raise OptionError("target 'label' explains each image's own class, and no labels were given.")
         return _per_image(labels, images, "labels")
     if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
+        if not 0 <= target <= LARGEST_CLASS:
+            raise OptionError(f"target is a class number from 0 to {LARGEST_CLASS}; found {str(target)[:40]}.")
         return torch.full((images,), int(target), dtype=torch.int64)
     if isinstance(target, (Sequence, np.ndarray, Tensor)):
         classes: Any = target

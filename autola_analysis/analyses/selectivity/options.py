@@ -11,9 +11,9 @@ class SelectivityOptions(AnalysisOptions):
     layers: Names | None = option(
         None, "Layers, each behind a ReLU. Default: the stages layer1, layer2, ...", metavar="A,B"
     )
-    permutations: int = option(5, "Permutations of the labels for the chance level.", ge=0)
+    permutations: int = option(5, "Permutations of the labels for the chance level.", ge=0, le=10_000)
     folds: int = option(
-        10, "Folds of images for the jackknife interval; fewer are used where a class has fewer images.", ge=0
+        10, "Folds of images for the jackknife interval; fewer are used where a class has fewer images.", ge=0, le=1000
     )
     rectify: bool = option(False, "Set negative activity to zero before averaging, rather than refuse it.")
     auc: bool = option(

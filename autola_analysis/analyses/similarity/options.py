@@ -11,4 +11,6 @@ class SimilarityOptions(AnalysisOptions):
     limit: Limit = limit_option(2000)
     layers: Names | None = option(None, "Layers. Default: the stages layer1, layer2, ...", metavar="A,B")
     pool: Pool = pool_option()
-    minibatch: int = option(2000, "Images whose features are compared at once; fewer need less time and memory.", ge=4)
+    minibatch: int = option(
+        2000, "Images whose features are compared at once; fewer need less time and memory.", ge=4, le=100_000
+    )
