@@ -75,10 +75,10 @@ def test_an_analysis_of_another_package_is_measured_compared_kept_shown_and_redr
     again = run(["redraw", out], package, tmp_path, cache)
     assert again.returncode == 0, again.stderr
     assert (out / "figures" / "sparsity.png").read_bytes() == before
-    passes = [path.stat().st_mtime_ns for path in cache_folder(cache, "passes").glob("*/pass.json")]
+    passes = [path.stat().st_mtime_ns for path in cache_folder(cache, "passes").glob("*/entry.json")]
     second = run(["sparsity", *flags, "--out", tmp_path / "second"], package, tmp_path, cache)
     assert second.returncode == 0, second.stderr
-    assert [path.stat().st_mtime_ns for path in cache_folder(cache, "passes").glob("*/pass.json")] == passes
+    assert [path.stat().st_mtime_ns for path in cache_folder(cache, "passes").glob("*/entry.json")] == passes
     assert (tmp_path / "second" / "tables" / "sparsity.csv").read_text() == (
         out / "tables" / "sparsity.csv"
     ).read_text()

@@ -157,9 +157,7 @@ def observe_all(
             for position, each in enumerate(fresh):
                 assert record is not None
                 each.take(record, record.networks[position], stream.batch_size)
-        for each in watched:
-            each.reopen()
-            found[id(each.variant)] = each
+        found.update((id(each.variant), each) for each in watched)
     return [[found[id(variant)].observation(watcher.name) for variant in variants] for watcher in watchers]
 
 
@@ -257,14 +255,14 @@ class _Watched:
                     observer.save(self.folder / name)
                 self.accuracy.save(self.folder / ACCURACY)
                 self.entry.complete(self.folder, self.facts)
+                self.restore(self.folder)  # before another process can see it: it stays mapped under any name
                 self.kept.close()
 
-    def reopen(self) -> None:
-        """Take what was found from the cache, so that a fresh pass and one found there give the same bits."""
-        if self.entry is not None:
-            for name, observer in self.observers.items():
-                observer.restore(self.entry.path / name)
-            self.accuracy.restore(self.entry.path / ACCURACY)
+    def restore(self, folder: Path) -> None:
+        """Take what was found from a folder, so that a fresh pass and one of the cache give the same bits."""
+        for name, observer in self.observers.items():
+            observer.restore(folder / name)
+        self.accuracy.restore(folder / ACCURACY)
 
     def observation(self, name: str) -> Observation[Any] | None:
         if name not in self.observers:
@@ -304,12 +302,14 @@ def _watched(
     entry = pass_entry(reading.cache, variant, preprocessing, stream, reading.settings, asked)
     if entry is not None:
         facts = entry.found()
-        if not facts and current().first:
+        if not facts and not current().first:
+            entry, folder = None, _scratch(kept, [*asked])
+        elif not facts and entry.may_write():
             folder = kept.enter_context(entry.writing([*asked, ACCURACY]))
         elif not facts:
-            entry, folder = None, _scratch(kept, [*asked])
+            entry = None
     classes = stream.classes or (class_names(stream) if stream.labels is not None else ())
-    return _Watched(
+    watched = _Watched(
         variant,
         preprocessing,
         {
@@ -323,6 +323,9 @@ def _watched(
         facts,
         kept,
     )
+    if facts and entry is not None:
+        watched.restore(entry.path)
+    return watched
 
 
 def _scratch(kept: ExitStack, names: Sequence[str]) -> Path:

@@ -15,17 +15,15 @@ import torch
 from torch import nn
 
 from autola_analysis.analyses.variants import Variant
-from autola_analysis.core.cache import cache_errors, cache_folder, ready_to_write
+from autola_analysis.core.cache import cache_errors, cache_folder, may_write
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.distributed import current
-from autola_analysis.core.files import replacing, replacing_directory, touch
+from autola_analysis.core.entries import content_of, found_entry, new_entry, seal
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import hash_of
 from autola_analysis.inference.run import Settings
 from autola_analysis.inference.stream import Stream
 
-MANIFEST = "pass.json"
-"""Written last: a folder without it holds no finished pass."""
 TITLE_DIGITS = 12
 INPUT_DIGITS = 32
 ANALYSES = "analyses"
@@ -126,15 +124,15 @@ class PassEntry:
         return {}
 
     def read(self) -> dict[str, Any]:
-        """Return how the pass ran; empty where it is missing or half written. Says what was found instead."""
-        if self.path.exists():
-            manifest = _read_manifest(self.path)
-            if manifest is not None and manifest["inputs"] == self.inputs:
-                touch(self.path)
-                facts: dict[str, Any] = manifest["facts"]
-                return facts
-            wrong = "is not complete" if manifest is None else "has other inputs than its name says"
-            logger.warning("the pass of %s in %s %s; it is run again.", self._title, self.path, wrong)
+        """Return how the pass ran; empty where it is missing or damaged. Says what was found instead."""
+        content = found_entry(self.path, f"the pass of {self._title}")
+        if content is not None and content["inputs"] == self.inputs:
+            facts: dict[str, Any] = content["facts"]
+            return facts
+        if content is not None:
+            logger.warning(
+                "the pass of %s in %s has other inputs than its name says; it is made again.", self._title, self.path
+            )
         elif differing := self._differing():
             logger.warning(
                 "the cache holds a pass of %s with other %s; it is run again.", self._title, ", ".join(differing)
@@ -148,8 +146,7 @@ class PassEntry:
         """
         found = []
         for path in sorted(self._folder.glob(f"{self._stem}-*")):
-            manifest = _read_manifest(path) or {}
-            inputs: dict[str, Any] = manifest.get("inputs", {})
+            inputs: dict[str, Any] = (content_of(path) or {}).get("inputs", {})
             asked = inputs.get(ANALYSES, {}).keys() == self.inputs[ANALYSES].keys()
             if asked and all(inputs.get(name) == self.inputs.get(name) for name in QUESTION):
                 found.append(self._differences(inputs))
@@ -159,6 +156,10 @@ class PassEntry:
         names = [name for name in self.inputs if name != ANALYSES and inputs.get(name) != self.inputs[name]]
         asked = [name for name, value in self.inputs[ANALYSES].items() if inputs[ANALYSES][name] != value]
         return names + [f"options of {name}" for name in asked]
+
+    def may_write(self) -> bool:
+        """Return whether the pass can be kept, with a warning where it cannot; see `core.cache.may_write`."""
+        return may_write(self._folder)
 
     @contextmanager
     def writing(self, folders: Sequence[str]) -> Iterator[Path]:
@@ -171,35 +172,17 @@ class PassEntry:
         """
         with ExitStack() as stack:
             with self.explained():
-                ready_to_write(self._folder)
-                directory = stack.enter_context(replacing_directory(self.path))
+                directory = stack.enter_context(new_entry(self.path))
                 for name in folders:
                     (directory / name).mkdir()
             yield directory
 
     def complete(self, directory: Path, facts: Mapping[str, Any]) -> None:
-        """Write the manifest of a directory that holds everything else."""
-        manifest = {"inputs": self.inputs, "facts": dict(facts), "bytes": _sizes(directory)}
-        with replacing(directory / MANIFEST) as path:
-            path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        """Write the record of a directory that holds everything else."""
+        seal(directory, {"inputs": self.inputs, "facts": dict(facts)})
 
     @contextmanager
     def explained(self) -> Iterator[None]:
         """Say which directory it was where the disk is full."""
         with cache_errors(self._folder):
             yield
-
-
-def _read_manifest(directory: Path) -> dict[str, Any] | None:
-    """Return the manifest of a finished pass; None where there is none or a file has another length."""
-    try:
-        manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        whole = manifest["bytes"] == _sizes(directory)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return manifest if whole else None
-
-
-def _sizes(directory: Path) -> dict[str, int]:
-    files = [path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST]
-    return {path.relative_to(directory).as_posix(): path.stat().st_size for path in sorted(files)}

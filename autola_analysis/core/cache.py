@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import functools
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from autola_analysis.core.errors import CacheError
-from autola_analysis.core.files import forget_unused, home, leftovers, replacing
+from autola_analysis.core.files import forget_unused, leftovers, replacing
 
 NAME = "autola-cache"
 TAG = "CACHEDIR.TAG"
@@ -18,11 +20,23 @@ SIGNATURE = (
     "# Written by autola-analysis, which removes what it has not used for 30 days.\n"
     "# Backups leave such directories out, see https://bford.info/cachedir/\n"
 )
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""What a cache answers that may only be read."""
+
+logger = logging.getLogger(__name__)
 
 
-def user_cache() -> Path:
-    """Return the directory for what can be computed again: under ``$XDG_CACHE_HOME``, else under ``~/.cache``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "autola-analysis"
+def user_cache() -> Path | None:
+    """Return the directory for what can be computed again: under ``$XDG_CACHE_HOME``, else under ``~/.cache``.
+
+    None, with a warning, where this user has no home.
+    """
+    given = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(given or Path.home() / ".cache") / "autola-analysis"
+    except RuntimeError:
+        logger.warning("this user has no home directory; nothing is kept in a cache, unless --cache names one.")
+        return None
 
 
 def cache_folder(cache: str | Path, kind: str) -> Path:
@@ -45,6 +59,32 @@ def ready_to_write(folder: Path) -> None:
             path.write_text(SIGNATURE, encoding="utf-8")
     folder.mkdir(exist_ok=True)
     forget_unused(folder)
+
+
+def may_write(folder: Path) -> bool:
+    """Make a folder of `cache_folder` ready; return whether anything can be kept there, with a warning where not.
+
+    Raises:
+        CacheError: If the folder is not ours, or cannot be written for another reason than that this is forbidden.
+    """
+    with cache_errors(folder):
+        try:
+            ready_to_write(folder)
+        except OSError as error:
+            if error.errno not in FORBIDDEN:
+                raise
+            _warn_of_forbidden(folder.parent.parent, error.strerror)
+            return False
+    if os.access(folder, os.W_OK | os.X_OK):
+        return True
+    _warn_of_forbidden(folder.parent.parent, os.strerror(errno.EACCES))
+    return False
+
+
+@functools.cache
+def _warn_of_forbidden(cache: Path, reason: str) -> None:
+    """Warn once per cache, however many networks a run has."""
+    logger.warning("the cache %s cannot be written (%s); nothing new is kept in it.", cache, reason)
 
 
 @contextmanager

@@ -82,12 +82,19 @@ def replacing_directory(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path)
+    with temporary_directory(path) as temporary:
+        yield temporary
+        with uninterrupted():
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.rename(path)
+
+
+@contextmanager
+def temporary_directory(path: Path) -> Iterator[Path]:
+    """Yield a new directory beside `path` that is removed afterwards, unless it has been renamed."""
     with _temporary(path, Path.mkdir) as temporary:
         try:
             yield temporary
-            with uninterrupted():
-                shutil.rmtree(path, ignore_errors=True)
-                temporary.rename(path)
         finally:
             with uninterrupted():
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -133,7 +140,8 @@ def clear_leftovers(path: Path) -> None:
 def _clear(paths: Iterable[Path]) -> None:
     for leftover in paths:
         if unused(leftover):
-            remove(leftover)
+            with suppress(PermissionError):  # another user's
+                remove(leftover)
 
 
 def remove(path: Path) -> None:
@@ -152,7 +160,7 @@ def forget_unused(folder: Path, days: int = UNUSED_DAYS) -> None:
     _clear(leftovers(folder))
     oldest = time.time() - days * 86400
     for path in folder.glob("*"):
-        with suppress(FileNotFoundError):  # somebody else may be clearing up, too
+        with suppress(OSError):  # somebody else may be clearing up, too, or own it
             if path.stat().st_mtime < oldest:
                 remove(path)
 

@@ -1,5 +1,6 @@
 """The cache of finished passes: what it recognises, and several analyses in one pass."""
 
+import errno
 import logging
 import os
 import subprocess
@@ -170,7 +171,7 @@ def test_of_a_pass_with_other_inputs_it_is_said_which(tmp_path: Path, said: Call
 def test_a_pass_that_is_not_complete_is_run_again(tmp_path: Path, said: Callable[[], list[str]]) -> None:
     network = variants()[:1]
     expected, _ = selectivity_of(network, tmp_path)
-    (manifest,) = tmp_path.rglob("pass.json")
+    (manifest,) = tmp_path.rglob("entry.json")
     manifest.unlink()
     again, passes = selectivity_of(network, tmp_path)
     assert passes == 1
@@ -261,4 +262,40 @@ def test_a_killed_run_keeps_the_passes_that_were_finished(tmp_path: Path) -> Non
     again, passes = selectivity_of(networks, tmp_path)
     assert passes == 1
     assert_same(again, selectivity_of(networks, None)[0])
+    assert not list(tmp_path.rglob("*partial*"))
+
+
+def test_a_cache_that_may_only_be_read_serves_what_it_holds_and_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Callable[[], list[str]]
+) -> None:
+    networks = variants()
+    expected, _ = selectivity_of(networks[:1], tmp_path)
+
+    def forbidden(folder: Path) -> None:
+        raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("autola_analysis.core.cache.ready_to_write", forbidden)
+    for _ in range(2):
+        again, passes = selectivity_of(networks, tmp_path)
+        assert passes == 1
+        assert_same(again[:1], expected)
+        assert_same(again[1:], selectivity_of(networks[1:], None)[0])
+    assert said() == [f"the cache {tmp_path} cannot be written (Read-only file system); nothing new is kept in it."]
+    assert len(list(cache_folder(tmp_path, "passes").iterdir())) == 1
+
+
+def test_processes_that_make_the_same_pass_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys, torch\n"
+        "torch.set_num_threads(1)\n"
+        "from tests.analyses.test_pass_cache import selectivity_of, variants\n"
+        "for number in range(4): print(selectivity_of(variants(), pathlib.Path(sys.argv[1]) / str(number))[0])\n"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    said = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], said
+    assert said[0] == said[1] == said[2]
     assert not list(tmp_path.rglob("*partial*"))

@@ -1,11 +1,21 @@
 import errno
+import logging
 import os
 import time
 from pathlib import Path
 
 import pytest
 
-from autola_analysis.core.cache import NAME, TAG, cache_errors, cache_folder, ready_to_write
+from autola_analysis.core import cache as module
+from autola_analysis.core.cache import (
+    NAME,
+    TAG,
+    cache_errors,
+    cache_folder,
+    may_write,
+    ready_to_write,
+    user_cache,
+)
 from autola_analysis.core.errors import CacheError
 from autola_analysis.core.files import temporary_beside
 
@@ -54,3 +64,38 @@ def test_space_is_spoken_of_only_where_it_is_the_trouble(number: int, advice: st
     with pytest.raises(CacheError) as caught, cache_errors(tmp_path):
         raise OSError(number, os.strerror(number))
     assert str(caught.value) == f"cannot write into the cache {tmp_path}: {advice}"
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_cache_that_may_only_be_read_is_worked_without_and_named_once(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forbidden(folder: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(module, "ready_to_write", forbidden)
+    with caplog.at_level(logging.WARNING, "autola_analysis"):
+        assert not may_write(cache_folder(tmp_path, "passes"))
+        assert not may_write(cache_folder(tmp_path, "neighbours"))
+    reason = os.strerror(number)
+    assert caplog.messages == [f"the cache {tmp_path} cannot be written ({reason}); nothing new is kept in it."]
+
+
+def test_a_full_disk_is_no_matter_of_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module, "ready_to_write", full)
+    with pytest.raises(CacheError, match="free some space"):
+        may_write(cache_folder(tmp_path, "passes"))
+
+
+def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with caplog.at_level(logging.WARNING, "autola_analysis"):
+        assert user_cache() is None
+    assert "this user has no home directory; nothing is kept" in caplog.text

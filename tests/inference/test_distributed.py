@@ -111,7 +111,7 @@ def test_the_run_ends_soon_after_one_process_is_killed(tmp_path: Path) -> None:
     assert killed.returncode == -9
     assert first.returncode == 1
     assert "ProcessError: process 1 of 2 has not been heard of" in first.stderr
-    assert not list((tmp_path / "cache").rglob("pass.json"))
+    assert not list((tmp_path / "cache").rglob("entry.json"))
 
 
 def test_an_error_of_one_process_is_said_once_and_ends_all(tmp_path: Path, checkpoint: Callable[..., Path]) -> None:

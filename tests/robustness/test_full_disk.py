@@ -63,8 +63,8 @@ def check_as_before(folder: Path) -> None:
     assert (folder / "out" / "run.json").read_text() == "{}"
     assert [path for path in folder.rglob("*") if ".partial-" in path.name or path.suffix == ".tmp"] == []
     assert {path.name for path in folder.iterdir()} <= {"out", "cache", "net.safetensors.training"}
-    entries = [path for path in folder.glob("cache/*/*") if path.is_dir()]
-    assert all((entry / "pass.json").exists() for entry in entries), entries
+    entries = [path for path in folder.glob("cache/*/*/*") if path.is_dir()]
+    assert all((entry / "entry.json").exists() for entry in entries), entries
 
 
 def check_sentence(said: str) -> None:

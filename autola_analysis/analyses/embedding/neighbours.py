@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.analyses.embedding.options import Metric
-from autola_analysis.core.cache import cache_errors, cache_folder, ready_to_write
+from autola_analysis.core.cache import cache_errors, cache_folder, may_write
 from autola_analysis.core.device import resolve_device
+from autola_analysis.core.entries import found_entry, new_entry, seal
 from autola_analysis.core.errors import OptionError
-from autola_analysis.core.files import replacing, touch
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.source import hash_of
 
+ARRAYS = "neighbours.npz"
 METRICS: tuple[str, ...] = get_args(Metric)
 ROWS = 1024  # points whose neighbours are looked for at once
 COLUMNS = 8192  # points they are compared with at once
@@ -113,21 +114,29 @@ def content_hash(values: NDArray[Any]) -> str:
 
 def _cached(folder: Path, stem: str, k: int, metric: Metric) -> Neighbours | None:
     """Return neighbours that are stored, of these or of more."""
-    counts = sorted(int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{stem}-*.npz"))
-    for stored in counts:
-        if stored >= k:
-            touch(folder / f"{stem}-{stored}.npz")
-            with np.load(folder / f"{stem}-{stored}.npz") as arrays:
+    counts = [
+        int(path.name[len(stem) + 1 :]) for path in folder.glob(f"{stem}-*") if path.name[len(stem) + 1 :].isdecimal()
+    ]
+    for stored in sorted(counts):
+        path = folder / f"{stem}-{stored}"
+        if stored >= k and found_entry(path, "the neighbours") == _content(stem, stored):
+            with np.load(path / ARRAYS) as arrays:
                 return Neighbours(arrays["indices"], arrays["distances"], metric).first(k)
     return None
 
 
 def _stored(folder: Path, stem: str, neighbours: Neighbours) -> Neighbours:
-    with cache_errors(folder):
-        ready_to_write(folder)
-        with replacing(folder / f"{stem}-{neighbours.k}.npz") as path, path.open("wb") as file:
-            np.savez(file, indices=neighbours.indices, distances=neighbours.distances)
+    if may_write(folder):
+        with cache_errors(folder), new_entry(folder / f"{stem}-{neighbours.k}") as path:
+            with (path / ARRAYS).open("wb") as file:
+                np.savez(file, indices=neighbours.indices, distances=neighbours.distances)
+            seal(path, _content(stem, neighbours.k))
     return neighbours
+
+
+def _content(stem: str, k: int) -> dict[str, Any]:
+    """Return what the record of an entry says that it is of."""
+    return {"points": stem, "k": k}
 
 
 @torch.inference_mode()

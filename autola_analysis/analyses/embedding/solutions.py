@@ -10,9 +10,11 @@ import numpy as np
 from autola_analysis.analyses.embedding import optimise as one_run
 from autola_analysis.analyses.embedding.neighbours import content_hash
 from autola_analysis.analyses.embedding.optimise import Problem, Solution
-from autola_analysis.core.cache import cache_errors, cache_folder, ready_to_write
-from autola_analysis.core.files import replacing, touch
+from autola_analysis.core.cache import cache_errors, cache_folder, may_write
+from autola_analysis.core.entries import found_entry, new_entry, seal
 from autola_analysis.data.source import hash_of
+
+ARRAYS = "embedding.npz"
 
 
 class SolutionCache:
@@ -27,24 +29,27 @@ class SolutionCache:
 
     def get(self, problem: Problem) -> Solution | None:
         """Return the solution of a problem where it is kept."""
-        if self._folder is None or not (path := self._folder / f"{problem_hash(problem)}.npz").exists():
+        if self._folder is None:
             return None
-        touch(path)
-        with np.load(path) as arrays:
+        name = problem_hash(problem)
+        if found_entry(self._folder / name, "the embedding") != {"problem": name}:
+            return None
+        with np.load(self._folder / name / ARRAYS) as arrays:
             return Solution(arrays["coords"], float(arrays["kl_divergence"]))
 
     def put(self, problem: Problem, solution: Solution) -> None:
-        """Keep a solution.
+        """Keep a solution where the cache can be written.
 
         Raises:
-            CacheError: If it cannot be written.
+            CacheError: If it cannot be written for another reason than that this is forbidden.
         """
-        if self._folder is None:
+        if self._folder is None or not may_write(self._folder):
             return
-        with cache_errors(self._folder):
-            ready_to_write(self._folder)
-            with replacing(self._folder / f"{problem_hash(problem)}.npz") as path, path.open("wb") as file:
+        name = problem_hash(problem)
+        with cache_errors(self._folder), new_entry(self._folder / name) as path:
+            with (path / ARRAYS).open("wb") as file:
                 np.savez(file, coords=solution.coords, kl_divergence=np.float64(solution.kl_divergence))
+            seal(path, {"problem": name})
 
 
 def problem_hash(problem: Problem) -> str:

@@ -96,7 +96,7 @@ class Network:
 
     def keep(self, device: str) -> None:
         """Write what the network gave into the cache, where there is one."""
-        if self.entry is not None:
+        if self.entry is not None and self.entry.may_write():
             with self.entry.writing([ANALYSIS]) as folder, self.entry.explained():
                 self.findings.save(folder / ANALYSIS)
                 self.entry.complete(folder, {"device": device})

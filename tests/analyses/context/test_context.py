@@ -128,7 +128,7 @@ def test_a_cache_gives_the_same_rows(tmp_path: Path) -> None:
     cached = replace(READING, cache=tmp_path)
     first, second = (measured(reading=cached) for _ in range(2))
     pd.testing.assert_frame_equal(first.images, second.images)
-    assert len(list(cache_folder(tmp_path, "passes").glob("*/pass.json"))) == 4  # of each network, one per pass
+    assert len(list(cache_folder(tmp_path, "passes").glob("*/entry.json"))) == 4  # of each network, one per pass
 
 
 def test_networks_and_process_are_as_before() -> None:

@@ -1,7 +1,6 @@
 """Features of networks: against stored activations, from the cache, and what must not matter."""
 
 import errno
-import json
 import logging
 import resource
 from pathlib import Path
@@ -16,9 +15,9 @@ from autola_analysis.analyses.embedding.extract import extract_features
 from autola_analysis.analyses.embedding.features import Features
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.observation import Reading
-from autola_analysis.analyses.pass_cache import MANIFEST
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.cache import cache_folder
+from autola_analysis.core.entries import RECORD, content_of, seal
 from autola_analysis.core.errors import CacheError, DataError, LayerError, OptionError, UnknownNameError
 from autola_analysis.core.files import temporary_beside
 from autola_analysis.core.results import MANIFEST as RESULT_MANIFEST
@@ -165,16 +164,17 @@ def test_half_written_and_foreign_places_are_recognised_said_and_done_again(
     expected = np.array(extracted(model, DIGITS, settings=QUIET, cache=tmp_path).values)
     (place,) = places(tmp_path)
     folder = place / "features of the last stage"
-    manifest = json.loads((place / MANIFEST).read_text())
-    manifest["inputs"]["network"] = "another checkpoint"
+    content = content_of(place)
+    assert content is not None
+    content["inputs"]["network"] = "another checkpoint"
     damages = {
-        "not complete": [
-            lambda: (place / MANIFEST).unlink(),
-            lambda: (place / MANIFEST).write_text("{"),
+        "is not complete or damaged": [
+            lambda: (place / RECORD).unlink(),
+            lambda: (place / RECORD).write_text("{"),
             lambda: (folder / "values.npy").write_bytes((folder / "values.npy").read_bytes()[:-5]),
             lambda: (folder / "labels.npy").unlink(),
         ],
-        "has other inputs than its name says": [lambda: (place / MANIFEST).write_text(json.dumps(manifest))],
+        "has other inputs than its name says": [lambda: seal(place, content)],
     }
     for said, ways in damages.items():
         for damage in ways:
@@ -184,7 +184,7 @@ def test_half_written_and_foreign_places_are_recognised_said_and_done_again(
                 features = extracted(model, DIGITS, settings=QUIET, cache=tmp_path)
             assert said in caplog.text
             np.testing.assert_array_equal(features.values, expected)
-            assert (place / MANIFEST).exists()
+            assert (place / RECORD).exists()
 
 
 def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
     extracted(model, DIGITS, settings=QUIET, cache=tmp_path)
     (place,) = places(tmp_path)
     temporary_beside(place).mkdir()
-    (place / MANIFEST).unlink()
+    (place / RECORD).unlink()
     extracted(model, DIGITS, settings=QUIET, cache=tmp_path)
     assert places(tmp_path) == [place]
 

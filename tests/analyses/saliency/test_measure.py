@@ -279,11 +279,11 @@ def test_maps_are_made_again_where_what_decides_them_has_changed(variants: list[
     ):
         measure_saliency(variants[:1], source, options, reading)
         entries += 1
-        assert len(list(tmp_path.rglob("pass.json"))) == entries
+        assert len(list(tmp_path.rglob("entry.json"))) == entries
     # The second network explains what the first predicts, whatever that one is.
     for pair in ([variants[0], variants[2]], [variants[1], variants[2]]):
         measure_saliency(pair, source, SaliencyOptions(methods=["grad-cam"], target="predicted"), reading)
-    assert len(list(tmp_path.rglob("pass.json"))) == entries + 3
+    assert len(list(tmp_path.rglob("entry.json"))) == entries + 3
 
 
 @pytest.mark.parametrize("target", ["predicted", 3])

@@ -169,7 +169,7 @@ def test_compiling_is_for_passes_and_gradients_run_uncompiled(pair: list[Variant
     found = measure_saliency(pair, source, options, compiled)
     assert plain.settings["compiled"] is found.settings["compiled"] is False
     pd.testing.assert_frame_equal(found.images, plain.images, check_exact=True)
-    assert len(list(tmp_path.rglob("pass.json"))) == 2  # the maps that the cache holds serve both
+    assert len(list(tmp_path.rglob("entry.json"))) == 2  # the maps that the cache holds serve both
 
 
 def test_a_network_that_guesses_is_named() -> None:
