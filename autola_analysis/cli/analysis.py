@@ -146,8 +146,20 @@ def _annotation(name: str, field: FieldInfo, extra: Mapping[str, Any]) -> Any:
     if field.default is not None and "efault" not in text:
         shown = ",".join(map(str, field.default)) if isinstance(field.default, list) else field.default
         text = f"{text.rstrip('.')}. Default: {shown}."
+    text += _bounds(field)
     option = typer.Option(flag, metavar=extra["metavar"] or metavar or None, help=text, show_default=False)
     return Annotated[read_as, option]
+
+
+def _bounds(field: FieldInfo) -> str:
+    """Return the bounds of a number as a sentence; nothing where it has none above."""
+    found = {
+        name: getattr(bound, name) for bound in field.metadata for name in ("ge", "gt", "le") if hasattr(bound, name)
+    }
+    if "le" not in found:
+        return ""
+    low = found.get("ge", found.get("gt", 0))
+    return f" From {low} to {found['le']}."
 
 
 def _kind(annotation: Any) -> tuple[Any, str]:

@@ -84,14 +84,19 @@ def text_of(content: bytes) -> str:
     return text
 
 
-def json_of(text: str) -> Any:
+def json_of(text: str, finite: bool = True) -> Any:
     """Return what a JSON text holds.
+
+    Args:
+        text: The text.
+        finite: Whether NaN and infinities are refused, which JSON does not have and Python writes.
 
     Raises:
         TextFault: If it is no JSON, is nested too deeply, or has an integer of more than 64 bits, a NaN, an infinity or
             a null character.
     """
-    return _bounded(lambda: json.loads(text, parse_constant=_refuse_constant, parse_float=_finite), "JSON")
+    refusing: dict[str, Any] = {"parse_constant": _refuse_constant, "parse_float": _finite} if finite else {}
+    return _bounded(lambda: json.loads(text, **refusing), "JSON")
 
 
 def toml_of(text: str) -> dict[str, Any]:

@@ -7,13 +7,15 @@ arrays of all its analyses, and its manifest is ``run.json``.
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from zipfile import BadZipFile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from autola_analysis.core.brief import brief
 from autola_analysis.core.errors import CacheError, DataError, ReportError
 from autola_analysis.core.files import replacing, sha256_of, sync
-from autola_analysis.core.reading import json_of, read_text
+from autola_analysis.core.reading import json_of, open_ordinary, read_text
 from autola_analysis.core.tables import Table, has_table, read_table, write_table
 from autola_analysis.core.text import title_of
 
@@ -218,9 +220,12 @@ def read_arrays(directory: Path, name: str) -> Arrays:
     if not has_arrays(directory, name):
         raise ReportError(f"there is no arrays/{name}.npz in the report; run the analysis again.")
     try:
-        with np.load(directory / "arrays" / f"{name}.npz", allow_pickle=False) as file:
-            arrays = dict(file)
-        about = json.loads(str(arrays.pop(ABOUT)))
+        path = directory / "arrays" / f"{name}.npz"
+        with open_ordinary(path) as opened:
+            check_announced(opened)
+            with np.load(opened, allow_pickle=False) as file:
+                arrays = dict(file)
+        about = json_of(str(arrays.pop(ABOUT)), finite=False)
     except KeyError as error:
         raise ReportError(
             f"arrays/{name}.npz comes from a version that could not redraw; run the analysis again."
@@ -228,6 +233,24 @@ def read_arrays(directory: Path, name: str) -> Arrays:
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise ReportError(f"arrays/{name}.npz is damaged ({error}); run the analysis again.") from error
     return Arrays(arrays, about)
+
+
+def check_announced(file: BufferedReader) -> None:
+    """Refuse an archive of arrays that would take more memory than it has bytes.
+
+    Raises:
+        ValueError: If a member is compressed, or announces an array of another size than it has.
+    """
+    with ZipFile(file) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as array:
+                version = np.lib.format.read_magic(array)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, kind = read(array)
+                size = array.tell() + math.prod(shape) * kind.itemsize
+            if member.compress_type != ZIP_STORED or size != member.file_size:
+                raise ValueError(f"{member.filename} is compressed, or of another size than it announces")
+    file.seek(0)
 
 
 def save_result(directory: Path, result_format: Format, stored: Stored) -> None:

@@ -52,10 +52,10 @@ def _patiently(items: Any) -> Iterator[Any]:
                     item = next(items)
                 except StopIteration:
                     return
-                except RuntimeError as error:
-                    if "DataLoader worker" not in str(error):
+                except (RuntimeError, EOFError, ConnectionError, FileNotFoundError) as error:
+                    if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
                         raise
-                    reason = " ".join(str(error).split())
+                    reason = " ".join(str(error).split()) or "its connection is closed"
                     raise DataError(
                         f"a process that decodes images has ended ({reason[:200]}); most often memory has run out: "
                         "give fewer --workers, or --workers 0."

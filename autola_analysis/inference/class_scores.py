@@ -20,8 +20,8 @@ SUM_OF_PROBABILITIES = 1e-4
 
 
 def output_matrix(output: Output) -> Tensor | None:
-    """Return an output as ``(B, K)``, a single number per image as ``(B, 1)``; None where it is neither."""
-    if not isinstance(output, Tensor) or output.ndim > 2:
+    """Return an output as ``(B, K)``, a single number per image as ``(B, 1)``; None where it is neither, or complex."""
+    if not isinstance(output, Tensor) or output.ndim > 2 or output.is_complex():
         return None
     return output if output.ndim == 2 else output.reshape(-1, 1)
 

@@ -29,11 +29,17 @@ def forward_of(name: str, shape: Sequence[int], advice: str = SIZES, memory_too:
     try:
         yield
     except BaseException as error:
-        memory = isinstance(error, torch.OutOfMemoryError)
+        memory = out_of_memory(error)
         if not (_raised_in_a_module(error) or memory) or not is_of_own_code(error) or (memory and not memory_too):
             raise
         text = f"{name} cannot run on images of shape {tuple(shape)}: {reason_of(error)}"
         raise DataError(f"{text}; {advice}.") from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory could not be had, on a GPU or on the CPU."""
+    refused = "allocate memory" in str(error) or "not enough memory" in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or refused
 
 
 def _raised_in_a_module(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.channels import ChannelAxis, channel_axis
 from autola_analysis.inference.compiling import CompiledForward, check_compiler, compiled_forward
 from autola_analysis.inference.copies import runnable
-from autola_analysis.inference.failures import forward_of
+from autola_analysis.inference.failures import forward_of, out_of_memory
 from autola_analysis.inference.folding import FastCopy, fast_copy, prefers_channels_last
 from autola_analysis.inference.observer import Observer, Selective
 from autola_analysis.inference.outputs import Output
@@ -317,12 +317,6 @@ class _Running:
             yield f"it cannot be copied ({self.copy.uncopied}); it ran itself, as it is, without folding."
         if self.settings.compile and not self.compiled:
             yield "compiled, it puts out something else than it should; it ran without compiling."
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory could not be had, on a GPU or on the CPU."""
-    refused = "allocate memory" in str(error) or "not enough memory" in str(error)
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or refused
 
 
 def _parts(running: Sequence[_Running], processes: Processes) -> list[list[int]]:

@@ -79,7 +79,7 @@ def read_record(directory: Path) -> dict[str, Any]:
     """
     path = directory / MANIFEST
     try:
-        record = json_of(read_text(path))
+        record = json_of(read_text(path), finite=False)
     except FileNotFoundError as error:
         raise ReportError(f"{directory} holds no report: there is no {MANIFEST} in it.") from error
     except (OSError, TextFault) as error:

@@ -57,6 +57,10 @@ def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any], quie
         ReportError: If a table or an array is missing.
     """
     thumbnails = read_thumbnails(directory)
+    results = {  # all is read before anything is drawn
+        name: (analysis := analysis_of(name)).restore(read_stored(directory, analysis.format))
+        for name in layout.analyses
+    }
     accuracy = read_table(directory, ACCURACY_TABLE)
     wirings = _wirings(directory)
     note = " ".join(f"{name} is {wirings_text(number)}." for name, number in wirings.items())
@@ -71,7 +75,7 @@ def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any], quie
         for name, asked in layout.analyses.items():
             analysis, kind = analysis_of(name), registration_of(name).options_class()
             sheet = Sheet(directory, asked["data"], layout.width, thumbnails, kind(**asked["options"]), note)
-            sections += analysis.sections(analysis.restore(read_stored(directory, analysis.format)), sheet)
+            sections += analysis.sections(results[name], sheet)
             bar.update()
     write_page(
         directory,

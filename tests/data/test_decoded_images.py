@@ -1,12 +1,18 @@
 """Decoded images in batches."""
 
+import multiprocessing
+import os
 import pickle
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from autola_analysis.core.errors import BadImageError, DataError
 from autola_analysis.data import (
@@ -100,3 +106,42 @@ def test_global_random_state_is_left_alone() -> None:
     before = torch.get_rng_state()
     list(decoded_batches(ClutteredDigits(length=4), PLAIN, [[0, 1], [2, 3]]))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Slow(ClutteredDigits):
+    """Gives the tests time to do something to the workers."""
+
+    def image(self, index: int) -> Image.Image:
+        time.sleep(0.05)
+        return super().image(index)
+
+
+def workers_of(batches: Any) -> list[int]:
+    next(batches)
+    return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_is_killed_is_one_sentence(number: int) -> None:
+    batches = decoded_batches(Slow("test", 40), Preprocessing(), [[n] for n in range(40)], workers=2)
+    for pid in workers_of(batches):
+        os.kill(pid, number)
+    with pytest.raises(DataError, match=r"a process that decodes images has ended .* give fewer --workers"):
+        list(batches)
+
+
+def test_a_worker_that_is_stopped_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autola_analysis.data.workers.STOPPED_FOR", 0.1)
+    batches = decoded_batches(Slow("test", 20), Preprocessing(), [[n] for n in range(20)], workers=2)
+    for pid in workers_of(batches):
+        os.kill(pid, signal.SIGSTOP)
+    assert len(list(batches)) == 19
+
+
+def test_without_shared_memory_images_are_decoded_here(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("autola_analysis.data.dataset.has_shared_memory", lambda: False)
+    batches = list(decoded_batches(ClutteredDigits("test", 4), Preprocessing(), [[0, 1], [2, 3]], workers=2))
+    assert [indices.tolist() for indices, _ in batches] == [[0, 1], [2, 3]]
+    assert "there is no /dev/shm" in caplog.text

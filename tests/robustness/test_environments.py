@@ -1,0 +1,117 @@
+"""Surroundings that a command may meet: it writes the report of a clean run, or says one sentence."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from .conftest import chosen
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 120  # on a busy machine; a quiet one takes ten
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is odd about a run.
+
+    Attributes:
+        name: Of the case.
+        variables: Of the environment; an empty one is taken away.
+        redirected: Streams, as a shell has them.
+        before: What a shell does in the working directory first.
+        matplotlibrc: Settings of matplotlib there.
+    """
+
+    name: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    redirected: str = ""
+    before: str = ":"
+    matplotlibrc: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+NO_HOME = {"HOME": "", "USER": "", "LOGNAME": "", "XDG_CACHE_HOME": "", "AUTOLA_CACHE": ""}
+RC = "text.usetex: True\nbackend: nonsense\nfont.family: nothing\nsavefig.dpi: 3\nlines.linewidth: 40\n"
+CP1252 = {"PYTHONIOENCODING": "cp1252", "LC_ALL": "C"}
+CASES = [
+    Surroundings("all at once", {**NO_HOME, **CP1252, "MPLBACKEND": "nonsense"}, "<&- >&- 2>&-", matplotlibrc=RC),
+    Surroundings("no home", NO_HOME),
+    Surroundings("a backend that is none", {"MPLBACKEND": "nonsense"}),
+    Surroundings("settings of matplotlib", matplotlibrc=RC),
+    Surroundings("a console of cp1252", CP1252),
+    Surroundings("no streams", redirected="<&- >&- 2>&-"),
+    Surroundings("no standard error", redirected="2>&-"),
+    Surroundings("no standard output", redirected=">&-"),
+    Surroundings("leftovers of a launcher", {"RANK": "3", "WORLD_SIZE": "4"}),
+    Surroundings("one process of a launcher", {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "x", "MASTER_PORT": "y"}),
+]
+
+
+def run_in(case: Surroundings, checkpoint: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder of its own."""
+    folder.mkdir()
+    if case.matplotlibrc:
+        (folder / "matplotlibrc").write_text(case.matplotlibrc)
+    command = [sys.executable, "-m", "autola_analysis", "evaluate", "--ckpt", f"注意={checkpoint}", "--limit", "10"]
+    command += ["--data", "cluttered-digits", "--no-cache", "--device", "cpu", "--out", str(folder / "out")]
+    changed = {**os.environ, "PYTHONPATH": str(ROOT), **case.variables}
+    variables = {name: value for name, value in changed.items() if value}
+    script = f'{case.before}; exec "$@" {case.redirected}'
+    return subprocess.run(
+        ["bash", "-c", script, "bash", *command],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=SECONDS,
+    )
+
+
+def numbers(report: Path) -> dict[str, str]:
+    """Return the hashes of everything that holds numbers or shows them."""
+    files = [*(report / "tables").iterdir(), *(report / "arrays").iterdir(), *(report / "figures").glob("*.png")]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A checkpoint, and what a run in usual surroundings writes."""
+    from autola_analysis.backbones import ModelSpec
+    from autola_analysis.checkpoints import save_model
+    from autola_analysis.data import Preprocessing
+
+    folder = tmp_path_factory.mktemp("clean")
+    spec = ModelSpec("resnet20", "se", 10, {"width": 4})
+    checkpoint = save_model(folder / "net.safetensors", spec.build(), spec, preprocessing=Preprocessing())
+    process = run_in(Surroundings("clean"), checkpoint, folder / "run")
+    assert process.returncode == 0, process.stderr
+    return checkpoint, numbers(folder / "run" / "out")
+
+
+@pytest.mark.parametrize("case", chosen(CASES, len(CASES)), ids=str)
+def test_the_report_is_that_of_a_clean_run(
+    case: Surroundings, clean: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    checkpoint, expected = clean
+    process = run_in(case, checkpoint, tmp_path / "run")
+    assert process.returncode == 0, process.stderr
+    assert numbers(tmp_path / "run" / "out") == expected
+    assert "Traceback" not in process.stderr
+    if case.name == "leftovers of a launcher":
+        assert "RANK, WORLD_SIZE of the environment are ignored" in process.stderr
+
+
+def test_a_deleted_working_directory_is_one_sentence(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    case = Surroundings("deleted", before='mkdir gone; cd gone; rmdir "$PWD"')
+    process = run_in(case, checkpoint(), tmp_path / "run")
+    assert process.returncode == 2
+    assert process.stderr == "autola-analyze: the working directory has been deleted; change to one that exists (cd).\n"
