@@ -35,6 +35,10 @@ def trains(command: Command) -> bool:
     return (command.folder / "net.safetensors.training").exists()
 
 
+def searches(command: Command) -> bool:
+    return (command.folder / "found.search").exists()
+
+
 def trains_with_processes(command: Command) -> bool:
     return len(members(command.pid)) >= 3
 
@@ -64,6 +68,7 @@ COMMANDS: dict[str, tuple[list[str], Sign]] = {
     "demo": (["demo", *MACHINE, "--out", "out"], is_writing),
     "train": (TRAINING, trains),
     "train, 2 workers": ([*TRAINING, "--workers", "2"], trains_with_processes),
+    "search": (["search", "cluttered-digits", "--set", "width=8", "--out", "found"], searches),
     "inspect": (["inspect", "huge.pth"], reads_the_file),
     "layers": (["layers", "--ckpt", "huge.pth"], reads_the_file),
 }
@@ -72,7 +77,7 @@ QUICK = {"list"}
 SAMPLE = ["selectivity, 2 workers", "embed, 2 processes", "train", "inspect"]
 SHORT = {"redraw": 0.2, "study": 0.3}
 """Seconds in which a command is sure to be under way still."""
-STAY = {"net.safetensors.training", "cache", "features", "neighbours"}
+STAY = {"net.safetensors.training", "found.search", "cache", "features", "neighbours"}
 """What an interrupted run keeps on purpose: the last epoch, whole entries of a cache."""
 
 
