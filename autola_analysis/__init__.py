@@ -89,6 +89,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.checkpoints import inspect_checkpoint as inspect_checkpoint
     from autola_analysis.checkpoints import load_model as load_model
     from autola_analysis.checkpoints import save_model as save_model
+    from autola_analysis.checkpoints.detector_loading import LoadedDetector as LoadedDetector
+    from autola_analysis.checkpoints.detector_loading import load_detector as load_detector
     from autola_analysis.core import columns as columns
     from autola_analysis.core.columns import Column as Column
     from autola_analysis.core.distributed import Processes as Processes
@@ -164,6 +166,7 @@ _HOMES = {
     "Geometry": "data.preprocessing",
     "ImageSource": "data.source",
     "Lines": "analyses.analysis",
+    "LoadedDetector": "checkpoints.detector_loading",
     "LoadedModel": "checkpoints",
     "ModelSpec": "backbones",
     "ModelTable": "study.file",
@@ -215,6 +218,7 @@ _HOMES = {
     "list_attentions": "attention",
     "list_backbones": "backbones",
     "list_detectors": "detectors",
+    "load_detector": "checkpoints.detector_loading",
     "load_model": "checkpoints",
     "open_source": "data.open",
     "option": "analyses.options",

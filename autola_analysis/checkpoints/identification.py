@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from autola_analysis.core.errors import CheckpointError
 
 OTHER_ARCHITECTURE = "name the network with --arch timm:NAME, torchvision:NAME or FILE.py:function"
 EXPANSION = 4
+CIFAR_KERNEL = 3
+"""Side of the first kernel of the backbones whose shortcuts can be without parameters"""
 Tensors = Mapping[str, Tensor]
 
 
@@ -66,6 +68,7 @@ def identify(
     genotype: Genotype | None = None,
     backbone: str | None = None,
     attention: Attention | None = None,
+    trunk: bool = False,
 ) -> Identification:
     """Identify the network that tensors under our names belong to.
 
@@ -75,12 +78,13 @@ def identify(
         genotype: The wiring of HOGA modules, where the user named it.
         backbone: A registered backbone that the user named; the attention is still found from the tensors.
         attention: The module that the user named; None finds it from the tensors.
+        trunk: Whether the first stages of a backbone are enough.
 
     Raises:
         CheckpointError: If the tensors fit no backbone or no attention module, or several.
     """
     skeleton = skeleton_of(tensors, path)
-    name, options = _backbone(skeleton, path)
+    name, options = _backbone(skeleton, path, trunk)
     if backbone not in (None, name):
         raise CheckpointError(
             f"--arch names {backbone}, but {path} holds a {name} ({skeleton.text()}); leave --arch out or give the "
@@ -89,7 +93,9 @@ def identify(
     evidence = [f"backbone {name}: {skeleton.text()}", f"width {skeleton.width}: output channels of conv1"]
     if skeleton.inner is not None:
         evidence.append(f"inner width {skeleton.inner}: channels of layer1.0.conv2")
-    if len(skeleton.depths) == 3:
+    if "stages" in options:
+        evidence.append(f"{options['stages']} of its stages are stored")
+    if skeleton.kernel == CIFAR_KERNEL:
         projected = any(".downsample." in name for name in tensors)
         options |= {} if projected else {"shortcut": "A"}
         stored = "B: projections are stored" if projected else "A: no projections are stored"
@@ -141,9 +147,21 @@ def _known_skeleton(backbone: str) -> Skeleton:
     return skeleton_of(model.state_dict(), Path(backbone))
 
 
-def _backbone(found: Skeleton, path: Path) -> tuple[str, dict[str, Any]]:
-    """Return the registered backbone with this skeleton, and the width where it is not the one it has by default."""
+def _backbone(found: Skeleton, path: Path, trunk: bool) -> tuple[str, dict[str, Any]]:
+    """Return the registered backbone with this skeleton, and the width where it is not the one it has by default.
+
+    The first stages of a backbone can do as a trunk; their number is an option then.
+    """
     known = {name: _known_skeleton(name) for name in list_backbones()}
+    stages = len(found.depths)
+    if trunk and not any(skeleton.depths == found.depths for skeleton in known.values()):
+        cut = {name: replace(each, depths=each.depths[:stages]) for name, each in known.items()}
+        name, options = _among(cut, found, path)
+        return name, {**options, "stages": stages}
+    return _among(known, found, path)
+
+
+def _among(known: Mapping[str, Skeleton], found: Skeleton, path: Path) -> tuple[str, dict[str, Any]]:
     alike = {
         name: skeleton
         for name, skeleton in known.items()

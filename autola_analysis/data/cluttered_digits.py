@@ -39,7 +39,8 @@ Array = NDArray[np.float64]
 
 
 @cache
-def _scans(split: Split) -> tuple[Array, NDArray[np.int64]]:
+def scans(split: Split) -> tuple[Array, NDArray[np.int64]]:
+    """Return the digit scans of a split, the share of ink of every pixel ``(N, 8, 8)``, and their labels."""
     digits = load_digits()
     test = np.arange(len(digits.target)) % 5 == 4
     chosen = test if split == "test" else ~test
@@ -47,7 +48,8 @@ def _scans(split: Split) -> tuple[Array, NDArray[np.int64]]:
 
 
 @cache
-def _photographs(split: Split) -> tuple[Image.Image, ...]:
+def photographs(split: Split) -> tuple[Image.Image, ...]:
+    """Return the halves of the two photographs that belong to a split."""
     halves = []
     for photograph in load_sample_images().images:
         middle = photograph.shape[1] // 2
@@ -56,12 +58,13 @@ def _photographs(split: Split) -> tuple[Image.Image, ...]:
     return tuple(halves)
 
 
-def _resized(scan: Array, side: int) -> Array:
+def resized(scan: Array, side: int) -> Array:
+    """Return a scan at another size, ``(side, side)``."""
     image = Image.fromarray((scan * 255).astype(np.uint8))
     return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), dtype=np.float64) / 255
 
 
-def _contrasting_colour(covered: Array, generator: np.random.Generator) -> Array:
+def contrasting_colour(covered: Array, generator: np.random.Generator) -> Array:
     """Draw a colour whose mean differs from the covered pixels' by at least `MINIMUM_CONTRAST` grey levels."""
     background = covered.mean()
     while True:
@@ -86,7 +89,7 @@ class DigitImage:
 
 
 def _background(split: Split, size: int, generator: np.random.Generator) -> Array:
-    photograph = _photographs(split)[generator.integers(2)]
+    photograph = photographs(split)[generator.integers(2)]
     side = int(generator.integers(CROP_SIDES[0], CROP_SIDES[1] + 1))
     left = int(generator.integers(photograph.width - side + 1))
     top = int(generator.integers(photograph.height - side + 1))
@@ -108,27 +111,27 @@ def make_scene(seed: int, split: Split, index: int, size: int = 32) -> Scene:
         index: Of the image.
         size: Side of the image in pixels.
     """
-    scans, labels = _scans(split)
+    samples, labels = scans(split)
     generator = np.random.default_rng([VERSION, seed, SPLITS.index(split), index])
     label = index % 10
     backdrop = _background(split, size, generator)
     fragments = []
     for _ in range(FRAGMENTS):
-        scan = scans[generator.choice(np.flatnonzero(labels != label))]
+        scan = samples[generator.choice(np.flatnonzero(labels != label))]
         side = _scaled(generator.integers(FRAGMENT_SIDES[0], FRAGMENT_SIDES[1] + 1), size)
         row, column = generator.integers(0, 5, 2)
-        ink = _resized(scan[row : row + 4, column : column + 4], side)
+        ink = resized(scan[row : row + 4, column : column + 4], side)
         top, left = _place(size, side, generator)
         fragments.append(Sprite(ink, generator.uniform(0, 255, 3), top, left))
-    scan = scans[generator.choice(np.flatnonzero(labels == label))]
-    ink = _resized(scan, _scaled(generator.integers(DIGIT_SIDES[0], DIGIT_SIDES[1] + 1), size))
+    scan = samples[generator.choice(np.flatnonzero(labels == label))]
+    ink = resized(scan, _scaled(generator.integers(DIGIT_SIDES[0], DIGIT_SIDES[1] + 1), size))
     top, left = _place(size, len(ink), generator)
     mask = np.zeros((size, size), dtype=bool)
     mask[top : top + ink.shape[0], left : left + ink.shape[1]] = ink >= INK
     canvas = backdrop.copy()
     for fragment in fragments:
         fragment.paint(canvas)
-    colour = _contrasting_colour(canvas[mask], generator)
+    colour = contrasting_colour(canvas[mask], generator)
     return Scene(backdrop, tuple(fragments), Sprite(ink, colour, top, left), mask)
 
 

@@ -39,8 +39,8 @@ def test_drawing_leaves_the_global_random_state_alone() -> None:
 
 def test_splits_share_no_digit_scan() -> None:
     train, test = (
-        {scan.tobytes() for scan in cluttered_digits._scans("train")[0]},
-        {scan.tobytes() for scan in cluttered_digits._scans("test")[0]},
+        {scan.tobytes() for scan in cluttered_digits.scans("train")[0]},
+        {scan.tobytes() for scan in cluttered_digits.scans("test")[0]},
     )
     assert len(train) + len(test) == 1797
     assert not train & test
@@ -51,7 +51,7 @@ def test_splits_share_no_photograph_area() -> None:
     from sklearn.datasets import load_sample_images
 
     for position, whole in enumerate(load_sample_images().images):
-        halves = [np.asarray(cluttered_digits._photographs(split)[position]) for split in ("train", "test")]
+        halves = [np.asarray(cluttered_digits.photographs(split)[position]) for split in ("train", "test")]
         np.testing.assert_array_equal(np.concatenate(halves, axis=1), whole)
 
 

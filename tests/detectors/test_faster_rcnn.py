@@ -2,42 +2,14 @@
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.ops import FrozenBatchNorm2d, roi_align
+from torchvision.ops import roi_align
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.detectors import create_detector
 from autola_analysis.detectors.regions import AlignedPooling, ForegroundPredictor
-from tests.detectors.helpers import TINY, random_boxes
-
-CLASSES = 4
-SMALL = {"channels": 16, "hidden": 32, "short_side": 96, "long_side": 160}
-
-
-def reference(seed: int) -> FasterRCNN:
-    """torchvision's Faster R-CNN, small, with random weights that detect something."""
-    torch.manual_seed(seed)
-    body = torchvision.models.resnet18(weights=None, norm_layer=FrozenBatchNorm2d)
-    stages = {f"layer{stage}": str(stage - 1) for stage in (1, 2, 3, 4)}
-    backbone = BackboneWithFPN(body, stages, [64, 128, 256, 512], 16)
-    head, predictor = TwoMLPHead(16 * 49, 32), FastRCNNPredictor(32, CLASSES + 1)
-    model = FasterRCNN(
-        backbone, None, box_head=head, box_predictor=predictor, min_size=96, max_size=160, rpn_post_nms_top_n_test=200
-    )
-    for module in model.modules():
-        if isinstance(module, FrozenBatchNorm2d):
-            module.running_mean.normal_(std=0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.uniform_(0.3, 0.6)
-    with torch.no_grad():
-        model.rpn.head.bbox_pred.weight.mul_(20)
-        predictor.cls_score.weight.normal_(std=2)
-        predictor.bbox_pred.weight.normal_(std=0.5)
-    return model
+from tests.detectors.helpers import CLASSES, SMALL, TINY, random_boxes, torchvisions_faster_rcnn
 
 
 def ours(theirs: FasterRCNN) -> nn.Module:
@@ -51,7 +23,7 @@ def ours(theirs: FasterRCNN) -> nn.Module:
 
 
 def test_the_network_in_torchvisions_style_is_torchvisions() -> None:
-    theirs = reference(0).eval()
+    theirs = torchvisions_faster_rcnn(0).eval()
     model = ours(theirs).eval()
     images = [torch.rand(3, 100, 150), torch.rand(3, 140, 90)]
     with torch.no_grad():
@@ -76,7 +48,7 @@ def test_the_network_in_torchvisions_style_is_torchvisions() -> None:
 
 
 def test_losses_in_torchvisions_style_are_torchvisions() -> None:
-    theirs = reference(1)
+    theirs = torchvisions_faster_rcnn(1)
     model = ours(theirs).train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):

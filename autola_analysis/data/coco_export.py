@@ -1,0 +1,56 @@
+"""Writing a source of objects in COCO's format, so that other tools can be run on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from autola_analysis.core.files import replacing
+from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.data.run_lengths import lengths_of
+
+
+def export_coco(source: ObjectSource, out: str | Path) -> Path:
+    """Write the images as PNG and the objects as one JSON file, with their masks as runs.
+
+    Args:
+        source: What is written.
+        out: A folder; ``images`` and ``annotations`` are made in it.
+
+    Returns:
+        The JSON file, ``annotations/instances_SPLIT.json``.
+    """
+    images_folder, path = Path(out) / "images", Path(out) / "annotations" / f"instances_{source.split}.json"
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for index, name in enumerate(source.ids):
+        file = images_folder / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        source.image(index).save(file)
+        number, (width, height) = int(source.image_ids[index]), (int(side) for side in source.sizes[index])
+        images.append({"id": number, "file_name": f"{name}.png", "width": width, "height": height})
+        annotations += _annotations(source, index, number)
+    categories = [{"id": each, "name": name} for each, name in zip(source.category_ids, source.classes, strict=True)]
+    with replacing(path) as temporary:
+        content = {"images": images, "categories": categories, "annotations": annotations}
+        Path(temporary).write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def _annotations(source: ObjectSource, index: int, image: int) -> list[dict[str, Any]]:
+    objects, entries = source.objects(index), []
+    for place in range(len(objects)):
+        x1, y1, x2, y2 = (float(value) for value in objects.boxes[place])
+        entry = {
+            "id": int(objects.ids[place]),
+            "image_id": image,
+            "category_id": source.category_ids[objects.labels[place]],
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": float(objects.areas[place]),
+            "iscrowd": int(objects.crowd[place]),
+        }
+        if (mask := source.object_mask(index, place)) is not None:
+            entry["segmentation"] = {"size": list(mask.shape), "counts": lengths_of(mask)}
+        entries.append(entry)
+    return entries

@@ -1,0 +1,71 @@
+"""From what a user writes after ``--data`` to a source of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.registry import Registry
+from autola_analysis.data.cluttered_scenes import ClutteredScenes
+from autola_analysis.data.coco import CocoObjects
+from autola_analysis.data.object_source import ObjectSource
+
+ObjectOpener = Callable[[str, str | None], ObjectSource]
+"""Takes what follows the colon, and the split; "" and None where they were not given."""
+
+OBJECT_SOURCES: Registry[ObjectOpener] = Registry("source of objects")
+
+
+def open_objects(spec: str, *, split: str | None = None) -> ObjectSource:
+    """Open the source of objects that a user asks for.
+
+    Args:
+        spec: ``cluttered-scenes``, ``coco:ROOT``, ``coco-keypoints:ROOT`` or ``objects:FILE.json``.
+        split: Which part of the data; by default the one to evaluate on.
+
+    Raises:
+        UnknownNameError: If the source is not known; the message names the nearest.
+        OptionError: If a path or a split is missing or superfluous.
+        DataError: If the data are not there or contradict themselves.
+    """
+    name, _, argument = spec.partition(":")
+    return OBJECT_SOURCES.get(name)(argument, split)
+
+
+@OBJECT_SOURCES.register("cluttered-scenes")
+def _open_scenes(argument: str, split: str | None) -> ObjectSource:
+    if argument:
+        raise OptionError(f"cluttered-scenes is made on the spot and takes no path; found {argument}, leave it out.")
+    return ClutteredScenes(split or "test")
+
+
+@OBJECT_SOURCES.register("coco")
+def _open_coco(argument: str, split: str | None) -> ObjectSource:
+    return _coco(argument, split, "coco", "instances")
+
+
+@OBJECT_SOURCES.register("coco-keypoints")
+def _open_coco_keypoints(argument: str, split: str | None) -> ObjectSource:
+    return _coco(argument, split, "coco-keypoints", "person_keypoints")
+
+
+@OBJECT_SOURCES.register("objects")
+def _open_file(argument: str, split: str | None) -> ObjectSource:
+    if not argument or split is not None:
+        raise OptionError("a file of objects is one part of the data: write objects:FILE.json, and leave --split out.")
+    return CocoObjects(Path(argument).expanduser())
+
+
+def _coco(argument: str, split: str | None, name: str, prefix: str) -> CocoObjects:
+    """Open COCO of 2017 below a folder, images in ``val2017`` or ``images/val2017``."""
+    if not argument:
+        raise OptionError(f"{name} needs the folder that holds annotations; write {name}:ROOT.")
+    root, year = Path(argument).expanduser(), f"{split or 'val'}2017"
+    annotations = root / "annotations" / f"{prefix}_{year}.json"
+    if not annotations.is_file():
+        raise DataError(f"{root} holds no annotations/{annotations.name}; give the folder of COCO 2017.")
+    folders = [root / year, root / "images" / year]
+    source = CocoObjects(annotations, next((each for each in folders if each.is_dir()), folders[0]))
+    source.name, source.split = name, split or "val"
+    return source

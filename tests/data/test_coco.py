@@ -1,0 +1,168 @@
+"""Objects in COCO's format: read as they are, refused where the file contradicts itself."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from autola_analysis.core.errors import BadImageError, DataError
+from autola_analysis.core.objects import COCO_SIGMAS
+from autola_analysis.data.coco import CocoObjects
+from autola_analysis.data.run_lengths import lengths_of, mask_of, unpack
+
+
+def content() -> dict[str, list[dict[str, Any]]]:
+    """Two images, categories 3 and 7, three annotations: a polygon, runs, a crowd."""
+    return {
+        "images": [
+            {"id": 12, "file_name": "one.png", "width": 8, "height": 6},
+            {"id": 4, "file_name": "two.png", "width": 5, "height": 5},
+        ],
+        "categories": [
+            {"id": 7, "name": "dog"},
+            {"id": 3, "name": "cat", "keypoints": ["nose", "left_ear", "right_ear"], "skeleton": [[1, 2], [1, 3]]},
+        ],
+        "annotations": [
+            {"id": 100, "image_id": 12, "category_id": 7, "bbox": [1, 2, 3, 3.5], "area": 7.5,
+             "segmentation": [[1, 2, 4, 2, 4, 5, 1, 5]]},
+            {"id": 90, "image_id": 4, "category_id": 3, "bbox": [0, 0, 5.4, 2],
+             "keypoints": [1, 1, 2, 3, 1, 1, 0, 0, 0], "segmentation": {"counts": [2, 3, 20], "size": [5, 5]}},
+            {"id": 101, "image_id": 12, "category_id": 3, "bbox": [0, 0, 8, 6], "iscrowd": 1},
+        ],
+    }  # fmt: skip
+
+
+def written(folder: Path, values: object) -> Path:
+    (folder / "annotations").mkdir(exist_ok=True)
+    path = folder / "annotations" / "instances.json"
+    path.write_text(values if isinstance(values, str) else json.dumps(values))
+    return path
+
+
+def test_objects_are_read_as_they_are(tmp_path: Path) -> None:
+    source = CocoObjects(written(tmp_path, content()))
+    assert (source.classes, source.category_ids) == (("cat", "dog"), (3, 7))
+    assert source.sizes.tolist() == [[8, 6], [5, 5]]
+    assert (source.image_ids.tolist(), list(source.ids), len(source)) == ([12, 4], ["one.png", "two.png"], 2)
+    one, two = source.objects(0), source.objects(1)
+    assert one.boxes.tolist() == [[1, 2, 4, 5.5], [0, 0, 8, 6]]
+    assert (one.labels.tolist(), one.ids.tolist(), one.crowd.tolist()) == ([1, 0], [100, 101], [False, True])
+    assert one.areas.tolist() == [7.5, 48]
+    assert two.boxes.tolist() == [[0, 0, 5, 2]]  # cut to the image
+    assert two.keypoints is not None
+    assert two.keypoints.tolist() == [[[1, 1, 2], [3, 1, 1], [0, 0, 0]]]
+    assert one.keypoints is not None
+    assert not one.keypoints.any()
+
+
+def test_joints_are_paired_by_their_names(tmp_path: Path) -> None:
+    joints = CocoObjects(written(tmp_path, content())).joints
+    assert joints is not None
+    assert (joints.names, joints.pairs) == (("nose", "left_ear", "right_ear"), ((1, 2),))
+    assert (joints.skeleton, joints.sigmas) == (((0, 1), (0, 2)), None)
+    assert len(COCO_SIGMAS) == 17
+
+
+def test_masks_are_polygons_or_runs_down_the_columns(tmp_path: Path) -> None:
+    source = CocoObjects(written(tmp_path, content()))
+    polygon, runs = source.object_mask(0, 0), source.object_mask(1, 0)
+    assert polygon is not None
+    assert polygon.shape == (6, 8)
+    assert polygon[2:5, 1:4].all()
+    assert not polygon[:2].any()
+    assert not polygon[:, 5:].any()
+    assert runs is not None
+    assert np.argwhere(runs).tolist() == [[2, 0], [3, 0], [4, 0]]
+    assert source.object_mask(0, 1) is None
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 7), st.integers(1, 7), st.integers(0, 2**49 - 1))
+def test_runs_and_masks_are_inverse(height: int, width: int, bits: int) -> None:
+    mask = np.array([bits >> place & 1 for place in range(height * width)], dtype=bool).reshape(height, width)
+    assert np.array_equal(mask_of(lengths_of(mask), height, width), mask)
+
+
+def test_packed_runs_hold_differences_from_the_fourth_on() -> None:
+    """Five bits a character from "0" on, sixth bit: more; 1000 = 8 + 31 * 32, -3 = 29 with the sign bit."""
+    assert unpack("52203") == [5, 2, 2, 2, 5]
+    assert unpack("Xo0") == [1000]
+    assert unpack("97MM") == [9, 7, -3, 4]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_images_have_the_orientation_of_their_annotations(tmp_path: Path, turned: bool) -> None:
+    values = content()
+    values["images"][0] |= {"file_name": "turned.jpg"} | ({"width": 6, "height": 8} if turned else {})
+    values["annotations"] = []
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by a quarter
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 6)).save(tmp_path / "images" / "turned.jpg", exif=exif)
+    assert CocoObjects(written(tmp_path, values)).image(0).size == ((6, 8) if turned else (8, 6))
+
+
+def test_an_image_of_another_size_or_place_is_refused(tmp_path: Path) -> None:
+    source = CocoObjects(written(tmp_path, content()))
+    with pytest.raises(BadImageError, match="there is no such file; say where the images are with images_root"):
+        source.image(0)
+    Image.new("RGB", (9, 9)).save(tmp_path / "one.png")
+    with pytest.raises(BadImageError, match=r"it has 9 x 9 pixels where .* says 8 x 6"):
+        source.image(0)
+
+
+def with_annotation(**changes: object) -> dict[str, Any]:
+    values = content()
+    values["annotations"][0] |= changes
+    return values
+
+
+def twice(key: str) -> dict[str, Any]:
+    values = content()
+    return {**values, key: [*values[key], values[key][0]]}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("no JSON", "is no JSON text"),
+        ([1], "has no list of images"),
+        ({"images": [], "categories": [{"id": 1}], "annotations": []}, "categories without 'name'"),
+        (twice("images"), "two entries for image 12"),
+        (twice("categories"), "two entries for category 7"),
+        (twice("annotations"), "two entries for annotation 100"),
+        (with_annotation(image_id=5), "annotation 100 belongs to image 5, which is not in it"),
+        (with_annotation(image_id=[5]), r"annotations whose image_id is \[5\], where a whole number is due"),
+        (with_annotation(category_id=4), "annotation 100 has the unknown category 4"),
+        (with_annotation(bbox=[1, 2, 0, 3]), r"the box \[1, 2, 0, 3\] of annotation 100 has no area"),
+        (with_annotation(bbox=[7, 2, 3, 3]), "lies outside its image of 8 x 6 pixels; .*drop_bad_boxes"),
+        (with_annotation(bbox=None), "the box None of annotation 100 is not four numbers"),
+        (with_annotation(keypoints=[1, 2]), "annotation 100 has 2 numbers for 3 joints"),
+    ],
+)
+def test_files_that_contradict_themselves_are_refused(tmp_path: Path, values: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        CocoObjects(written(tmp_path, values))
+
+
+def test_bad_boxes_can_be_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, with_annotation(bbox=[1, 2, 0, 3]))
+    assert CocoObjects(path, drop_bad_boxes=True).objects(0).ids.tolist() == [101]
+
+
+@pytest.mark.parametrize("counts", [[2, 3], "5", [26, -1]])
+def test_masks_that_do_not_fit_are_refused(tmp_path: Path, counts: object) -> None:
+    source = CocoObjects(written(tmp_path, with_annotation(segmentation={"counts": counts})))
+    with pytest.raises(DataError, match="the mask of annotation 100 cannot be read"):
+        source.object_mask(0, 0)
+
+
+def test_the_fingerprint_follows_the_annotations(tmp_path: Path) -> None:
+    one = CocoObjects(written(tmp_path, content())).fingerprint()
+    assert CocoObjects(written(tmp_path, content())).fingerprint() == one
+    assert CocoObjects(written(tmp_path, with_annotation(bbox=[1, 2, 3, 3]))).fingerprint() != one
