@@ -28,10 +28,12 @@ from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit
 from autola_analysis.data.workers import SupervisedLoader, leave_process_group
+from autola_analysis.report.figures import write_figure
 from autola_analysis.search.bilevel import check_order
 from autola_analysis.search.derivation import strongest
 from autola_analysis.search.edges import edge_rows
 from autola_analysis.search.evaluation import correct, inherited, measure_norms
+from autola_analysis.search.figure import search_figures
 from autola_analysis.search.halves import EpochBatches, PlannedImages, halves
 from autola_analysis.search.health import warnings_of
 from autola_analysis.search.history import softmax
@@ -116,7 +118,7 @@ class Search:
 def run_search(search: Search, out: Path, machine: Machine | None = None) -> SearchResult:
     """Search for a wiring and write what was found into the folder `out`.
 
-    The folder gets ``genotype.json``, ``supernet.safetensors`` and the result's tables and arrays. A folder
+    The folder gets ``genotype.json``, ``supernet.safetensors``, figures, and the result's tables and arrays. A folder
     ``<out>.search`` holds the state after every epoch; with it, a killed search goes on after its last epoch, and ends
     as it would have. It is removed when `out` is written. Images of the test split are read when the wiring is fixed.
 
@@ -148,6 +150,8 @@ def run_search(search: Search, out: Path, machine: Machine | None = None) -> Sea
                 result.genotype.to_json(written / GENOTYPE_FILE)
                 _save(written / SUPERNET_FILE, search, module.network, train, preprocessing, result.weights[-1])
                 result.save(written)
+                for name, (figure, caption) in search_figures(result).items():
+                    write_figure(figure, written, name, caption)
             discard(state)
     return result
 

@@ -20,9 +20,12 @@ def one_hot(genotype: Genotype) -> list[list[float]]:
 
 
 class EdgeByEdge(nn.Module):
-    """The parts and weights of a `HogaSearch`, with one module of `OPERATIONS` per edge and operation."""
+    """The parts and weights of a `HogaSearch`, with one module of `OPERATIONS` per edge and operation.
 
-    def __init__(self, module: HogaSearch) -> None:
+    Batch norms have scale and shift, which start at one and zero, unless `affine` is False; that of CBAM's always has.
+    """
+
+    def __init__(self, module: HogaSearch, affine: bool = True) -> None:
         super().__init__()
         self.mixture = module.mixture
         self.se_a, self.se_b, self.fuse = module.se_a, module.se_b, module.fuse
@@ -34,6 +37,9 @@ class EdgeByEdge(nn.Module):
         for (node, source), operations in zip(STANDARD_EDGES, self.ops, strict=True):
             for name, operation in zip(OPERATIONS, operations, strict=True):
                 operation.load_state_dict(edge_state(module.waves[source], node - source - 1, name, group))
+                for part in operation.modules():
+                    if isinstance(part, nn.BatchNorm2d) and name != "CBAM" and not affine:
+                        part.affine, part.weight, part.bias = False, None, None
 
     def forward(self, x: Tensor) -> Tensor:
         weights = self.mixture()

@@ -20,6 +20,7 @@ from autola_analysis.search.result import SearchResult
 from autola_analysis.search.run import Search, run_search
 from autola_analysis.training.settings import Machine
 
+KINDS = ("caption.txt", "pdf", "png")
 QUIET = Machine(device="cpu", quiet=True)
 LENGTHS = "autola_analysis.data.cluttered_digits.DEFAULT_LENGTH"
 FEW = {"train": 64, "test": 20}
@@ -56,7 +57,11 @@ def test_a_search_leaves_wiring_network_and_course(finished: tuple[Path, SearchR
     out, result = finished
     files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     tables = [f"tables/search_{name}.csv" for name in ("alphas", "edges", "epochs", "gaps")]
-    assert files == ["arrays/search_course.npz", "genotype.json", "result.json", "supernet.safetensors", *tables]
+    figures = [f"figures/{name}.{kind}" for name in ("alphas", "entropy", "genotype") for kind in KINDS]
+    assert files == sorted(
+        ["arrays/search_course.npz", "genotype.json", "result.json", "supernet.safetensors", *figures, *tables]
+    )
+    assert "order 2, seed 3" in (out / "figures" / "alphas.caption.txt").read_text()
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     assert result.alphas.shape == (4, 10, 9)
     assert not np.array_equal(result.alphas[0], result.alphas[-1])
