@@ -99,6 +99,8 @@ def run_study(
     with _report_of_first(out, overwrite) as directory:
         with channel_axis(reading.settings.channel_axis):
             results = measure_study(plan, reading, steps)
+            for planned in plan.analyses:
+                planned.source.check_unchanged()
         with steps.step("tables"):
             written = _anonymous(plan, results) if anonymous else results
             _write(directory, plan, written, anonymous, quiet)

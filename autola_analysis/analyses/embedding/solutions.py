@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from autola_analysis.analyses.embedding import optimise as one_run
 from autola_analysis.analyses.embedding.neighbours import content_hash
 from autola_analysis.analyses.embedding.optimise import Problem, Solution
 from autola_analysis.core.cache import cache_errors, cache_folder, may_write
+from autola_analysis.core.code import numerical_code
 from autola_analysis.core.entries import found_entry, new_entry, seal
 from autola_analysis.data.source import hash_of
 
@@ -57,4 +59,4 @@ def problem_hash(problem: Problem) -> str:
     how = (one_run.THETA, one_run.EXAGGERATION, one_run.EARLY_ITERATIONS, one_run.ITERATIONS)
     arrays = [content_hash(array) for array in (problem.indices, problem.distances, problem.start)]
     options = (problem.perplexity, problem.method, problem.seed, *how, version("openTSNE"))
-    return hash_of("2", *arrays, *map(str, options))[:32]
+    return hash_of(json.dumps(numerical_code()), *arrays, *map(str, options))[:32]
