@@ -64,6 +64,9 @@ class _Part:
         """Refuse to be read."""
         raise NotImplementedError
 
+    def check_unchanged(self) -> None:
+        """Leave that to the stream of the pass."""
+
 
 class _Chosen:
     """Hands an observer the chosen images of every batch; results are those of the observer."""

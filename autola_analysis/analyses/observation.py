@@ -154,6 +154,7 @@ def observe_all(
             watched = [_watched(variant, how, stream, watchers, reading, stack) for variant, how in group]
             fresh = [each for each in watched if not each.facts]
             record = run([each.job() for each in fresh], stream, reading.settings) if fresh else None
+            stream.check_unchanged()
             for position, each in enumerate(fresh):
                 assert record is not None
                 each.take(record, record.networks[position], stream.batch_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,17 +9,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.cache import cache_errors, cache_folder, may_write
+from autola_analysis.core.code import numerical_code
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.distributed import current
 from autola_analysis.core.entries import content_of, found_entry, new_entry, seal
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import hash_of
+from autola_analysis.inference.address import network_address
 from autola_analysis.inference.run import Settings
 from autola_analysis.inference.stream import Stream
 
@@ -34,12 +33,19 @@ logger = logging.getLogger(__name__)
 
 
 def pass_inputs(
-    variant: Variant, preprocessing: Preprocessing | None, stream: Stream, settings: Settings
+    variant: Variant, address: str, preprocessing: Preprocessing | None, stream: Stream, settings: Settings
 ) -> dict[str, Any]:
-    """Return everything that the findings of a pass depend on, the analyses apart, JSON-ready."""
+    """Return everything that the findings of a pass depend on, the analyses apart, JSON-ready.
+
+    Args:
+        variant: The network.
+        address: Of the network, see `network_address`.
+        preprocessing: What is done to its images.
+        stream: What it sees.
+        settings: How the pass runs.
+    """
     return {
-        "format": 7,
-        "network": network_hash(variant.model),
+        "network": address,
         "spec": variant.spec.to_dict() if variant.spec else None,
         "classes": hash_of(*variant.classes) if variant.classes is not None else None,
         "outputs": variant.output,
@@ -53,7 +59,7 @@ def pass_inputs(
         "device": str(resolve_device(settings.device)),
         "threads": torch.get_num_threads(),
         "processes": current().world_size,
-        "torch": torch.__version__,
+        "code": numerical_code(),
     }
 
 
@@ -72,25 +78,22 @@ def pass_entry(
         cache: The cache directory; None keeps nothing.
         variant: The network.
         preprocessing: What is done to its images.
-        stream: What it sees; without a fingerprint nothing is kept.
+        stream: What it sees; without a fingerprint nothing is kept, and of a network whose outputs depend on what
+            cannot be read neither, with a warning.
         settings: How the pass runs.
         asked: By name what each analysis asked for, JSON-ready.
         others: What else the findings depend on, JSON-ready.
     """
     if cache is None or stream.fingerprint is None:
         return None
-    inputs = pass_inputs(variant, preprocessing, stream, settings)
+    address = network_address(variant.model)
+    if address.unknown:
+        logger.warning(
+            "nothing of %s is kept in the cache: its outputs may depend on %s.", variant.title, address.unknown
+        )
+        return None
+    inputs = pass_inputs(variant, address.hash, preprocessing, stream, settings)
     return PassEntry(cache, variant.title, {**inputs, **(others or {}), ANALYSES: asked})
-
-
-def network_hash(model: nn.Module) -> str:
-    """Return a hash of a network's structure, as it prints, and of all parameters and buffers."""
-    digest = hashlib.sha256(f"{type(model).__module__}.{type(model).__qualname__} {model!r}".encode())
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-        digest.update(np.ascontiguousarray(flat.numpy()).data)
-    return digest.hexdigest()
 
 
 class PassEntry:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from functools import update_wrapper
@@ -16,6 +18,7 @@ from torch import nn
 
 from autola_analysis.attention.registry import AttentionFactory
 from autola_analysis.backbones.stem import input_side
+from autola_analysis.core.code import SOURCE
 from autola_analysis.core.errors import MissingExtraError, OptionError, UnknownNameError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.own_code import is_of_own_code, reason_of
@@ -133,15 +136,17 @@ def load_attribute(reference: str, flag: str) -> Callable[..., object]:
 def _module_of_file(path: Path, flag: str) -> ModuleType:
     if not path.is_file():
         raise OptionError(f"{flag} names {path}, and there is no such file; check the path.")
-    name = f"_autola_user_{abs(hash(path.resolve()))}"
+    name = f"_autola_user_{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise OptionError(f"{flag} names {path}, which is not a Python file; give FILE.py:NAME.")
     module = importlib.util.module_from_spec(spec)
+    source = path.read_bytes()
+    setattr(module, SOURCE, source)  # what runs is what is hashed, whatever becomes of the file
     # Dataclasses and pickling look a class's module up by name while it is being executed.
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
     except BaseException:
         del sys.modules[name]
         raise

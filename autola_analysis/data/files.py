@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from autola_analysis.core.errors import DataError
 from autola_analysis.core.reading import read_bytes
 from autola_analysis.core.text import printable
 from autola_analysis.data.decoding import bad_image, read_image
-from autola_analysis.data.source import ImageSource, IntArray, hash_of
+from autola_analysis.data.file_facts import FileFacts
+from autola_analysis.data.source import ImageSource, IntArray
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 
@@ -54,22 +56,39 @@ class FileImageSource(ImageSource):
             raise bad_image(self.path(index), str(error.strerror).lower()) from error
 
     def fingerprint(self) -> str:
-        """Return a hash of the sorted names, sizes and modification times of the files; none is opened.
+        """Return a hash of the sorted names, sizes and modification times of the files, taken once; none is opened.
 
         Raises:
             BadImageError: If a file has gone since the source was made.
         """
-        return hash_of(self.split, *self._file_facts())
+        return self._facts.fingerprint
 
-    def _file_facts(self) -> Iterator[bytes]:
-        root = os.fspath(self.root)
-        for name in self.ids:
-            path = os.path.join(root, name)  # noqa: PTH118  a Path per file doubles the time
-            try:
-                facts = os.stat(path) if os.path.exists(path) else os.lstat(path)  # noqa: PTH110, PTH116
-            except OSError as error:
-                raise bad_image(self.root / name, str(error.strerror).lower()) from error
-            yield os.fsencode(name) + f" {facts.st_size} {facts.st_mtime_ns}".encode()
+    def origin(self) -> str:
+        """Return a hash of the folder and of the times when the files' contents, names or rights last changed."""
+        return self._facts.origin
+
+    def check_unchanged(self) -> None:
+        """Refuse to go on where a file has another size or time than when `fingerprint` was first asked for."""
+        self._facts.check_unchanged()
+
+    @cached_property
+    def _facts(self) -> FileFacts:
+        return FileFacts(self.split, os.fspath(self.root), _Paths(self.root, self.ids))
+
+
+class _Paths:
+    """Names and paths of files, as often as they are asked for; a list of paths would double the memory.
+
+    Args:
+        root: The folder.
+        names: Relative to it.
+    """
+
+    def __init__(self, root: Path, names: Sequence[str]) -> None:
+        self._root, self._names = os.fspath(root), names
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((name, os.path.join(self._root, name)) for name in self._names)  # noqa: PTH118  a Path takes twice as long
 
 
 def class_folders(root: Path) -> list[str]:
@@ -118,12 +137,20 @@ def images_by_folder(root: Path, folders: Sequence[str]) -> tuple[list[str], Int
         of its folder in `folders`.
 
     Raises:
-        DataError: If a folder holds no image or cannot be listed.
+        DataError: If a folder holds no image or cannot be listed, or two hold the same folder by a link.
     """
     names: list[str] = []
     counts = []
+    of_class: dict[str, str] = {}
     for folder in folders:
-        found = sorted(_images_below(root / folder, f"{folder}/", {os.path.realpath(root)}))
+        seen = {os.path.realpath(root)}
+        found = sorted(_images_below(root / folder, f"{folder}/", seen))
+        for place in sorted(seen & of_class.keys()):
+            raise DataError(
+                f"the class folders {root / of_class[place]} and {root / folder} hold the same folder {place} by a "
+                "link, so that its images would count as both classes; remove the link."
+            )
+        of_class |= dict.fromkeys(seen - {os.path.realpath(root)}, folder)
         if not found:
             raise DataError(
                 f"class folder {root / folder} holds no image ({', '.join(IMAGE_SUFFIXES)}); "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,9 @@ from PIL import Image
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.reading import read_bytes
 from autola_analysis.data.decoding import bad_image, read_image
+from autola_analysis.data.file_facts import FileFacts
 from autola_analysis.data.files import IMAGE_SUFFIXES, is_left_out
-from autola_analysis.data.source import ImageSource, hash_of
+from autola_analysis.data.source import ImageSource
 
 NO_LABEL = -1
 
@@ -60,15 +63,20 @@ class ListedImages(ImageSource):
             raise bad_image(self.paths[index], str(error.strerror).lower()) from error
 
     def fingerprint(self) -> str:
-        """Return a hash of the names, sizes and modification times of the files."""
-        facts = []
-        for path in self.paths:
-            try:
-                status = path.stat()
-            except OSError as error:
-                raise bad_image(path, str(error.strerror).lower()) from error
-            facts.append(f"{path} {status.st_size} {status.st_mtime_ns}")
-        return hash_of(self.name, *facts)
+        """Return a hash of the names, sizes and modification times of the files, taken once."""
+        return self._facts.fingerprint
+
+    def origin(self) -> str:
+        """Return a hash of where they lie and of the times when the files last changed."""
+        return self._facts.origin
+
+    def check_unchanged(self) -> None:
+        """Refuse to go on where a file has another size or time than when `fingerprint` was first asked for."""
+        self._facts.check_unchanged()
+
+    @cached_property
+    def _facts(self) -> FileFacts:
+        return FileFacts(self.name, os.fspath(self.paths[0].parent), [(str(path), str(path)) for path in self.paths])
 
 
 def _files(path: Path) -> list[Path]:

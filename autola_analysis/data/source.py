@@ -27,6 +27,7 @@ class ImageSource(ABC):
         labels: Label of every image, shape ``(N,)``.
         ids: Name of every image, unique and stable between runs, length N.
         preprocessing: The source's customary preprocessing; None where it has none of its own.
+        contents_hash: What `hash_contents` gave before the images were used; None where that was not asked for.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ImageSource(ABC):
     labels: IntArray
     ids: Sequence[str]
     preprocessing: Preprocessing | None = None
+    contents_hash: str | None = None
 
     @abstractmethod
     def image(self, index: int) -> Image.Image:
@@ -47,6 +49,21 @@ class ImageSource(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Return a hash that changes when images or labels do, without decoding any."""
+
+    def origin(self) -> str:
+        """Return where the images lie and when they last changed, hashed; "" where they are made or held in memory."""
+        return ""
+
+    def address(self) -> str:
+        """Return a hash that names the images for a cache on this machine: what, where, when changed, contents."""
+        return hash_of(self.fingerprint(), self.origin(), self.contents_hash or "")
+
+    def check_unchanged(self) -> None:  # noqa: B027  images that are made do not change
+        """Refuse to go on where images have changed since `fingerprint` was first asked for.
+
+        Raises:
+            DataError: If one has another size or time, or is gone.
+        """
 
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         """Return where the object of image `index` is, shape ``(H, W)``; None where that is not known."""

@@ -30,6 +30,7 @@ class Subset(ImageSource):
         self.split = source.split
         self.classes = source.classes
         self.preprocessing = source.preprocessing
+        self.contents_hash = source.contents_hash
         self.labels = source.labels[self.indices]
         self.ids = [source.ids[int(index)] for index in self.indices]
 
@@ -52,6 +53,14 @@ class Subset(ImageSource):
     def fingerprint(self) -> str:
         """Return a hash of the source's own and of the chosen indices: the same images, however chosen, share it."""
         return hash_of(self.source.fingerprint(), self.indices.astype("<i8").tobytes())
+
+    def origin(self) -> str:
+        """Return the source's own."""
+        return self.source.origin()
+
+    def check_unchanged(self) -> None:
+        """Check the source."""
+        self.source.check_unchanged()
 
 
 def limit(source: ImageSource, n: int, seed: int = 0) -> ImageSource:

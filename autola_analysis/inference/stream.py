@@ -73,7 +73,7 @@ class Stream(Protocol):
     Attributes:
         labels: Label of every image of the run, ``(N,)``; None where only reading the images would tell.
         classes: Class names; None where the data has none.
-        fingerprint: Hash of what the data is; None where that cannot be known.
+        fingerprint: Hash of what the data is, see `ImageSource.address`; None where that cannot be known.
         raw: Whether batches hold uint8 images that still need the model's statistics.
         batch_size: Images per batch; None where a loader decides.
     """
@@ -86,6 +86,9 @@ class Stream(Protocol):
 
     def batches(self, first: int = 0, step: int = 1) -> Generator[Batch, None, None]:
         """Read every `step`-th batch once, beginning with number `first`: everything, unless processes share it."""
+
+    def check_unchanged(self) -> None:
+        """Refuse to go on where the data have changed since the stream was made, see `ImageSource.check_unchanged`."""
 
     @property
     def images(self) -> int | None:
@@ -107,7 +110,7 @@ class SourceStream:
     def __init__(self, source: ImageSource, preprocessing: Preprocessing, batch_size: int, workers: int = 0) -> None:
         self.labels: IntArray | None = source.labels
         self.classes: tuple[str, ...] | None = source.classes
-        self.fingerprint: str | None = source.fingerprint()
+        self.fingerprint: str | None = source.address()
         self.batch_size: int | None = batch_size
         self._source = source
         self._preprocessing = preprocessing
@@ -127,6 +130,10 @@ class SourceStream:
         with closing(decoded):
             for indices, images in decoded:
                 yield Batch(images, labels[indices], indices)
+
+    def check_unchanged(self) -> None:
+        """Check the source."""
+        self._source.check_unchanged()
 
     @property
     def images(self) -> int | None:
@@ -218,6 +225,9 @@ class LoaderStream:
                 f"the data set lists the label {int(listed[place])} for image {int(indices[place])} and gives it the "
                 f"label {int(labels[place])}; make its list of labels ({', '.join(LABELS)}) that of its images."
             )
+
+    def check_unchanged(self) -> None:
+        """Check nothing: what a loader reads is not known."""
 
     @property
     def images(self) -> int | None:

@@ -134,7 +134,7 @@ def recorded_data(data: StudyData) -> dict[str, Any]:
         "images": len(source),
         "classes": len(source.classes),
         "fingerprint": source.fingerprint(),
-        "contents": source.hash_contents() if data.hash_contents else None,
+        "contents": source.contents_hash,
         "left_out": [str(path) for path in data.left_out],
     }
 

@@ -105,6 +105,8 @@ def run_study(
     with _report_of_first(out, overwrite) as directory:
         with channel_axis(reading.settings.channel_axis):
             results = measure_study(plan, reading, steps)
+            for planned in plan.analyses:
+                planned.source.check_unchanged()
         with steps.step("tables"):
             warnings = _without_keys(plan, results) if anonymous else results.warnings
             record = {**new_record(_facts(plan, results), warnings), "layout": asdict(_layout(plan))}

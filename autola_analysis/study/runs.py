@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from autola_analysis.analyses.pass_cache import network_hash
+import torch
+from torch import nn
+
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import OptionError
 
@@ -24,7 +27,7 @@ class DistinctFiles:
         Raises:
             OptionError: If it holds the weights of an earlier one: it says nothing that the earlier one does not.
         """
-        weights = network_hash(loaded.model)
+        weights = _hash_of_weights(loaded.model)
         if weights in self._seen:
             other, sha256 = self._seen[weights]
             what = "are the same checkpoint" if sha256 == loaded.sha256 else "hold the same weights"
@@ -45,6 +48,14 @@ def one_training_warnings(runs: Mapping[str, Sequence[LoadedModel]]) -> list[str
         for one, other in combinations(of_variant, 2)
         if one.metadata.get("seed") is not None and _training(one) == _training(other)
     ]
+
+
+def _hash_of_weights(model: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _training(loaded: LoadedModel) -> str:

@@ -27,13 +27,11 @@ class StudyData:
         key: Of its table in the study file.
         source: The images.
         left_out: Paths of images that cannot be decoded.
-        hash_contents: Whether the record holds a hash of the images' contents.
     """
 
     key: str
     source: ImageSource
     left_out: tuple[str, ...] = ()
-    hash_contents: bool = False
 
     @property
     def title(self) -> str:
@@ -69,10 +67,13 @@ def open_data(
         source = Reordered(source, read_class_names(order, "--class-order"))
     if table.limit is not None:
         source = limited(source, table.limit, seed)
-    if not table.skip_bad_images:
-        return StudyData(key, source, (), table.hash_contents)
-    source, left_out = readable(source, quiet)
-    return StudyData(key, source, left_out, table.hash_contents)
+    left_out: tuple[str, ...] = ()
+    if table.skip_bad_images:
+        source, left_out = readable(source, quiet)
+    if table.hash_contents:
+        source.fingerprint()  # before the contents, so that a change since then is noticed
+        source.contents_hash = source.hash_contents()
+    return StudyData(key, source, left_out)
 
 
 def readable(source: ImageSource, quiet: bool) -> tuple[ImageSource, tuple[str, ...]]:

@@ -19,7 +19,6 @@ from autola_analysis.analyses import observation as module
 from autola_analysis.analyses.chosen import ChosenImages
 from autola_analysis.analyses.gates.measure import GateWatcher, gate_result
 from autola_analysis.analyses.observation import Reading, Watcher, observe, observe_all, passes_of
-from autola_analysis.analyses.pass_cache import network_hash
 from autola_analysis.analyses.selectivity.measure import SelectivityWatcher, measure_selectivity, selectivity_result
 from autola_analysis.analyses.selectivity.observer import SelectivityObserver
 from autola_analysis.analyses.selectivity.options import SelectivityOptions
@@ -28,6 +27,7 @@ from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.core.cache import cache_folder
 from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.inference.address import network_address
 from autola_analysis.inference.run import Settings
 from tests.inference.networks import InPlaceAfterwards, Tiny
 
@@ -110,15 +110,21 @@ def test_an_analysis_with_other_options_is_run_again(tmp_path: Path) -> None:
         assert len(passes_of(found)) == 1
 
 
+def hash_of_network(model: torch.nn.Module) -> str:
+    address = network_address(model)
+    assert address.unknown == ""
+    return address.hash
+
+
 def test_a_hash_of_a_network_sees_weights_types_and_structure() -> None:
     model = Tiny()
     twin = Tiny()
     twin.load_state_dict(model.state_dict())
-    assert network_hash(model) == network_hash(twin)
-    assert network_hash(model) != network_hash(twin.to(torch.bfloat16))
+    assert hash_of_network(model) == hash_of_network(twin)
+    assert hash_of_network(model) != hash_of_network(twin.to(torch.bfloat16))
     skipping = InPlaceAfterwards()
     skipping.load_state_dict(model.state_dict())
-    assert network_hash(model) != network_hash(skipping)
+    assert hash_of_network(model) != hash_of_network(skipping)
 
 
 def selectivity_of(networks: list[Variant], cache: Path | None, batch_size: int | None = None) -> tuple[Any, int]:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.data import ImageFolderSource
+from autola_analysis.data.subset import Subset
 
 MakeImage = Callable[..., Path]
 
@@ -121,6 +122,53 @@ class TestFingerprint:
         (birds / "owl" / "0.png").unlink()
         with pytest.raises(DataError, match=r"owl/0\.png"):
             source.fingerprint()
+
+
+class TestOrigin:
+    def test_sees_a_change_that_keeps_size_and_time(self, birds: Path) -> None:
+        source = ImageFolderSource(birds)
+        before, origin = source.fingerprint(), source.origin()
+        owl = birds / "owl" / "0.png"
+        times, data = owl.stat(), bytearray(owl.read_bytes())
+        source.check_unchanged()
+        data[-1] ^= 1
+        owl.write_bytes(data)
+        os.utime(owl, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert ImageFolderSource(birds).fingerprint() == before
+        assert ImageFolderSource(birds).origin() != origin
+        assert source.address() != ImageFolderSource(birds).address()
+        with pytest.raises(DataError, match=f"the images in {birds} changed while they were read"):
+            source.check_unchanged()
+        with pytest.raises(DataError, match="changed while they were read"):
+            Subset(source, [0]).check_unchanged()
+
+    def test_is_another_in_another_folder(self, birds: Path) -> None:
+        origin = ImageFolderSource(birds).origin()
+        assert ImageFolderSource(birds.rename(birds.parent / "moved")).origin() != origin
+
+    def test_contents_are_part_of_the_address_where_they_are_known(self, birds: Path) -> None:
+        source = ImageFolderSource(birds)
+        before, of_part = source.address(), Subset(source, [0]).address()
+        source.contents_hash = source.hash_contents()
+        assert source.address() != before
+        assert Subset(source, [0]).address() != of_part
+
+    def test_an_image_that_is_gone_has_changed(self, birds: Path) -> None:
+        source = ImageFolderSource(birds)
+        source.fingerprint()
+        (birds / "owl" / "0.png").unlink()
+        with pytest.raises(DataError, match=r"changed while they were read: .*owl/0\.png"):
+            source.check_unchanged()
+
+
+def test_a_link_to_another_class_folder_is_refused_by_both_names(birds: Path) -> None:
+    first, second = sorted(path for path in birds.iterdir() if path.is_dir())[:2]
+    (second / "again").symlink_to(first, target_is_directory=True)
+    with pytest.raises(DataError, match=f"the class folders {first} and {second} hold the same folder"):
+        ImageFolderSource(birds)
+    (second / "again").unlink()
+    (second / "itself").symlink_to(second, target_is_directory=True)
+    ImageFolderSource(birds)
 
 
 class TestContentsHash:

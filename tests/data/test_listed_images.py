@@ -27,7 +27,10 @@ def test_files_come_as_given_and_folders_sorted(tmp_path: Path) -> None:
     assert source.image(0).size == (6, 5)
     before = source.fingerprint()
     write_image(tmp_path / "b.png")
-    assert source.fingerprint() != before
+    assert source.fingerprint() == before  # it is taken once
+    with pytest.raises(DataError, match="changed while they were read"):
+        source.check_unchanged()
+    assert ListedImages([tmp_path / "b.png", tmp_path / "folder"]).fingerprint() != before
     assert source.contents(0) == (tmp_path / "b.png").read_bytes()
 
 

@@ -34,6 +34,7 @@ class AlteredImages(ImageSource):
         self.altered = altered
         self.name, self.split, self.classes = source.name, source.split, source.classes
         self.preprocessing = source.preprocessing
+        self.contents_hash = source.contents_hash
         self.labels = source.labels[np.array([each.host for each in altered], dtype=np.int64)]
         self.ids = [f"{source.ids[each.host]}, {each.kind}" for each in altered]
 
@@ -46,3 +47,11 @@ class AlteredImages(ImageSource):
         """Return a hash of the source's own and of all that is done to its images."""
         described = json.dumps([VERSION, self._blur, self._inputs, [astuple(each) for each in self.altered]])
         return hash_of(self._scenes.source.fingerprint(), described)
+
+    def origin(self) -> str:
+        """Return the source's own."""
+        return self._scenes.source.origin()
+
+    def check_unchanged(self) -> None:
+        """Check the source."""
+        self._scenes.source.check_unchanged()

@@ -9,6 +9,7 @@ the same for any number of threads, on which a matrix product's last bits depend
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from autola_analysis.analyses.embedding.options import Metric
 from autola_analysis.core.cache import cache_errors, cache_folder, may_write
+from autola_analysis.core.code import numerical_code
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.entries import found_entry, new_entry, seal
 from autola_analysis.core.errors import OptionError
@@ -98,7 +100,7 @@ def nearest_neighbours(
     if cache is None:
         return _search(values, k, metric, resolve_device(device), quiet)
     folder = cache_folder(cache, "neighbours")
-    stem = hash_of("1", metric, content_hash(values))[:32]
+    stem = hash_of(json.dumps(numerical_code()), metric, content_hash(values))[:32]
     return _cached(folder, stem, k, metric) or _stored(
         folder, stem, _search(values, k, metric, resolve_device(device), quiet)
     )

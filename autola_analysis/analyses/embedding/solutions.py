@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from autola_analysis.analyses.embedding import optimise as one_run
 from autola_analysis.analyses.embedding.neighbours import content_hash
 from autola_analysis.analyses.embedding.optimise import Problem, Solution
 from autola_analysis.core.cache import cache_errors, cache_folder, may_write
+from autola_analysis.core.code import numerical_code
 from autola_analysis.core.entries import found_entry, new_entry, seal
 from autola_analysis.data.source import hash_of
 
@@ -59,4 +61,4 @@ def problem_hash(problem: Problem) -> str:
     options = [problem.perplexity, problem.method, problem.seed, *how, version("openTSNE")]
     if problem.method == one_run.ON_DEVICE:  # sums on a GPU end in other bits, which t-SNE amplifies
         options.append(problem.device.partition(":")[0])
-    return hash_of("2", *arrays, *map(str, options))[:32]
+    return hash_of(json.dumps(numerical_code()), *arrays, *map(str, options))[:32]

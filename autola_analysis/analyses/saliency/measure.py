@@ -11,7 +11,7 @@ import numpy as np
 
 from autola_analysis.analyses.alone import Model, given, measure_alone
 from autola_analysis.analyses.observation import Reading, shared_streams
-from autola_analysis.analyses.pass_cache import PassEntry, network_hash, pass_entry
+from autola_analysis.analyses.pass_cache import PassEntry, pass_entry
 from autola_analysis.analyses.saliency.accuracy import accuracy_warnings
 from autola_analysis.analyses.saliency.assembly import assembled
 from autola_analysis.analyses.saliency.common_targets import CommonTargets
@@ -29,6 +29,7 @@ from autola_analysis.core.distributed import current
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.address import network_address
 from autola_analysis.inference.precision import remarks_on_type
 from autola_analysis.inference.resources import gradient_batch_size
 from autola_analysis.inference.run import Settings
@@ -150,7 +151,7 @@ def _entry(
     if reading.cache is None:
         return None
     of_first = preprocessing_for(first, question.data)
-    described = [network_hash(first.model), of_first.to_dict() if of_first else None]
+    described = [network_address(first.model).hash, of_first.to_dict() if of_first else None]
     others = {"first network": "this one" if variant is first else described}
     asked = {ANALYSIS: question.inputs()}
     return pass_entry(reading.cache, variant, preprocessing, stream, reading.settings, asked, others)
@@ -169,6 +170,7 @@ def _explain_group(networks: Sequence[Network], stream: Stream, settings: Settin
     if not fresh:
         return
     _take_batches(fresh, stream, settings, progress)
+    stream.check_unchanged()
     for network in fresh:
         network.findings.gather(processes)
         network.share_targets()
