@@ -154,7 +154,8 @@ def _backbone(found: Skeleton, path: Path, trunk: bool) -> tuple[str, dict[str, 
     """
     known = {name: _known_skeleton(name) for name in list_backbones()}
     stages = len(found.depths)
-    if trunk and not any(skeleton.depths == found.depths for skeleton in known.values()):
+    whole = any((each.kernel, each.depths) == (found.kernel, found.depths) for each in known.values())
+    if trunk and not whole:
         cut = {name: replace(each, depths=each.depths[:stages]) for name, each in known.items()}
         name, options = _among(cut, found, path)
         return name, {**options, "stages": stages}
