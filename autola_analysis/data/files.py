@@ -11,16 +11,16 @@ import numpy as np
 from PIL import Image
 
 from autola_analysis.core.errors import DataError
-from autola_analysis.core.reading import read_bytes
 from autola_analysis.core.text import printable
-from autola_analysis.data.decoding import bad_image, read_image
+from autola_analysis.data.decoding import bad_image
 from autola_analysis.data.file_facts import FileFacts
-from autola_analysis.data.source import ImageSource, IntArray
+from autola_analysis.data.file_source import FileSource
+from autola_analysis.data.source import IntArray
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 
 
-class FileImageSource(ImageSource):
+class FileImageSource(FileSource):
     """A source whose images are files below one folder; `ids` are their paths relative to it, with forward slashes.
 
     Attributes:
@@ -38,41 +38,15 @@ class FileImageSource(ImageSource):
         """Decode one image to RGB.
 
         Raises:
-            BadImageError: If the file cannot be read or decoded to its end.
+            BadImageError: If the file cannot be read or decoded to its end, or its name is no text.
         """
         if not _is_text(self.ids[index]):
             raise bad_image(self.path(index), "its name is no UTF-8 text, so no table can show it; rename it")
-        return read_image(self.path(index))
-
-    def contents(self, index: int) -> bytes:
-        """Return the bytes of one file.
-
-        Raises:
-            BadImageError: If it cannot be read.
-        """
-        try:
-            return read_bytes(self.path(index))
-        except OSError as error:
-            raise bad_image(self.path(index), str(error.strerror).lower()) from error
-
-    def fingerprint(self) -> str:
-        """Return a hash of the sorted names, sizes and modification times of the files, taken once; none is opened.
-
-        Raises:
-            BadImageError: If a file has gone since the source was made.
-        """
-        return self._facts.fingerprint
-
-    def origin(self) -> str:
-        """Return a hash of the folder and of the times when the files' contents, names or rights last changed."""
-        return self._facts.origin
-
-    def check_unchanged(self) -> None:
-        """Refuse to go on where a file has another size or time than when `fingerprint` was first asked for."""
-        self._facts.check_unchanged()
+        return super().image(index)
 
     @cached_property
-    def _facts(self) -> FileFacts:
+    def facts(self) -> FileFacts:
+        """What the file system says of the files, taken once."""
         return FileFacts(self.split, os.fspath(self.root), _Paths(self.root, self.ids))
 
 

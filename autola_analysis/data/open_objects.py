@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.files import expanded
 from autola_analysis.core.registry import Registry
 from autola_analysis.data.cluttered_scenes import ClutteredScenes
 from autola_analysis.data.coco import CocoObjects
@@ -54,14 +54,14 @@ def _open_coco_keypoints(argument: str, split: str | None) -> ObjectSource:
 def _open_file(argument: str, split: str | None) -> ObjectSource:
     if not argument or split is not None:
         raise OptionError("a file of objects is one part of the data: write objects:FILE.json, and leave --split out.")
-    return CocoObjects(Path(argument).expanduser())
+    return CocoObjects(expanded(argument))
 
 
 def _coco(argument: str, split: str | None, name: str, prefix: str) -> CocoObjects:
     """Open COCO of 2017 below a folder, images in ``val2017`` or ``images/val2017``."""
     if not argument:
         raise OptionError(f"{name} needs the folder that holds annotations; write {name}:ROOT.")
-    root, year = Path(argument).expanduser(), f"{split or 'val'}2017"
+    root, year = expanded(argument), f"{split or 'val'}2017"
     annotations = root / "annotations" / f"{prefix}_{year}.json"
     if not annotations.is_file():
         raise DataError(f"{root} holds no annotations/{annotations.name}; give the folder of COCO 2017.")

@@ -10,10 +10,10 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from autola_analysis.core.code import version_of
 from autola_analysis.core.errors import ReportError
 from autola_analysis.core.files import sha256_of
 from autola_analysis.core.reading import TextFault, json_of, read_text
@@ -96,10 +96,5 @@ def recorded_data(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {package: version_of(package) for package in PACKAGES}
+    return {package: version for package, version in found.items() if version}

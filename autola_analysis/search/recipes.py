@@ -9,7 +9,7 @@ from typing import Any
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry
-from autola_analysis.training.recipes import Recipe, overridden
+from autola_analysis.training.recipes import Recipe, check_signs, overridden
 
 BETAS = (0.5, 0.999)
 """Of Adam on alpha, as in DARTS and the authors' code."""
@@ -65,12 +65,11 @@ class SearchRecipe:
     evaluated_images: int = 5000
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "clip_norm", "alpha_learning_rate", "evaluated_images"):
-            if getattr(self, name) <= 0:
-                raise OptionError(f"{name} must be positive; found {getattr(self, name)}.")
-        for name in ("final_learning_rate", "momentum", "weight_decay", "alpha_decay", "alpha_from_epoch"):
-            if getattr(self, name) < 0:
-                raise OptionError(f"{name} cannot be negative; found {getattr(self, name)}.")
+        check_signs(
+            self,
+            positive=("epochs", "batch_size", "learning_rate", "clip_norm", "alpha_learning_rate", "evaluated_images"),
+            not_negative=("final_learning_rate", "momentum", "weight_decay", "alpha_decay", "alpha_from_epoch"),
+        )
         if self.alpha_from_epoch >= self.epochs:
             raise OptionError(
                 f"alpha_from_epoch must be less than epochs, or alpha never moves; found {self.alpha_from_epoch} and "

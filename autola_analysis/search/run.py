@@ -44,7 +44,7 @@ from autola_analysis.search.supernet import SuperNetwork
 from autola_analysis.statistics.intervals import share_interval
 from autola_analysis.training.data import open_splits, preprocessing_of
 from autola_analysis.training.images import AugmentedImages, PreprocessedImages
-from autola_analysis.training.lightning import make_trainer, quiet_lightning, while_interrupted
+from autola_analysis.training.lightning import interrupts_as_such, make_trainer, quiet_lightning
 from autola_analysis.training.lock import locked_folder
 from autola_analysis.training.module import DivergedError
 from autola_analysis.training.settings import Machine
@@ -233,7 +233,8 @@ def _fit(module: SearchTraining, loaders: _Loaders, state: Path, machine: Machin
         loaders.start_at(len(content["history"]["epochs"]))
     trainer = make_trainer(module.recipe.epochs, state, machine, [])
     try:
-        trainer.fit(module, loaders.combined(), loaders.evaluated, ckpt_path=None if last is None else str(last))
+        with interrupts_as_such():
+            trainer.fit(module, loaders.combined(), loaders.evaluated, ckpt_path=None if last is None else str(last))
     except DivergedError as error:
         raise SearchError(
             f"{error}, so the search has stopped; {_kept(state)}; search again with a lower --set learning_rate or "
@@ -247,10 +248,6 @@ def _fit(module: SearchTraining, loaders: _Loaders, state: Path, machine: Machin
         ) from error
     except DataError:
         _kept(state)
-        raise
-    except (SystemExit, RuntimeError) as error:
-        if isinstance(error, SystemExit) or while_interrupted(error):
-            raise KeyboardInterrupt from error  # what lightning makes of an interrupt
         raise
 
 

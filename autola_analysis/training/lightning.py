@@ -16,10 +16,21 @@ from autola_analysis.training.showing import TrainingProgress
 from autola_analysis.training.state import LAST, WholeFiles
 
 
-def while_interrupted(error: BaseException) -> bool:
+def _while_interrupted(error: BaseException) -> bool:
     """Return whether an error came up while lightning put things in order after an interrupt."""
     cause = error.__context__
-    return cause is not None and (isinstance(cause, KeyboardInterrupt) or while_interrupted(cause))
+    return cause is not None and (isinstance(cause, KeyboardInterrupt) or _while_interrupted(cause))
+
+
+@contextmanager
+def interrupts_as_such() -> Iterator[None]:
+    """Raise a KeyboardInterrupt in place of what lightning makes of one."""
+    try:
+        yield
+    except (SystemExit, RuntimeError) as error:
+        if isinstance(error, SystemExit) or _while_interrupted(error):
+            raise KeyboardInterrupt from error
+        raise
 
 
 @contextmanager

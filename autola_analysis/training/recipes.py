@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,25 @@ T = TypeVar("T", bound="DataclassInstance")
 SCHEDULES = ("cosine", "step")
 MEASURE = "measure"
 """In place of a name of statistics: measure those of the training split."""
+
+
+def check_signs(recipe: object, positive: Sequence[str], not_negative: Sequence[str]) -> None:
+    """Refuse values of a recipe that have the wrong sign.
+
+    Args:
+        recipe: Has the values as attributes.
+        positive: Names of those above zero.
+        not_negative: Names of those from zero on.
+
+    Raises:
+        OptionError: Naming the first.
+    """
+    for name in positive:
+        if getattr(recipe, name) <= 0:
+            raise OptionError(f"{name} must be positive; found {getattr(recipe, name)}.")
+    for name in not_negative:
+        if getattr(recipe, name) < 0:
+            raise OptionError(f"{name} cannot be negative; found {getattr(recipe, name)}.")
 
 
 @dataclass(frozen=True)
@@ -72,20 +91,19 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
             raise OptionError(f"schedule is one of {', '.join(SCHEDULES)}; found {self.schedule!r}.")
-        for name in ("epochs", "batch_size", "learning_rate", "step_epochs"):
-            if getattr(self, name) <= 0:
-                raise OptionError(f"{name} must be positive; found {getattr(self, name)}.")
-        for name in (
-            "width",
-            "momentum",
-            "weight_decay",
-            "warmup_epochs",
-            "crop_padding",
-            "random_resized_crop",
-            "cutout",
-        ):
-            if getattr(self, name) < 0:
-                raise OptionError(f"{name} cannot be negative; found {getattr(self, name)}.")
+        check_signs(
+            self,
+            positive=("epochs", "batch_size", "learning_rate", "step_epochs"),
+            not_negative=(
+                "width",
+                "momentum",
+                "weight_decay",
+                "warmup_epochs",
+                "crop_padding",
+                "random_resized_crop",
+                "cutout",
+            ),
+        )
         if self.normalize not in ("", MEASURE):
             NORMALIZATIONS.get(self.normalize)
 

@@ -24,7 +24,7 @@ from autola_analysis.data.workers import SupervisedLoader, leave_process_group
 from autola_analysis.training.data import open_splits, preprocessing_of
 from autola_analysis.training.images import KEPT_BYTES, AugmentedImages, PreprocessedImages
 from autola_analysis.training.keeping import KeepAtAccuracy, kept_path
-from autola_analysis.training.lightning import make_trainer, quiet_lightning, while_interrupted
+from autola_analysis.training.lightning import interrupts_as_such, make_trainer, quiet_lightning
 from autola_analysis.training.lock import locked_folder
 from autola_analysis.training.module import ClassifierTraining, DivergedError
 from autola_analysis.training.recipes import MEASURE, Recipe
@@ -127,17 +127,14 @@ def _fit(
     last = last_state(state)
     trainer = make_trainer(module.recipe.epochs, state, machine, [] if keeper is None else [keeper])
     try:
-        trainer.fit(module, loaders[0], ckpt_path=None if last is None else str(last))
-        (metrics,) = trainer.validate(module, loaders[1], verbose=False)
+        with interrupts_as_such():
+            trainer.fit(module, loaders[0], ckpt_path=None if last is None else str(last))
+            (metrics,) = trainer.validate(module, loaders[1], verbose=False)
     except DivergedError as error:
         raise TrainingError(_advice(str(error), state, machine)) from error
     except DataError:
         if last_state(state) is None:
             discard(state)
-        raise
-    except (SystemExit, RuntimeError) as error:
-        if isinstance(error, SystemExit) or while_interrupted(error):
-            raise KeyboardInterrupt from error  # what lightning makes of an interrupt
         raise
     return dict(metrics)
 

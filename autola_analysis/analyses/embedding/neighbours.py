@@ -23,7 +23,7 @@ from torch import Tensor
 from autola_analysis.analyses.embedding.options import Metric
 from autola_analysis.core.cache import cache_errors, cache_folder, may_write
 from autola_analysis.core.code import numerical_code
-from autola_analysis.core.device import resolve_device
+from autola_analysis.core.device import float64_device
 from autola_analysis.core.entries import found_entry, new_entry, seal
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.progress import progress_bar
@@ -98,11 +98,11 @@ def nearest_neighbours(
     if not 1 <= k < len(values):
         raise OptionError(f"a point of {len(values)} has 1 to {len(values) - 1} neighbours; {k} were asked for.")
     if cache is None:
-        return _search(values, k, metric, resolve_device(device), quiet)
+        return _search(values, k, metric, float64_device(device), quiet)
     folder = cache_folder(cache, "neighbours")
     stem = hash_of(json.dumps(numerical_code()), metric, content_hash(values))[:32]
     return _cached(folder, stem, k, metric) or _stored(
-        folder, stem, _search(values, k, metric, resolve_device(device), quiet)
+        folder, stem, _search(values, k, metric, float64_device(device), quiet)
     )
 
 
@@ -201,13 +201,13 @@ class Points:
     Args:
         values: ``(N, D)``.
         metric: "euclidean" takes them as they are, "cosine" as unit vectors.
-        device: Where to compute; one without float64 is replaced by the CPU.
+        device: Where to compute, with float64.
     """
 
     def __init__(self, values: NDArray[Any], metric: Metric, device: torch.device) -> None:
         self._values = values
         self._cosine = metric == "cosine"
-        self._device = torch.device("cpu") if device.type == "mps" else device
+        self._device = device
         self._held = _on(values, self._device) if values.size <= HELD else None
         # numpy sums in an order that does not depend on the number of threads.
         mean = np.zeros(values.shape[1]) if self._cosine else np.mean(values, axis=0, dtype=np.float64)

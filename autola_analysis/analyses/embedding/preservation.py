@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.embedding.neighbours import Points, row_blocks
 from autola_analysis.analyses.embedding.options import Metric
-from autola_analysis.core.device import resolve_device
+from autola_analysis.core.device import float64_device
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -43,7 +43,7 @@ def trustworthiness_samples(
     """
     n, k = near_in_plane.shape
     rows = np.arange(n) if rows is None else rows
-    points = Points(values, metric, resolve_device(device))
+    points = Points(values, metric, float64_device(device))
     result = np.empty(len(rows))
     for start, part in row_blocks(rows, n):
         distances = points.distances_to_all(part)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from autola_analysis.analyses.embedding.neighbours import Points, row_blocks
 from autola_analysis.analyses.embedding.options import Metric
-from autola_analysis.core.device import resolve_device
+from autola_analysis.core.device import float64_device
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -72,7 +72,7 @@ def silhouettes(
     if len(present) < 2:
         nothing = np.full(len(rows), np.nan)
         return Silhouettes(nothing, nothing)
-    points = Points(values, metric, resolve_device(device))
+    points = Points(values, metric, float64_device(device))
     classes = torch.from_numpy(compact)
     membership = torch.nn.functional.one_hot(classes).to(torch.float64)
     counts = membership.sum(0)
