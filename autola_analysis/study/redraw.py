@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateError
 from pydantic import BaseModel, ValidationError
 
 from autola_analysis.analyses.options import sentence_of
@@ -108,12 +109,24 @@ def _record(out: Path) -> dict[str, Any]:
     return record
 
 
+UNLIKE_WRITTEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TemplateError,
+    TypeError,
+    ValueError,
+)
+"""What drawing raises where tables and arrays do not fit together."""
+
+
 @contextmanager
 def _as_written(out: Path) -> Iterator[None]:
     """Turn what tables and arrays of another shape than a run's lead to into one sentence."""
     try:
         yield
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except UNLIKE_WRITTEN as error:
         raise ReportError(
             f"what {out} holds is not as a run writes it ({type(error).__name__}: {str(error)[:200]}); "
             "run the analysis again."

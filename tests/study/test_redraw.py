@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from jinja2 import UndefinedError
 from PIL import Image
 
 from autola_analysis.analyses.registry import analysis_of, registrations
@@ -124,3 +125,18 @@ def test_a_width_that_is_none_is_refused(report: Path) -> None:
     with pytest.raises(OptionError, match="width is"):
         redraw(report, "wide")
     assert issubclass(OptionError, AutolaError)
+
+
+@pytest.mark.parametrize("error", [UndefinedError("'dict object' has no attribute 'row'"), KeyError("layer3")])
+def test_tables_that_do_not_fit_together_are_one_sentence_wherever_drawing_meets_them(
+    error: Exception, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def misfits(*arguments: object) -> None:
+        raise error
+
+    before = {path: path.read_bytes() for path in report.rglob("*") if path.is_file()}
+    monkeypatch.setattr("autola_analysis.study.redraw.draw_report", misfits)
+    with pytest.raises(ReportError, match=rf"is not as a run writes it \({type(error).__name__}: ") as refused:
+        redraw(report, quiet=True)
+    assert "\n" not in str(refused.value)
+    assert {path: path.read_bytes() for path in report.rglob("*") if path.is_file()} == before
