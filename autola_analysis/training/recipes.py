@@ -162,10 +162,9 @@ RECIPES.register("cifar10")(
 )
 RECIPES.register("cifar10-short")(
     Recipe(
-        "CIFAR-10 on a budget: the data and augmentation of cifar10, 10 epochs of batch 128 after a warm-up of one",
+        "CIFAR-10 on a budget: the data and augmentation of cifar10, 12 epochs of batch 256, the first a warm-up",
         data="cifar10",
-        epochs=10,
-        batch_size=128,
+        epochs=12,
         warmup_epochs=1.0,
         normalize="cifar10",
     )

@@ -16,6 +16,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from autola_analysis.backbones.widths import count_parameters
 from autola_analysis.checkpoints.writing import save_model
+from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.errors import DataError, OptionError, TrainingError
 from autola_analysis.core.files import replacing
 from autola_analysis.data.preprocessing import Preprocessing
@@ -127,7 +128,7 @@ def _fit(
     last = last_state(state)
     trainer = make_trainer(module.recipe.epochs, state, machine, [] if keeper is None else [keeper])
     try:
-        with interrupts_as_such():
+        with interrupts_as_such(), freed_memory_kept():
             trainer.fit(module, loaders[0], ckpt_path=None if last is None else str(last))
             (metrics,) = trainer.validate(module, loaders[1], verbose=False)
     except DivergedError as error:

@@ -39,13 +39,13 @@ def genotype_file(tmp_path: Path) -> Path:
 RECORD = """{
  "name": "cifar10-short",
  "description": "CIFAR-10 on a budget: the data and augmentation of cifar10, \
-10 epochs of batch 128 after a warm-up of one",
+12 epochs of batch 256, the first a warm-up",
  "data": "cifar10",
  "test_split": "test",
  "backbone": "resnet20",
  "width": 0,
- "epochs": 10,
- "batch_size": 128,
+ "epochs": 12,
+ "batch_size": 256,
  "learning_rate": 0.1,
  "momentum": 0.9,
  "weight_decay": 0.0005,

@@ -19,7 +19,6 @@ def test_the_short_recipe_differs_from_the_papers_in_its_budget_alone() -> None:
     assert {name for name in paper if paper[name] != short[name]} == {
         "description",
         "epochs",
-        "batch_size",
         "warmup_epochs",
         "normalize",  # the source's own statistics, by name: a folder of the same images has none
     }

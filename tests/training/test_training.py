@@ -1,5 +1,7 @@
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from PIL import Image
 from autola_analysis.checkpoints import load_model
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.training import trainer
 from autola_analysis.training.images import AugmentedImages, cutout, shifted_and_mirrored
 from autola_analysis.training.module import ClassifierTraining
 from autola_analysis.training.recipes import RECIPES, Recipe
@@ -93,6 +96,26 @@ def test_a_log_names_the_epochs_of_a_training_in_lines_of_their_own(
     shown = capsys.readouterr()
     assert "\r" not in shown.out + shown.err
     assert re.search(r"^  epoch 2 of 2 \d+ %, \d+ of 10 batches", shown.err, re.MULTILINE)
+
+
+def test_memory_that_a_step_frees_is_kept_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, kept, active = ClassifierTraining.training_step, [], []
+
+    @contextmanager
+    def noting() -> Iterator[None]:
+        active.append(True)
+        yield
+        active.pop()
+
+    def stepping(self: ClassifierTraining, *arguments: object) -> object:
+        kept.append(bool(active))
+        return step(self, *arguments)
+
+    monkeypatch.setattr(trainer, "freed_memory_kept", noting)
+    monkeypatch.setattr(ClassifierTraining, "training_step", stepping)
+    run_training(short(), tmp_path / "out.safetensors", QUIET)
+    assert set(kept) == {True}
+    assert not active
 
 
 def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
