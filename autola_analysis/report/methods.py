@@ -29,6 +29,19 @@ def write_methods(directory: Path, networks: str, sections: Sequence[Section]) -
         (directory / name).write_text(content, encoding="utf-8", errors="replace")
 
 
+def _kinds(models: Sequence[Mapping[str, Any]], variants: int) -> str:
+    """Say what tells the networks apart, as far as their specifications know it."""
+    if variants == 1:
+        return "one network"
+    specs = [model.get("spec") or {} for model in models]
+    parts = [
+        part
+        for key, part in (("attention", "attention module"), ("backbone", "backbone"))
+        if len({spec.get(key) for spec in specs}) > 1
+    ]
+    return f"networks that differ in their {' and their '.join(parts)}" if parts else "several networks"
+
+
 def networks_paragraph(
     accuracy: pd.DataFrame,
     data: str,
@@ -55,5 +68,5 @@ def networks_paragraph(
     known = [f"{title} {versions[name]}" for name, title in packages.items() if name in versions]
     software = f" Numbers were computed with {' and '.join(known)}." if known else ""
     images = preprocessing_sentence(models)
-    text = f"We analysed networks that differ in their attention module, {names}, on {data}."
+    text = f"We analysed {_kinds(models, len(runs))}, {names}, on {data}."
     return f"{text}{f' {images}' if images else ''}{software}"

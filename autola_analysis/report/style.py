@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import matplotlib as mpl
 import matplotlib.style
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from autola_analysis.core.errors import OptionError
 
@@ -45,6 +47,20 @@ def figure_width(width: str | float) -> float:
     if not 1 <= inches <= 30:
         raise OptionError(f"width is {', '.join(WIDTHS)} or a number of inches from 1 to 30; found {width!r}.")
     return inches
+
+
+def text_width(text: str, points: float) -> float:
+    """Return how wide a line of text of a size is, in inches, in the font of the settings that are in effect."""
+    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=points), ismath=False)
+    return float(width) / 72
+
+
+def fitted(text: str, inches: float, points: float) -> str:
+    """Return as much of the beginning of a text as fits, with an ellipsis for the rest; at least one character."""
+    if text_width(text, points) <= inches:
+        return text
+    beginnings = (f"{text[:length]}…" for length in range(len(text) - 1, 1, -1))
+    return next((part for part in beginnings if text_width(part, points) <= inches), f"{text[:1]}…")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from autola_analysis.core.columns import INTERVAL, count, number, text
 from autola_analysis.core.tables import Table
 from autola_analysis.report.anonymous import Cleaner, short_names
 from autola_analysis.report.latex import escape, latex_table
+from autola_analysis.report.methods import networks_paragraph
 from autola_analysis.report.references import FILE, bibliography, read_references
 from autola_analysis.report.section import Section
 from autola_analysis.statistics.claims import CLAIMS_TABLE
@@ -130,3 +131,26 @@ def test_images_are_called_by_the_names_of_their_files_equal_ones_numbered() -> 
     assert short_names(names) == {
         "/a/x.png": "x.png (1)", "/b/x.png": "x.png (2)", "/b/y.png": "y.png", "test/000001": "000001",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("specs", "expected"),
+    [
+        ([("resnet20", "none")], "one network, a ("),
+        ([("resnet20", "none"), ("resnet20", "se")], "networks that differ in their attention module, a ("),
+        ([("resnet20", "none"), ("resnet32", "none")], "networks that differ in their backbone, a ("),
+        (
+            [("resnet20", "none"), ("resnet32", "se")],
+            "networks that differ in their attention module and their backbone",
+        ),
+        ([None, None], "several networks, a ("),
+    ],
+)
+def test_the_methods_say_what_tells_the_networks_apart(specs: list[tuple[str, str] | None], expected: str) -> None:
+    names = "ab"[: len(specs)]
+    models = [
+        {"model": name, "spec": spec and dict(zip(("backbone", "attention"), spec, strict=True))}
+        for name, spec in zip(names, specs, strict=True)
+    ]
+    accuracy = pd.DataFrame({"model": list(names), "run": ["1"] * len(specs)})
+    assert networks_paragraph(accuracy, "digits", {}, {}, models).startswith(f"We analysed {expected}")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from autola_analysis.analyses.saliency.methods import title_of
 from autola_analysis.analyses.saliency.result import OTHER, WRONG, Panel, Picture
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style
+from autola_analysis.report.style import figure_width, fitted, paper_style, text_width
 
 Scale = Literal["own", "shared"]
 FloatArray = NDArray[np.float64]
@@ -27,7 +27,7 @@ COLOURS = "inferno"
 RED = "#B23A00"
 # Inches.
 GAP, GROUP_GAP, MARGIN = 0.03, 0.12, 0.04
-HEAD, LABEL, FOOT = 0.36, 0.135, 0.30
+HEAD, LABEL, LINE, FOOT = 0.36, 0.135, 0.085, 0.30
 SMALL = 6.0  # points
 
 
@@ -72,9 +72,11 @@ class _Sheet:
         foot = FOOT if self.has_colours else 0.02
         self.titles, self.title_size = self._fitting_titles()
         self.head = HEAD + (max(title.count("\n") for title in self.titles)) * self.title_size * 1.2 / 72
-        self.width, self.height = width, self.head + len(pictures) * (self.panel_height + LABEL) + foot
-        self.figure = Figure(figsize=(self.width, self.height))
         self.size = min(7.0, max(4.5, self.side * 10.5))  # points that fit below a panel
+        self.separator = self._separator()
+        self.label = LABEL + LINE * self.separator.count("\n")
+        self.width, self.height = width, self.head + len(pictures) * (self.panel_height + self.label) + foot
+        self.figure = Figure(figsize=(self.width, self.height))
 
     def _fitting_titles(self) -> tuple[list[str], float]:
         """Return the heads of the groups, on more lines where one does not fit, and their size in points."""
@@ -86,9 +88,17 @@ class _Sheet:
             if max(map(len, titles)) <= longest:
                 return titles, size
         return [
-            "\n".join(textwrap.wrap(name, longest) + ([_short(layer, longest)] if layer else []))
+            "\n".join(textwrap.wrap(name, longest) + ([fitted(layer, room, size)] if layer else []))
             for name, layer in names
         ], size
+
+    def _separator(self) -> str:
+        """Return what stands between class and probability: a new line in all labels where one does not fit on one."""
+        names = {_first(panel.predicted) for picture in self.pictures for panel in first_runs(picture.panels)}
+        return " " if all(text_width(f"{name} (0.00)", self.size) <= self.side for name in names) else "\n"
+
+    def _name(self, name: str) -> str:
+        return fitted(_first(name), self.side, self.size)
 
     def draw(self) -> Figure:
         self._heads()
@@ -96,7 +106,7 @@ class _Sheet:
             ax = self._axes(row, 0, 0)
             ax.imshow(picture.pixels, interpolation="nearest")
             _outline(ax, picture.mask)
-            self._below(ax, _short(picture.label or picture.target, 14), "black")
+            self._below(ax, self._name(picture.label or picture.target), "black")
             found = {(p.method, p.layer, p.variant): p for p in first_runs(picture.panels)}
             for group, key in enumerate(self.groups):
                 in_group = [found[(*key, variant)] for variant in self.variants if (*key, variant) in found]
@@ -117,7 +127,7 @@ class _Sheet:
         return MARGIN + before * self.side + gaps
 
     def _axes(self, row: int, group: int, column: int) -> Axes:
-        top = self.head + row * (self.panel_height + LABEL)
+        top = self.head + row * (self.panel_height + self.label)
         bottom = self.height - top - self.panel_height
         left = self._left(group, column)
         ax = self.figure.add_axes(
@@ -161,11 +171,11 @@ class _Sheet:
             )  # fmt: skip
         remark = picture.remark(panel)
         colour, style = RED if remark == WRONG else "black", "italic" if remark == OTHER else "normal"
-        self._below(ax, f"{_short(panel.predicted, 9)} ({panel.probability:.2f})", colour, style)
+        self._below(ax, f"{self._name(panel.predicted)}{self.separator}({panel.probability:.2f})", colour, style)
 
     def _below(self, ax: Axes, text: str, colour: str, style: str = "normal") -> None:
         ax.text(
-            0.5, -0.02 / self.panel_height, text, transform=ax.transAxes, ha="center", va="top",
+            0.5, -0.02 / self.panel_height, text, transform=ax.transAxes, ha="center", va="top", linespacing=1.0,
             fontsize=self.size, color=colour, fontstyle=style,
         )  # fmt: skip
 
@@ -242,6 +252,6 @@ def _outline(ax: Axes, mask: NDArray[np.bool_] | None) -> None:
     ax.set_ylim(limits[1])
 
 
-def _short(name: str, longest: int) -> str:
-    name = name.split(",")[0]
-    return name if len(name) <= longest else name[: longest - 1] + "…"
+def _first(names: str) -> str:
+    """Return the first of the synonyms that a class is named by."""
+    return names.split(",")[0]

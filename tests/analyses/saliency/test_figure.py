@@ -107,6 +107,22 @@ def test_heads_of_narrow_groups_do_not_meet(methods: tuple[str, ...]) -> None:
     assert all(box.y1 <= figure.bbox.y1 for box in boxes)
 
 
+@pytest.mark.parametrize("variants", [1, 3, 7])
+@pytest.mark.parametrize("predicted", ["cat", "automobile", "black and gold garden spider, Argiope aurantia"])
+def test_labels_stay_below_their_own_maps(variants: int, predicted: str) -> None:
+    rows = [picture(*(panel(f"net {number}", predicted=predicted) for number in range(variants))) for _ in range(2)]
+    figure = plot_saliency(rows, "neurips")
+    assert variants > 1 or any(text.startswith(predicted[:10]) for text in texts(figure))
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for ax in figure.axes:
+        if ax.images and (label := ax.texts[-1]).get_text():
+            box, own = label.get_window_extent(renderer), ax.get_window_extent(renderer)
+            assert box.x0 >= own.x0 - 2
+            assert box.x1 <= own.x1 + 2
+            below = [other for other in figure.axes if other.images and other.get_position().y1 < ax.get_position().y0]
+            assert all(box.y0 > other.get_window_extent(renderer).y1 for other in below)
+
+
 def test_a_network_with_another_geometry_has_its_own_pixels_below_its_map() -> None:
     larger = Panel(
         "HOGA", "1", "grad-cam", "layer3", np.ones((12, 12), np.float32), "cat", 0.5, 1.0, "ok",
