@@ -109,7 +109,7 @@ def _refuse_foreign_labels(first: Variant, data: ImageSource, outputs: int) -> N
 
 def labels_fit(variant: Variant, data: ImageSource, outputs: int) -> bool:
     """Return whether the labels of the images number the outputs of a network."""
-    classes = data.classes
+    classes = data.class_names
     return bool(len(classes)) and labels_fit_head(len(classes), classes, variant.classes, outputs)
 
 

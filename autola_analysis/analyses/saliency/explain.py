@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from functools import wraps
+from threading import RLock
+from typing import Any, ParamSpec, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +28,7 @@ from autola_analysis.inference.class_scores import is_single
 from autola_analysis.inference.gradients import NoReLUError, gradients
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.outputs import Output, Score
-from autola_analysis.inference.precision import fitting, number_type
+from autola_analysis.inference.precision import fitting, number_type, precision_of
 from autola_analysis.inference.resources import gradient_batch_size
 from autola_analysis.inference.tasks import Classification
 from autola_analysis.inference.tasks.classification import predicted_classes
@@ -34,7 +36,27 @@ from autola_analysis.inference.tasks.classification import predicted_classes
 Reshape = Callable[[Tensor], Tensor]
 """A layer's output, of any shape, -> ``(B, K, h, w)``; applied to activation and gradient alike"""
 
+P = ParamSpec("P")
+ResultT = TypeVar("ResultT")
 
+_TURN = RLock()
+"""Held by the thread that explains: hooks on a network would see the forwards of other threads too."""
+
+
+def _by_itself(function: Callable[P, ResultT]) -> Callable[P, ResultT]:
+    """Return a function that runs in one thread at a time, and in float32 whatever the caller's autocast says."""
+
+    @wraps(function)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> ResultT:
+        with _TURN, ExitStack() as stack:
+            for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
+                stack.enter_context(precision_of("float32", torch.device(device)))
+            return function(*args, **kwargs)
+
+    return alone
+
+
+@_by_itself
 def explain(
     model: LoadedModel | nn.Module | Variant,
     images: Tensor,
@@ -151,6 +173,7 @@ def explain(
     )
 
 
+@_by_itself
 def explained_classes(
     model: LoadedModel | nn.Module | Variant,
     images: Tensor,

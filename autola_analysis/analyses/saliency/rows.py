@@ -94,7 +94,7 @@ class ExplainedBatch:
         variant, explanation = self.variant, self.explanation
         predicted = int(explanation.predicted[place])
         data, outputs = self.question.data, explanation.logits.shape[1]
-        names = output_names(variant, data.classes, outputs, labels_fit(variant, data, outputs)).names
+        names = output_names(variant, data.class_names, outputs, labels_fit(variant, data, outputs)).names
         return Panel(
             variant=variant.name,
             run=variant.run,
