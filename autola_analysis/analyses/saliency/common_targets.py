@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autola_analysis.analyses.saliency.explain import explained_classes, standardised
+from autola_analysis.analyses.saliency.explain import explained_classes
+from autola_analysis.analyses.saliency.inputs import standardised
 from autola_analysis.analyses.saliency.targets import fixed_targets
 from autola_analysis.analyses.variants import Variant, task_of
 from autola_analysis.core.distributed import current
