@@ -14,7 +14,7 @@ from autola_analysis.backbones.stem import input_channels
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, UnknownNameError
 from autola_analysis.core.output_kind import OutputKind
-from autola_analysis.core.text import title_of
+from autola_analysis.core.text import apart, title_of
 from autola_analysis.data.preprocessing import Geometry, Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.copies import copied, unwrapped
@@ -85,7 +85,7 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
             name,
             run,
             preprocessing=model.preprocessing,
-            classes=model.classes,
+            classes=None if model.classes is None else apart(model.classes),
             has_head=has_head,
             input_side=model.input_side,
             geometry=model.geometry,

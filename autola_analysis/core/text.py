@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -111,3 +112,16 @@ def size_text(number: float) -> str:
 def wirings_text(number: int) -> str:
     """Say how many training runs a variant has that stands for a population of wirings."""
     return f"{counted(number, 'wiring')}, one run each"
+
+
+def apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names in order, those that stand there more than once with their place behind them.
+
+    Example:
+        >>> apart(["crane", "owl", "crane"])
+        ('crane (0)', 'owl', 'crane (2)')
+    """
+    counts = Counter(names)
+    if len(counts) == len(names):
+        return tuple(names)
+    return apart([f"{name} ({place})" if counts[name] > 1 else name for place, name in enumerate(names)])

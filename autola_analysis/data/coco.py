@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.objects import COCO_SIGMAS, JointSet, Objects
+from autola_analysis.core.text import apart
 from autola_analysis.data.decoding import bad_image, read_image
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.run_lengths import mask_of, unpack
@@ -48,7 +49,7 @@ class CocoObjects(ObjectSource):
         images, categories = content["images"], sorted(content["categories"], key=lambda entry: int(entry["id"]))
         for kind, entries in (("image", images), ("category", categories), ("annotation", content["annotations"])):
             _check_unique(entries, kind, self.path)
-        self.classes = tuple(str(entry["name"]) for entry in categories)
+        self.classes = apart([str(entry["name"]) for entry in categories])
         self.category_ids = tuple(int(entry["id"]) for entry in categories)
         self.image_ids = np.array([entry["id"] for entry in images], dtype=np.int64)
         self.ids = [str(entry["file_name"]) for entry in images]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from autola_analysis.core.text import apart
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.scene import Scene
 
@@ -37,6 +38,11 @@ class ImageSource(ABC):
     ids: Sequence[str]
     preprocessing: Preprocessing | None = None
     contents_hash: str | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, no two alike: where `classes` repeats a name, its number stands behind it."""
+        return apart(self.classes)
 
     @abstractmethod
     def image(self, index: int) -> Image.Image:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.text import apart
 
 IntArray = NDArray[np.int64]
 LABELS = ("targets", "labels", "_labels")
@@ -25,7 +26,7 @@ LARGEST_LABEL = 1_000_000
 
 
 def classes_at_hand(dataset: Any) -> tuple[str, ...] | None:
-    """Return the class names of a data set; None where it has none.
+    """Return the class names of a data set, no two alike; None where it has none.
 
     ``classes`` may hold the names in order, their number, or a dict of names and numbers.
 
@@ -39,7 +40,7 @@ def classes_at_hand(dataset: Any) -> tuple[str, ...] | None:
     if isinstance(classes, (int, np.integer)):
         classes = range(int(classes))
     if isinstance(classes, Iterable):
-        return tuple(map(str, classes))
+        return apart([str(name) for name in classes])
     if isinstance(dataset, Subset):
         return classes_at_hand(dataset.dataset)
     if isinstance(dataset, ConcatDataset):

@@ -35,7 +35,6 @@ class FastCopy:
         folded: Number of batch norms folded away.
         channels_last: Whether it wants channels-last inputs.
         depends_on_batch: Whether the output for an image changes with the other images of the batch, or by chance.
-        changes_input: Whether it works in place on its input.
         output: What the network puts out for the probe.
         uncopied: Why it is no copy, see `Runnable`.
     """
@@ -45,7 +44,6 @@ class FastCopy:
     folded: int
     channels_last: bool
     depends_on_batch: bool
-    changes_input: bool
     output: Output
     uncopied: str = ""
 
@@ -84,7 +82,7 @@ def fast_copy(
     task = task or Classification()
     plain = ready.model
     with tap(plain, layers) as expected:
-        output, changes_input = _watch_input(plain, probe)
+        output = plain(probe.clone())
         expected = dict(expected)
     task.check(output, len(probe))
     depends = task.depends_on_batch(plain(probe[:1].clone()), output)
@@ -96,20 +94,9 @@ def fast_copy(
             fast_output = plain(probe.clone(memory_format=memory_format))
         same_layers = all(same_up_to_rounding(expected[layer], found[layer]) for layer in layers)
         if same_layers and task.same(output, fast_output):
-            return FastCopy(
-                plain, True, len(replaced) // 2, channels_last, depends, changes_input, output, ready.uncopied
-            )
+            return FastCopy(plain, True, len(replaced) // 2, channels_last, depends, output, ready.uncopied)
         _unfold(plain, replaced)
-    return FastCopy(plain, False, 0, False, depends, changes_input, output, ready.uncopied)
-
-
-def _watch_input(model: nn.Module, probe: Tensor) -> tuple[Output, bool]:
-    """Run a copy of the probe; return the output, and whether the network worked in place on its input."""
-    with torch.inference_mode(False):
-        own = probe.clone()  # a tensor of inference mode would count no changes
-    before = own._version
-    output = model(own)
-    return output, own._version != before
+    return FastCopy(plain, False, 0, False, depends, output, ready.uncopied)
 
 
 def _fold(model: nn.Module, layers: Sequence[str], probe: Tensor) -> dict[str, nn.Module]:

@@ -146,8 +146,8 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
     """Read the stream once and run every job's model on every batch.
 
     Processes that share the run take whole batches of the list in turn; at the end the observers of all processes
-    bring their findings together. A batch that leaves a model without memory runs in parts. A model that works in
-    place on its input gets a copy. The caller's models, their flags and gradients, the inputs and the random state are
+    bring their findings together. A batch that leaves a model without memory runs in parts. Every model gets a
+    copy of the images of its own. The caller's models, their flags and gradients, the inputs and the random state are
     as before afterwards.
 
     Raises:
@@ -239,8 +239,7 @@ class _Running:
         inputs = _inputs(self.job, images, self.copy.model)
         if self.copy.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        if self.copy.changes_input and inputs is images:
-            inputs = images.clone()  # other networks, and another try with fewer images, need them as they are
+        inputs = _own(inputs, images)  # other networks, and another try with fewer images, need them as they are
         failures = forward_of(self.job.name, images.shape[1:], memory_too=False)
         with failures, precision_of(self.settings.precision, self.device):
             return self.forward(inputs)
@@ -358,6 +357,11 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
         else:
             kept = [stack.enter_context(tap(copy.model, layers, reduce)) for layers, reduce in readers]
             yield _Running(job, copy, copy.model, kept, settings, device, task)
+
+
+def _own(inputs: Tensor, images: Tensor) -> Tensor:
+    """Return what a network takes, copied where it lies in the same memory as the images: it may work in place."""
+    return inputs.clone() if inputs.untyped_storage().data_ptr() == images.untyped_storage().data_ptr() else inputs
 
 
 def _inputs(job: Job, images: Tensor, model: nn.Module) -> Tensor:

@@ -109,7 +109,7 @@ class SourceStream:
 
     def __init__(self, source: ImageSource, preprocessing: Preprocessing, batch_size: int, workers: int = 0) -> None:
         self.labels: IntArray | None = source.labels
-        self.classes: tuple[str, ...] | None = source.classes
+        self.classes: tuple[str, ...] | None = source.class_names
         self.fingerprint: str | None = source.address()
         self.batch_size: int | None = batch_size
         self._source = source

@@ -55,10 +55,11 @@ class Thumbnails:
 
 def source_thumbnails(source: ImageSource, numbers: Sequence[int], quiet: bool = False) -> Iterator[Thumbnail]:
     """Decode the images with the given numbers, with a progress bar unless `quiet`."""
+    names = source.class_names
     with progress_bar(len(numbers), "thumbnails", quiet=quiet) as bar:
         for number in numbers:
             label = int(source.labels[number])
-            title = source.classes[label] if 0 <= label < len(source.classes) else ""
+            title = names[label] if 0 <= label < len(names) else ""
             yield Thumbnail(source.ids[number], title, np.asarray(source.image(number).convert("RGB")))
             bar.update()
 

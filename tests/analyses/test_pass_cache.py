@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
 from autola_analysis.analyses import observation as module
 from autola_analysis.analyses.chosen import ChosenImages
@@ -172,6 +173,21 @@ def test_of_a_pass_with_other_inputs_it_is_said_which(tmp_path: Path, said: Call
     assert said() == []  # other images and other analyses are other questions
     selectivity_of([Variant(network[0].model, "renamed")], tmp_path, 8)
     assert said() == []
+
+
+def test_classes_of_one_name_stay_apart() -> None:
+    labels = torch.arange(30) % 3
+    images = torch.randn(30, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    network, means = Variant(Tiny().eval()), []
+    for names in (["a", "b", "c"], ["x", "x", "y"]):
+        data: Any = TensorDataset(images, labels)
+        data.classes = names
+        (found,) = observe([network], data, SelectivityWatcher(SelectivityOptions()), Reading(QUIET))
+        result = selectivity_result(found, SelectivityOptions())
+        assert found.classes == (("a", "b", "c") if names[0] == "a" else ("x (0)", "x (1)", "y"))
+        means.append(result.class_means)
+    for layer, values in means[0].items():
+        np.testing.assert_array_equal(values, means[1][layer])
 
 
 def test_a_pass_that_is_not_complete_is_run_again(tmp_path: Path, said: Callable[[], list[str]]) -> None:

@@ -22,7 +22,8 @@ from autola_analysis.analyses.embedding.extract import extract_features
 from autola_analysis.analyses.embedding.neighbours import nearest_neighbours
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.registry import registrations
-from autola_analysis.analyses.saliency.explain import explain, standardised
+from autola_analysis.analyses.saliency.explain import explain
+from autola_analysis.analyses.saliency.inputs import standardised
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.results import Stored

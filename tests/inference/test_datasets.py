@@ -90,6 +90,13 @@ def test_data_sets_that_are_joined_need_the_same_classes() -> None:
     assert open_stream(ConcatDataset([named(), Birds()]), None).labels is None
 
 
+def test_classes_of_one_name_stay_apart_and_are_no_labels() -> None:
+    twice = ["crane", "owl", "crane"]
+    assert open_stream(Birds(classes=twice), None).classes == ("crane (0)", "owl", "crane (2)")
+    with pytest.raises(DataError, match=r"'crane' is none of the classes \(crane \(0\), owl, crane \(2\)\)"):
+        open_stream(Birds(targets=["crane"] * 9, classes=twice), None)
+
+
 @pytest.mark.parametrize("attribute", ["targets", "labels", "_labels"])
 @pytest.mark.parametrize("form", [list, np.array, torch.tensor, tuple])
 def test_labels_at_hand_are_found_where_data_sets_keep_them(attribute: str, form: Any) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -317,8 +318,16 @@ class ShiftsAView(Tiny):
         return super().forward(x)
 
 
+class NormalisesUnseen(Tiny):
+    """Changes its input in a way that counts as no change of the tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x.data.sub_(0.5).div_(0.2)
+        return super().forward(x)
+
+
 @pytest.mark.parametrize("fold", [True, False])
-@pytest.mark.parametrize("network", [ZeroesItsInput, ShiftsAView])
+@pytest.mark.parametrize("network", [ZeroesItsInput, ShiftsAView, NormalisesUnseen])
 def test_a_network_that_works_in_place_on_its_input_changes_no_other_networks_images(
     network: type[Tiny], fold: bool
 ) -> None:
@@ -337,6 +346,21 @@ def test_a_network_that_works_in_place_on_its_input_changes_no_other_networks_im
     with torch.no_grad():
         for model, recorder in zip((before, changing, after), recorders, strict=True):
             torch.testing.assert_close(torch.cat(recorder.logits), model(images.clone()), rtol=1e-4, atol=1e-5)
+
+
+class SingleInPlace(NormalisesUnseen):
+    """Has one output, whose kind is found by forwards of its own, see `Classification.settled`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[:, :1]
+
+
+def test_probing_a_network_of_one_output_leaves_the_images_as_they_are() -> None:
+    images = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    stored = [(images.clone(), torch.zeros(6, dtype=int))]
+    recorder, model = Recorder(), SingleInPlace().eval()
+    run([Job(model, [recorder])], open_stream(DataLoader(stored, batch_size=None), None), replace(QUIET, fold=False))
+    assert torch.equal(stored[0][0], images)
 
 
 class Masks(Tiny):

@@ -133,7 +133,7 @@ def _check_head(variant: Variant, source: ImageSource) -> None:
     outputs = variant.recorded_outputs
     if not variant.has_head:
         raise DataError(f"{variant.title} has no head, so that there is no score of the true class.")
-    named = variant.classes is not None and tuple(variant.classes) != tuple(source.classes)
+    named = variant.classes is not None and tuple(variant.classes) != source.class_names
     if named or (outputs and outputs != len(source.classes)):
         raise DataError(
             f"{variant.title}: the labels of {source.name} are not those of its head, so that there is no score of the "

@@ -55,13 +55,13 @@ class Assembly:
         correct: NDArray[np.bool_],
         scores: NDArray[np.float64],
     ) -> pd.DataFrame:
-        source = self.source
+        source, names = self.source, self.source.class_names
         return pd.DataFrame(
             {
                 "model": variant.name,
                 "run": variant.run,
                 "image": [source.ids[each.host] for each in shown],
-                "label": [source.classes[source.labels[each.host]] for each in shown],
+                "label": [names[source.labels[each.host]] for each in shown],
                 "kind": kind,
                 "donor": ["" if each.donor == NOBODY else source.ids[each.donor] for each in shown],
                 "contrast": [each.contrast for each in shown],
@@ -89,7 +89,7 @@ class Assembly:
                 shown[PASTED_BACK] = shown[UNALTERED]
             shown |= {kind: altered.image(place) for kind, place in made[host].items()}
             pixels = {kind: preprocessing.geometry(each).permute(1, 2, 0).numpy() for kind, each in shown.items()}
-            label = self.source.classes[self.source.labels[host]]
+            label = self.source.class_names[self.source.labels[host]]
             pictures.append(AlteredPicture(self.source.ids[host], label, pixels))
         return pictures
 

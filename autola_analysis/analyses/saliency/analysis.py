@@ -12,9 +12,9 @@ from autola_analysis.analyses.saliency.accuracy import accuracies_of
 from autola_analysis.analyses.saliency.claims import CLAIMS
 from autola_analysis.analyses.saliency.common_targets import check_target
 from autola_analysis.analyses.saliency.compared import saliency_statistics
-from autola_analysis.analyses.saliency.explain import resolve_methods
 from autola_analysis.analyses.saliency.localisation import METRICS
 from autola_analysis.analyses.saliency.measure import checked_by_randomising, explained_source
+from autola_analysis.analyses.saliency.methods import resolve_methods
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.question import Question
 from autola_analysis.analyses.saliency.result import CHANCE, FORMAT, SaliencyResult

@@ -49,7 +49,7 @@ def assembled(
 
 def _names(variant: Variant, data: ImageSource, found: Findings) -> OutputNames:
     outputs = int(found.about["outputs"])
-    return output_names(variant, data.classes, outputs, labels_fit(variant, data, outputs))
+    return output_names(variant, data.class_names, outputs, labels_fit(variant, data, outputs))
 
 
 def _pictures(
@@ -65,7 +65,7 @@ def _pictures(
                 image=data.ids[index],
                 pixels=panel.pixels,
                 mask=panel.mask,
-                label=data.classes[label] if label >= 0 else "",
+                label=data.class_names[label] if label >= 0 else "",
                 target=names.names[int(targets[index])],
                 panels=[],
             )

@@ -141,9 +141,13 @@ def captum_method(name: str, options: Mapping[str, Any] | None = None) -> Captum
 
 @contextmanager
 def copied_for_captum(model: nn.Module) -> Iterator[nn.Module]:
-    """Yield a frozen copy in evaluation mode, with every random state of the process as before afterwards."""
+    """Yield a frozen copy in evaluation mode, with every random state of the process as before afterwards.
+
+    The copy leaves its input as it is, since captum runs it on one tensor several times.
+    """
     with torch.inference_mode(False), torch.enable_grad():
         ours = copied(model).requires_grad_(False)
+        ours.register_forward_pre_hook(_own_inputs)
         cuda = list({parameter.device for parameter in ours.parameters() if parameter.device.type == "cuda"})
         state = np.random.get_state()  # noqa: NPY002  (captum draws from it)
         try:
@@ -151,6 +155,10 @@ def copied_for_captum(model: nn.Module) -> Iterator[nn.Module]:
                 yield ours
         finally:
             np.random.set_state(state)  # noqa: NPY002
+
+
+def _own_inputs(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(value.clone() if isinstance(value, Tensor) else value for value in inputs)
 
 
 def _attributions() -> list[tuple[str, Callable[..., Any]]]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autola_analysis.analyses.saliency.explain import explained_classes, standardised
+from autola_analysis.analyses.saliency.explain import explained_classes
+from autola_analysis.analyses.saliency.inputs import standardised
 from autola_analysis.analyses.saliency.targets import fixed_targets
 from autola_analysis.analyses.variants import Variant, task_of
 from autola_analysis.core.distributed import current
@@ -109,7 +110,7 @@ def _refuse_foreign_labels(first: Variant, data: ImageSource, outputs: int) -> N
 
 def labels_fit(variant: Variant, data: ImageSource, outputs: int) -> bool:
     """Return whether the labels of the images number the outputs of a network."""
-    classes = data.classes
+    classes = data.class_names
     return bool(len(classes)) and labels_fit_head(len(classes), classes, variant.classes, outputs)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from autola_analysis.analyses.saliency.cam import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam
+from autola_analysis.analyses.saliency.captum_bridge import PREFIX, CaptumMethod, captum_method
 from autola_analysis.analyses.saliency.cells import CellGrid
+from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry
 
 
@@ -152,6 +155,27 @@ METHODS.register("guided-grad-cam")(
         guided=True,
     )
 )
+
+
+def resolve_methods(
+    names: str | Sequence[str], options: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Method | CaptumMethod]:
+    """Return saliency methods by name, ours or captum's.
+
+    Raises:
+        UnknownNameError: If there is no such method.
+        OptionError: If none is named, one is named twice, or options are given for one that takes none.
+    """
+    names = [names] if isinstance(names, str) else list(names)
+    if not names or len(set(names)) != len(names):
+        raise OptionError(f"methods are one or more names, each once; found {', '.join(names) or 'none'}.")
+    for name in options or {}:
+        if name not in names or not name.startswith(PREFIX):
+            raise OptionError(f"options were given for {name!r}, which is no captum: method that was asked for.")
+    return {
+        name: captum_method(name, (options or {}).get(name)) if name.startswith(PREFIX) else METHODS.get(name)
+        for name in names
+    }
 
 
 def title_of(method: str) -> str:

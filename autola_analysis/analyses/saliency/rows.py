@@ -12,10 +12,10 @@ from torch import Tensor
 
 from autola_analysis.analyses.output_names import output_names
 from autola_analysis.analyses.saliency.common_targets import labels_fit
-from autola_analysis.analyses.saliency.explain import standardised
 from autola_analysis.analyses.saliency.explanation import Explanation, MapKey
 from autola_analysis.analyses.saliency.faithfulness import faithfulness
 from autola_analysis.analyses.saliency.findings import Row
+from autola_analysis.analyses.saliency.inputs import standardised
 from autola_analysis.analyses.saliency.localisation import CHANCE_MAPS, METRICS, localise
 from autola_analysis.analyses.saliency.question import Masks, Question
 from autola_analysis.analyses.saliency.result import CHANCE, Panel
@@ -94,7 +94,7 @@ class ExplainedBatch:
         variant, explanation = self.variant, self.explanation
         predicted = int(explanation.predicted[place])
         data, outputs = self.question.data, explanation.logits.shape[1]
-        names = output_names(variant, data.classes, outputs, labels_fit(variant, data, outputs)).names
+        names = output_names(variant, data.class_names, outputs, labels_fit(variant, data, outputs)).names
         return Panel(
             variant=variant.name,
             run=variant.run,

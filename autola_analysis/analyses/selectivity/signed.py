@@ -61,7 +61,7 @@ def nearest_rectified_layer(model: nn.Module, images: Tensor, layer: str) -> str
         network = stack.enter_context(runnable(model, images.device)).model
         for name, module in network.named_modules():
             stack.callback(module.register_forward_hook(partial(watch, name)).remove)
-        network(fitting(images, network))
+        network(fitting(images, network).clone())  # it may work in place on its input
     names = [name for name, _ in order]
     once = Counter(names)
     if layer not in names:

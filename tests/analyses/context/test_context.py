@@ -19,6 +19,7 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.cache import cache_folder
 from autola_analysis.core.errors import AutolaError, DataError, UnknownNameError
+from autola_analysis.core.text import apart
 from autola_analysis.data import ClutteredDigits, Preprocessing, limit
 from autola_analysis.statistics.intervals import mean_interval
 from tests.analyses.context.planted import READING, SIDE, Planted, background_reader, object_reader
@@ -214,6 +215,17 @@ def test_what_cannot_be_measured_is_refused_in_one_sentence(
     with pytest.raises(AutolaError, match=complaint) as raised:
         measure_context(models, data, None, READING, **options)
     assert isinstance(raised.value, UnknownNameError if "no kind" in complaint else DataError)
+
+
+def test_classes_of_one_name_stay_apart() -> None:
+    source = Planted()
+    source.classes = ("crane", "owl", "crane")
+    names = ("crane", "owl", "crane")
+    network = Variant(background_reader(), "background", classes=apart(names))
+    result = measure_context([network], source, None, READING)
+    assert set(result.images["label"]) == {"crane (0)", "owl", "crane (2)"}
+    assert {picture.label for picture in result.pictures} == {"crane (0)", "owl", "crane (2)"}
+    assert means(result, "background")["unaltered"] == 1.0
 
 
 def test_images_without_labels_are_refused() -> None:

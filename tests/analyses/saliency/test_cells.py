@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from autola_analysis.analyses.saliency import explain as explaining
+from autola_analysis.analyses.saliency import plan as planning
 from autola_analysis.analyses.saliency.cells import CellAxis, CellGrid
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.explanation import Explanation
@@ -213,7 +213,7 @@ def test_the_grid_is_recorded_saved_and_taken_again(tmp_path: Path, monkeypatch:
     assert plain.settings["cells"] == {"layer2": {"stride": [2, 2], "first": [1, 1], "shift": [0, 0]}}
     assert not torch.equal(plain.maps["guided-grad-cam", "layer2"], first.maps["guided-grad-cam", "layer2"])
     assert torch.equal(plain.maps["gradient", None], first.maps["gradient", None])
-    monkeypatch.setattr(explaining, "probe", lambda *_: pytest.fail("the network was probed"))
+    monkeypatch.setattr(planning, "probe", lambda *_: pytest.fail("the network was probed"))
     again = explain(model, images, methods, target=0, grid=first.grids)
     assert all(torch.equal(again.maps[key], maps) for key, maps in first.maps.items())
     explain(model, images, "gradient", target=0, grid="receptive-field")  # explains at no layer

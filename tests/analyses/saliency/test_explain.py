@@ -3,6 +3,7 @@
 import gc
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,33 @@ def test_captums_other_attributions_are_captums() -> None:
     torch.testing.assert_close(found.maps[name, None], expected, rtol=1e-5, atol=1e-9)
     maps = explain(model, IMAGES, ("grad-cam", "captum:LayerGradCam"), "layer1", target=2).maps
     torch.testing.assert_close(maps["grad-cam", "layer1"], maps["captum:LayerGradCam", "layer1"])
+
+
+class Normalises(nn.Module):
+    """Normalises its input, in place in a way that counts as no change of the tensor, or not in place."""
+
+    def __init__(self, network: nn.Module, in_place: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.in_place = in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.in_place:
+            x.data.sub_(0.5).div_(0.2)
+        return self.network(x if self.in_place else (x - 0.5) / 0.2)
+
+
+def test_a_network_that_works_in_place_on_its_input_is_explained_as_one_that_does_not() -> None:
+    network, images = Tiny().eval(), IMAGES.clone()
+    methods = ("grad-cam", "guided-backprop", "captum:FeatureAblation", "captum:LayerGradCam", "captum:Saliency")
+    layer = "network.layer2"
+    expected = explain(Normalises(network, False), images, methods, layer, target=2).maps
+    found = explain(Normalises(network, True), images, methods, layer, target=2).maps
+    assert torch.equal(images, IMAGES)
+    # The derivative of what is written into `.data` is not in the graph: gradients are those of the normalised input.
+    scale = {"captum:Saliency": 0.2, "guided-backprop": 0.2}
+    for (method, where), maps in found.items():
+        torch.testing.assert_close(maps * (1 / scale.get(method, 1)), expected[method, where], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -501,3 +529,28 @@ def test_a_given_class_costs_no_forward_and_a_prediction_one_without_a_backward_
     assert torch.equal(explained_classes(model, IMAGES, batch_size=2), predicted)
     assert forwards == [False] * 3
     assert torch.equal(predicted, model.eval()(IMAGES).argmax(1))
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_autocast_of_the_caller_changes_no_map(enabled: bool) -> None:
+    model = lively(create_model("resnet20", "se", 10, width=4)).eval()
+    expected = explain(model, IMAGES, ("grad-cam", "grad-cam++", "guided-backprop"))
+    classes = explained_classes(model, IMAGES)
+    with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        found = explain(model, IMAGES, ("grad-cam", "grad-cam++", "guided-backprop"))
+        assert torch.equal(explained_classes(model, IMAGES), classes)
+        assert torch.is_autocast_enabled("cpu") == enabled
+    for key, maps in expected.maps.items():
+        assert torch.equal(found.maps[key], maps)
+
+
+def test_explanations_of_one_network_in_threads_are_those_of_one_thread() -> None:
+    model = lively(create_model("resnet20", "se", 10, width=4)).eval()
+    batches = [torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
+    expected = [explain(model, batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda batch: explain(model, batch), batches))
+    for one, other in zip(expected, found, strict=True):
+        for key, maps in one.maps.items():
+            assert torch.equal(other.maps[key], maps)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from autola_analysis.analyses.observation import Reading
-from autola_analysis.analyses.saliency import explain as explaining
 from autola_analysis.analyses.saliency import network
+from autola_analysis.analyses.saliency import plan as planning
 from autola_analysis.analyses.saliency.explain import explain
 from autola_analysis.analyses.saliency.faithfulness import faithfulness
 from autola_analysis.analyses.saliency.localisation import METRICS, localise
@@ -102,7 +102,7 @@ def test_a_network_is_probed_once_and_its_cells_are_recorded(
         probed.append(tuple(images.shape[2:]))
         return probe(model, images, *arguments)
 
-    monkeypatch.setattr(explaining, "probe", counting)
+    monkeypatch.setattr(planning, "probe", counting)
     source = ClutteredDigits("test", 10)
     result = measure_saliency(variants, source, PROBED, READING)
     assert sorted(probed) == [(32, 32), (32, 32), (36, 36)]  # in three batches

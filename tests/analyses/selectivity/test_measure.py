@@ -19,6 +19,7 @@ from autola_analysis.analyses.selectivity.labelings import image_folds, permuted
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.selectivity.options import SelectivityOptions
 from autola_analysis.analyses.selectivity.result import SelectivityResult
+from autola_analysis.analyses.selectivity.signed import nearest_rectified_layer
 from autola_analysis.analyses.selectivity.summary import corrected_interval
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
@@ -384,6 +385,17 @@ def test_the_slightest_negative_activity_is_refused() -> None:
 
     with pytest.raises(LayerError, match="has negative activity"):
         measure_selectivity(AlmostRectified(), class_sorted((8, 9, 7)), layers=["layer1"], reading=PLAIN)
+
+
+def test_looking_for_a_rectified_layer_leaves_the_images_as_they_are() -> None:
+    class Shifts(Tiny):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x.sub_(0.5))
+
+    images = torch.rand(2, 3, 8, 8)
+    before = images.clone()
+    assert nearest_rectified_layer(Shifts(), images, "layer2.0") == "layer2.2"
+    assert torch.equal(images, before)
 
 
 def test_an_empty_list_of_layers_is_refused() -> None:

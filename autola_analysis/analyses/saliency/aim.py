@@ -1,0 +1,38 @@
+"""Reading what is explained from the output of a network: the score of a class, or what a function reads."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from autola_analysis.analyses.saliency.explanation import NO_CLASS
+from autola_analysis.inference.outputs import Output, Score
+from autola_analysis.inference.tasks import Classification
+from autola_analysis.inference.tasks.classification import predicted_classes
+
+
+class ClassScore:
+    """Reads the score of a class of each image; the first output shows what outputs are, where that is not known.
+
+    Attributes:
+        task: How outputs are read.
+    """
+
+    def __init__(self, task: Classification, classes: Tensor | None) -> None:
+        self.task = task
+        self._classes = classes
+
+    def __call__(self, output: Output) -> Tensor:
+        """Return the scores of a batch, ``(B,)``."""
+        self.task = self.task.settled_by(output)
+        return self.task.score(self._classes)(output)
+
+
+def targets_and_scores(
+    output: Output, aim: Tensor | Score | None, images: int, task: Classification
+) -> tuple[Tensor, Tensor]:
+    """Return what `Explanation.targets` and `Explanation.logits` hold of a batch."""
+    if callable(aim):
+        return torch.full((images,), NO_CLASS), torch.empty(images, 0)
+    scores = task.scores(output)
+    return predicted_classes(scores) if aim is None else aim.to(scores.device), scores
