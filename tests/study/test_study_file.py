@@ -79,6 +79,14 @@ def test_what_is_no_file_or_no_toml_is_refused(tmp_path: Path, content: bytes | 
 
 def test_the_supplement_is_a_study_whose_paths_alone_are_to_fill_in() -> None:
     study = read_study(str(files("autola_analysis.study") / "supplement.toml"))
-    assert [table.kind for table in study.analyses] == ["selectivity", "embedding", "saliency", "gates"]
+    assert [table.kind for table in study.analyses] == [
+        "selectivity",
+        "embedding",
+        "saliency",
+        "gates",
+        "evaluate",
+        "ablation",
+        "similarity",
+    ]
     assert len(study.models) == 16
     assert all("PATH/TO" in table.files[0] for table in study.models.values())
