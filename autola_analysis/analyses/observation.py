@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.agreement import check_same_pass
 from autola_analysis.analyses.output_names import OutputNames, output_names
-from autola_analysis.analyses.pass_cache import PassEntry, pass_entry
+from autola_analysis.analyses.pass_cache import PassEntry, found_by_all, pass_entry
 from autola_analysis.analyses.variants import Variant, grouped_by_geometry, task_of
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.distributed import current
@@ -150,8 +151,16 @@ def observe_all(
     """
     found: dict[int, _Watched] = {}
     for stream, group in shared_streams(variants, data, reading):
+        asked = [
+            {watcher.name: watcher.inputs(variant) for watcher in watchers if watcher.applies_to(variant)}
+            for variant, _ in group
+        ]
+        check_same_pass(group, stream, reading.settings, asked)
         with ExitStack() as stack:
-            watched = [_watched(variant, how, stream, watchers, reading, stack) for variant, how in group]
+            watched = [
+                _watched(variant, how, stream, watchers, of_network, reading, stack)
+                for (variant, how), of_network in zip(group, asked, strict=True)
+            ]
             fresh = [each for each in watched if not each.facts]
             record = run([each.job() for each in fresh], stream, reading.settings) if fresh else None
             stream.check_unchanged()
@@ -291,23 +300,21 @@ def _watched(
     preprocessing: Preprocessing | None,
     stream: Stream,
     watchers: Sequence[Watcher[Any]],
+    asked: Mapping[str, Mapping[str, Any]],
     reading: Reading,
     stack: ExitStack,
 ) -> _Watched:
     """Look up what the cache holds of a network, and set up what watches it for the rest."""
-    applied = [watcher for watcher in watchers if watcher.applies_to(variant)]
     folder = None
-    facts: Mapping[str, Any] = {}
     kept = stack.enter_context(ExitStack())
-    asked = {watcher.name: watcher.inputs(variant) for watcher in applied}
     entry = pass_entry(reading.cache, variant, preprocessing, stream, reading.settings, asked)
-    if entry is not None:
-        facts = entry.found()
-        if not facts and not current().first:
+    facts = found_by_all(entry)
+    if entry is not None and not facts:
+        if not current().first:
             entry, folder = None, _scratch(kept, [*asked])
-        elif not facts and entry.may_write():
+        elif entry.may_write():
             folder = kept.enter_context(entry.writing([*asked, ACCURACY]))
-        elif not facts:
+        else:
             entry = None
     classes = stream.classes or (class_names(stream) if stream.labels is not None else ())
     watched = _Watched(
@@ -315,7 +322,8 @@ def _watched(
         preprocessing,
         {
             watcher.name: watcher.watch(variant, preprocessing, stream, folder and folder / watcher.name)
-            for watcher in applied
+            for watcher in watchers
+            if watcher.name in asked
         },
         task_of(variant).accuracy(len(classes), stream.classes, variant.classes, variant.has_head),
         classes,

@@ -96,6 +96,19 @@ def pass_entry(
     return PassEntry(cache, variant.title, {**inputs, **(others or {}), ANALYSES: asked})
 
 
+def found_by_all(entry: PassEntry | None) -> dict[str, Any]:
+    """Return how a pass ran; empty where it must run, since it is not in the cache of every process of the run.
+
+    All processes must call it, those without a cache too.
+    """
+    facts = {} if entry is None else entry.read()
+    if current().all_true(bool(facts)):
+        return facts
+    if entry is not None and facts:
+        logger.warning("not every process finds the pass of %s in its cache; it is run again.", entry.title)
+    return {}
+
+
 class PassEntry:
     """The place of one network's pass in a cache.
 
@@ -111,34 +124,25 @@ class PassEntry:
     def __init__(self, cache: Path, title: str, inputs: Mapping[str, Any]) -> None:
         self.inputs: dict[str, Any] = json.loads(json.dumps(dict(inputs)))
         self._folder = cache_folder(cache, "passes")
-        self._title = title
+        self.title = title
         self._stem = hash_of(title)[:TITLE_DIGITS]
         of_inputs = hash_of(json.dumps(self.inputs, sort_keys=True))[:INPUT_DIGITS]
         found = sorted(self._folder.glob(f"{'?' * TITLE_DIGITS}-{of_inputs}"))
         self.path = found[0] if found else self._folder / f"{self._stem}-{of_inputs}"
 
-    def found(self) -> dict[str, Any]:
-        """Return how the pass ran; empty where it must run, since a process that shares the run does not find it."""
-        facts = self.read()
-        if current().all_true(bool(facts)):
-            return facts
-        if facts:
-            logger.warning("not every process finds the pass of %s in its cache; it is run again.", self._title)
-        return {}
-
     def read(self) -> dict[str, Any]:
         """Return how the pass ran; empty where it is missing or damaged. Says what was found instead."""
-        content = found_entry(self.path, f"the pass of {self._title}")
+        content = found_entry(self.path, f"the pass of {self.title}")
         if content is not None and content["inputs"] == self.inputs:
             facts: dict[str, Any] = content["facts"]
             return facts
         if content is not None:
             logger.warning(
-                "the pass of %s in %s has other inputs than its name says; it is made again.", self._title, self.path
+                "the pass of %s in %s has other inputs than its name says; it is made again.", self.title, self.path
             )
         elif differing := self._differing():
             logger.warning(
-                "the cache holds a pass of %s with other %s; it is run again.", self._title, ", ".join(differing)
+                "the cache holds a pass of %s with other %s; it is run again.", self.title, ", ".join(differing)
             )
         return {}
 

@@ -136,12 +136,13 @@ def load_attribute(reference: str, flag: str) -> Callable[..., object]:
 def _module_of_file(path: Path, flag: str) -> ModuleType:
     if not path.is_file():
         raise OptionError(f"{flag} names {path}, and there is no such file; check the path.")
-    name = f"_autola_user_{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
+    source = path.read_bytes()
+    # Copies on several machines get one name, as does the file by the same path later; another content gets another.
+    name = f"_autola_user_{hashlib.sha256(os.fsencode(path) + source).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise OptionError(f"{flag} names {path}, which is not a Python file; give FILE.py:NAME.")
     module = importlib.util.module_from_spec(spec)
-    source = path.read_bytes()
     setattr(module, SOURCE, source)  # what runs is what is hashed, whatever becomes of the file
     # Dataclasses and pickling look a class's module up by name while it is being executed.
     sys.modules[name] = module

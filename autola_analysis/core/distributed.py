@@ -7,7 +7,7 @@ stays quick.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class ProcessError(AutolaError):
-    """Another process of the run has failed, has died, or sends no heartbeat any more."""
+    """Another process of the run has failed, has died, sends no heartbeat any more, or has read something else."""
 
 
 class Processes:
@@ -88,6 +88,17 @@ class Processes:
 
         return add
 
+    def check_same(self, inputs: Mapping[str, object]) -> None:
+        """Refuse to go on where processes have read different things.
+
+        Args:
+            inputs: What messages call a thing -> a value that must be equal everywhere, small, as
+                `all_gather_object` takes it: a hash, a version, options.
+
+        Raises:
+            ProcessError: In all processes, naming what differs.
+        """
+
     def check_device(self, device: torch.device) -> None:
         """Refuse a device that the processes cannot share.
 
@@ -104,13 +115,14 @@ class Processes:
         return True
 
     def leave_to_first(self) -> None:
-        """End every process but the first, with status 0; no collective may follow.
+        """End every process but the first, with status 0; from here on the first runs alone.
 
         Raises:
             SystemExit: In the others.
         """
         if not self.first:
             raise SystemExit(0)
+        enter(Processes())
 
 
 _CURRENT: ContextVar[Processes | None] = ContextVar("processes", default=None)
@@ -120,3 +132,30 @@ enter, leave = _CURRENT.set, _CURRENT.reset
 def current() -> Processes:
     """Return the processes that share the run that is under way."""
     return _CURRENT.get() or Processes()
+
+
+SHOWN = 32
+"""Characters up to which a differing value is shown: versions are, hashes are not."""
+
+
+def difference(everybody: Sequence[tuple[str, Mapping[str, object]]]) -> str:
+    """Return a sentence about the first process that has read something else than process 0; "" where none has.
+
+    Args:
+        everybody: Of every process the name of its machine, and what it gave to `Processes.check_same`.
+    """
+    host, inputs = everybody[0]
+    for rank, (other_host, others) in enumerate(everybody):
+        if others != inputs:
+            names = [name for name in {**inputs, **others} if inputs.get(name) != others.get(name)]
+            found = ", ".join(name + _both(others.get(name), inputs.get(name)) for name in names)
+            return (
+                f"process {rank} of {len(everybody)} on {other_host} does not have the same as process 0 on {host}: "
+                f"{found}; give all processes of a run the same files, options and versions."
+            )
+    return ""
+
+
+def _both(theirs: object, ours: object) -> str:
+    texts = [str(theirs), str(ours)]
+    return f" ({texts[0]}, not {texts[1]})" if max(map(len, texts)) <= SHOWN else ""

@@ -52,6 +52,10 @@ class FileSource(ImageSource):
         """
         return self.facts.fingerprint
 
+    def listing(self) -> str:
+        """Return a hash of the names and sizes of the files."""
+        return self.facts.listing
+
     def origin(self) -> str:
         """Return a hash of where the files lie and of the times when their contents, names or rights last changed."""
         return self.facts.origin

@@ -29,6 +29,7 @@ class ImageSource(ABC):
         ids: Name of every image, unique and stable between runs, length N.
         preprocessing: The source's customary preprocessing; None where it has none of its own.
         contents_hash: What `hash_contents` gave before the images were used; None where that was not asked for.
+        compared: Whether all processes that share the run are known to have the same contents.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ImageSource(ABC):
     ids: Sequence[str]
     preprocessing: Preprocessing | None = None
     contents_hash: str | None = None
+    compared: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -55,6 +57,10 @@ class ImageSource(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Return a hash that changes when images or labels do, without decoding any."""
+
+    def listing(self) -> str:
+        """Return a hash as `fingerprint` without times, which copies on several machines have in common."""
+        return self.fingerprint()
 
     def origin(self) -> str:
         """Return where the images lie and when they last changed, hashed; "" where they are made or held in memory."""

@@ -31,6 +31,7 @@ class Subset(ImageSource):
         self.classes = source.classes
         self.preprocessing = source.preprocessing
         self.contents_hash = source.contents_hash
+        self.compared = source.compared
         self.labels = source.labels[self.indices]
         self.ids = [source.ids[int(index)] for index in self.indices]
 
@@ -52,7 +53,11 @@ class Subset(ImageSource):
 
     def fingerprint(self) -> str:
         """Return a hash of the source's own and of the chosen indices: the same images, however chosen, share it."""
-        return hash_of(self.source.fingerprint(), self.indices.astype("<i8").tobytes())
+        return self._with_choice(self.source.fingerprint())
+
+    def listing(self) -> str:
+        """Return the same of the source's listing."""
+        return self._with_choice(self.source.listing())
 
     def origin(self) -> str:
         """Return the source's own."""
@@ -61,6 +66,9 @@ class Subset(ImageSource):
     def check_unchanged(self) -> None:
         """Check the source."""
         self.source.check_unchanged()
+
+    def _with_choice(self, of_source: str) -> str:
+        return hash_of(of_source, self.indices.astype("<i8").tobytes())
 
 
 def limit(source: ImageSource, n: int, seed: int = 0) -> ImageSource:

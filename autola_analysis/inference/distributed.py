@@ -13,8 +13,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Event, Thread
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
-from autola_analysis.core.distributed import ProcessError, Processes, enter, leave
+from autola_analysis.core.distributed import ProcessError, Processes, difference, enter, leave
 from autola_analysis.core.errors import OptionError
 from autola_analysis.inference.launching import Launch
 from autola_analysis.inference.messages import MessageError, decoded, encoded, signed, verified
@@ -33,6 +33,8 @@ HEARTBEAT = 3.0
 """Seconds between heartbeats."""
 HEARTBEAT_TIMEOUT = 40.0
 """Seconds without a heartbeat after which a process is taken for dead."""
+LEAVING = 10.0
+"""Seconds that the first process waits for the others at the end."""
 LONGEST_POLL = 0.05
 REDUCE_CHUNK = 2**23
 """Values of one all_reduce: more would need as much memory again, and could outlast the timeout."""
@@ -105,11 +107,17 @@ class Launched(Processes):
         self._steps = 0
         self._heartbeats: dict[int, tuple[bytes, float]] = {}
         self._closing = Event()
-        self._host = f"process {rank} of {world_size} on {socket.gethostname()}"
+        self._host = socket.gethostname()
+        self._speaks: bool | None = None
         Thread(target=self._send_heartbeats, daemon=True).start()
 
     def close(self) -> None:
-        """End the heartbeat."""
+        """Leave the run; the first process, which holds the store, waits a little for the others to read from it."""
+        end = time.monotonic() + LEAVING
+        with suppress(RuntimeError):  # the store is gone
+            self._store.set(f"left/{self.rank}", "")
+            while self.first and time.monotonic() < end and not self._store.check(self._keys("left")):
+                time.sleep(LONGEST_POLL)
         self._closing.set()
 
     def all_gather_object(self, value: T) -> list[T]:
@@ -122,7 +130,7 @@ class Launched(Processes):
         self._steps += 1
         with _connection():
             self._put(f"{self._steps}/{self.rank}", encoded(value))
-            return [decoded(self._wait_for(f"{self._steps}/{rank}", rank)) for rank in range(self.world_size)]
+            return [decoded(self._wait_for(key, rank)) for rank, key in enumerate(self._keys(str(self._steps)))]
 
     def broadcast(self, tensor: Tensor | None) -> Tensor | None:
         """Return the tensor of the first process; the tensors that the other processes give are not read."""
@@ -178,6 +186,13 @@ class Launched(Processes):
 
         return add
 
+    def check_same(self, inputs: Mapping[str, object]) -> None:
+        """Refuse to go on where processes have read different things; the first process says so, and all know it."""
+        found = difference(self.all_gather_object((self._host, dict(inputs))))
+        if found:
+            self._speaks = self.first
+            raise ProcessError(found)
+
     def check_device(self, device: torch.device) -> None:
         """Refuse one GPU for all processes."""
         if device.type == "cuda" and device.index is not None:
@@ -189,11 +204,17 @@ class Launched(Processes):
 
     def report_failure(self, message: str) -> bool:
         """Report to the other processes that this process ends with an error; return whether it is the first to."""
-        report = f"{self._host} failed: {message}".encode()
+        if self._speaks is not None:
+            return self._speaks
+        report = f"process {self.rank} of {self.world_size} on {self._host} failed: {message}".encode()
         try:
             return self._store.compare_set(FAILED, "", report.decode()) == report
         except RuntimeError:
             return True  # the store is gone: no other process can have reported
+
+    def _keys(self, folder: str) -> list[str]:
+        """Return the keys that all processes set in a folder of the store, in order of rank."""
+        return [f"{folder}/{rank}" for rank in range(self.world_size)]
 
     def _wait_for(self, key: str, rank: int) -> bytes:
         pause = 0.001

@@ -13,9 +13,10 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSample
 
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import DataError
+from autola_analysis.data.agreement import check_same_images
 from autola_analysis.data.dataset import decoded_batches
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import ImageSource, hash_of
 from autola_analysis.inference.datasets import (
     LABELS,
     IntArray,
@@ -260,7 +261,7 @@ def open_stream(
     if isinstance(images, Sized) and len(images) == 0:
         raise DataError("there is no image to run the networks on: the data set is empty.")
     if isinstance(data, DataLoader):
-        return LoaderStream(data)
+        return _compared(LoaderStream(data))
     workers = decoding_workers(device) if workers is None else workers
     if isinstance(data, ImageSource):
         preprocessing = preprocessing or data.preprocessing
@@ -269,9 +270,17 @@ def open_stream(
         if batch_size is None:
             side = preprocessing.crop or max(data.image(0).size)
             batch_size = min(current().all_gather_object(choose(side, device)))
+        check_same_images(data)
         return SourceStream(data, preprocessing, batch_size, workers)
     if isinstance(data, Dataset):
-        return LoaderStream(
-            DataLoader(data, batch_size=batch_size or 64, num_workers=workers, generator=torch.Generator())
-        )
+        loader = DataLoader(data, batch_size=batch_size or 64, num_workers=workers, generator=torch.Generator())
+        return _compared(LoaderStream(loader))
     raise DataError(f"data must be an image source, a Dataset or a DataLoader; found {type(data).__name__}.")
+
+
+def _compared(stream: LoaderStream) -> LoaderStream:
+    """Return a loader's stream, once all processes that share the run are known to have the same labels and batches."""
+    labels = [] if stream.labels is None else stream.labels.tolist()
+    described = [stream.batch_size, stream.classes and list(stream.classes), hash_of(*map(str, labels))]
+    current().check_same({"labels, classes or batches of the loader": described})
+    return stream

@@ -11,6 +11,7 @@ from autola_analysis.analyses.analysis import Analysis, Subject
 from autola_analysis.analyses.options import AnalysisOptions
 from autola_analysis.analyses.registry import analysis_of, registrations
 from autola_analysis.core.errors import LayerError, OptionError, UnknownNameError
+from autola_analysis.data.agreement import check_same_images
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit
 from autola_analysis.report.style import figure_width
@@ -138,6 +139,7 @@ def _planned(request: AnalysisRequest, plan: Plan, base: Path, quiet: bool) -> P
         data = _data_of(request, plan, models, base, quiet)
         source = data.source
     sample = source if options.limit == "all" else limit(source, options.limit, options.seed)
+    check_same_images(sample)
     left_out: tuple[str, ...] = ()
     if data is None and any(table.skip_bad_images for table in plan.file.data.values()):
         sample, left_out = readable(sample, quiet)

@@ -24,6 +24,7 @@ from autola_analysis.report.record import new_record, write_record
 from autola_analysis.report.thumbnails import source_thumbnails, write_thumbnails
 from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.statistics.compare import COMPARISON_TABLE
+from autola_analysis.study.agreement import check_same_files, check_same_study
 from autola_analysis.study.comparison.controls import CONTROLS_TABLE
 from autola_analysis.study.draw import Layout, draw_report
 from autola_analysis.study.file import StudyFile, parse_study, read_study
@@ -98,7 +99,9 @@ def run_study(
     kinds = [request.kind for request in file.analyses if only is None or request.kind in only]
     steps = Steps(number_of_steps(kinds) + 3, quiet)
     with steps.step("checkpoints and images"):
+        check_same_study(file, only)
         plan = make_plan(file, base, only, quiet)
+        check_same_files(plan)
         own_file = Path(study) if isinstance(study, (str, Path)) else None
         folders = dict.fromkeys(image_folders(plan), "the images' folder")
         refuse_inputs_inside(out, inputs_of(plan, base, own_file, reading.cache), folders)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autola_analysis.checkpoints.class_names import read_class_names
+from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.progress import progress_bar
+from autola_analysis.data.agreement import check_same_images
 from autola_analysis.data.bad_images import drop_unreadable
 from autola_analysis.data.class_order import Reordered
 from autola_analysis.data.open import default_source_for, open_source
@@ -67,12 +69,14 @@ def open_data(
         source = Reordered(source, read_class_names(order, "--class-order"))
     if table.limit is not None:
         source = limited(source, table.limit, seed)
+    check_same_images(source)
     left_out: tuple[str, ...] = ()
     if table.skip_bad_images:
         source, left_out = readable(source, quiet)
     if table.hash_contents:
         source.fingerprint()  # before the contents, so that a change since then is noticed
         source.contents_hash = source.hash_contents()
+        current().check_same({f"contents of the images of data.{key}": source.contents_hash})
     return StudyData(key, source, left_out)
 
 

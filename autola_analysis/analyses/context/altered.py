@@ -35,6 +35,7 @@ class AlteredImages(ImageSource):
         self.name, self.split, self.classes = source.name, source.split, source.classes
         self.preprocessing = source.preprocessing
         self.contents_hash = source.contents_hash
+        self.compared = source.compared
         self.labels = source.labels[np.array([each.host for each in altered], dtype=np.int64)]
         self.ids = [f"{source.ids[each.host]}, {each.kind}" for each in altered]
 
@@ -45,8 +46,11 @@ class AlteredImages(ImageSource):
 
     def fingerprint(self) -> str:
         """Return a hash of the source's own and of all that is done to its images."""
-        described = json.dumps([VERSION, self._blur, self._inputs, [astuple(each) for each in self.altered]])
-        return hash_of(self._scenes.source.fingerprint(), described)
+        return self._with_alterations(self._scenes.source.fingerprint())
+
+    def listing(self) -> str:
+        """Return the same of the source's listing."""
+        return self._with_alterations(self._scenes.source.listing())
 
     def origin(self) -> str:
         """Return the source's own."""
@@ -55,3 +59,7 @@ class AlteredImages(ImageSource):
     def check_unchanged(self) -> None:
         """Check the source."""
         self._scenes.source.check_unchanged()
+
+    def _with_alterations(self, of_source: str) -> str:
+        described = json.dumps([VERSION, self._blur, self._inputs, [astuple(each) for each in self.altered]])
+        return hash_of(of_source, described)

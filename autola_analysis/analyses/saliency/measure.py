@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from autola_analysis.analyses.agreement import check_same_pass
 from autola_analysis.analyses.alone import Model, given, measure_alone
 from autola_analysis.analyses.observation import Reading, shared_streams
 from autola_analysis.analyses.pass_cache import PassEntry, pass_entry
@@ -129,6 +130,7 @@ def _explain_all(
     findings: dict[int, Findings] = {}
     with progress_bar(len(data) * len(variants), "explaining", quiet=settings.quiet) as bar:
         for stream, group in shared_streams(variants, data, reading, gradient_batch_size):
+            check_same_pass(group, stream, settings, [{ANALYSIS: question.inputs()}] * len(group))
             networks = []
             for variant, preprocessing in group:
                 entry = _entry(variant, variants[0], preprocessing, stream, question, reading)

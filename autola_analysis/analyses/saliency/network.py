@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from autola_analysis.analyses.pass_cache import PassEntry
+from autola_analysis.analyses.pass_cache import PassEntry, found_by_all
 from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.analyses.saliency.common_targets import CommonTargets
 from autola_analysis.analyses.saliency.explain import explain
@@ -89,7 +89,7 @@ class Network:
 
     def restore(self) -> bool:
         """Take what the cache holds; returns whether it holds everything."""
-        if self.entry is None or not self.entry.found():
+        if not found_by_all(self.entry) or self.entry is None:
             return False
         self.findings.restore(self.entry.path / ANALYSIS)
         return True
