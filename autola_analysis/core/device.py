@@ -17,12 +17,26 @@ def float64_device(name: str | torch.device = "auto") -> torch.device:
     return torch.device("cpu") if device.type == "mps" else device
 
 
+def check_memory() -> None:
+    """Refuse to compute where torch makes tensors that hold no numbers.
+
+    Raises:
+        OptionError: If torch's default device is its meta device.
+    """
+    if torch.empty(0).device.type == "meta":
+        raise OptionError(
+            "torch makes tensors without memory here, since its default device is 'meta'; call this outside of "
+            "torch.device('meta'), or set another with torch.set_default_device."
+        )
+
+
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
     """Return the device of a name; "auto" is the first CUDA device where there is one, else the CPU.
 
     Raises:
-        OptionError: If the name is no device, or there is no such device here.
+        OptionError: If the name is no device, there is no such device here, or tensors are made without memory.
     """
+    check_memory()
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.own_code import is_of_own_code, reason_of
 from autola_analysis.core.text import apart
 
 IntArray = NDArray[np.int64]
@@ -128,17 +129,26 @@ def batch_of(item: Any, classes: Sequence[str] | None) -> tuple[Tensor, Tensor]:
     return images, numbers
 
 
-def refuse_uneven(items: Iterable[Any]) -> None:
+def refuse_items(dataset: Any, numbers: Iterable[int]) -> None:
     """Refuse items of a data set that no batch can be made of; what else was wrong with them is not said.
 
     Args:
-        items: As the data set gives them: ``(image, label)``.
+        dataset: Gives ``(image, label)`` by number.
+        numbers: Of the items, in order.
 
     Raises:
-        DataError: If an image is no tensor, or two have different shapes.
+        DataError: If the data set fails to give an item, an image is no tensor, or two have different shapes.
     """
     first: Tensor | None = None
-    for number, item in enumerate(items):
+    for number in numbers:
+        try:
+            item = dataset[number]
+        except BaseException as error:
+            if not is_of_own_code(error):
+                raise
+            raise DataError(
+                f"the data set gives no image {number} ({reason_of(error)}); mend it, or leave that image out."
+            ) from error
         image = item[0] if isinstance(item, (list, tuple)) and item else item
         if not isinstance(image, Tensor):
             raise DataError(
@@ -149,7 +159,7 @@ def refuse_uneven(items: Iterable[Any]) -> None:
         if image.shape != first.shape:
             raise DataError(
                 f"all images of a data set must have one shape; found {tuple(first.shape)} and {tuple(image.shape)} "
-                f"(image {number} of a batch): resize and crop them."
+                f"(image {number}): resize and crop them."
             )
 
 

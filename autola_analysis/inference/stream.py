@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sized
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SequentialSampler
 
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.own_code import is_of_own_code, reason_of
 from autola_analysis.data.agreement import check_same_images
 from autola_analysis.data.dataset import decoded_batches
 from autola_analysis.data.preprocessing import Preprocessing
@@ -23,7 +25,7 @@ from autola_analysis.inference.datasets import (
     batch_of,
     classes_at_hand,
     labels_at_hand,
-    refuse_uneven,
+    refuse_items,
 )
 from autola_analysis.inference.resources import decoding_workers, pass_batch_size
 
@@ -205,16 +207,28 @@ class LoaderStream:
     def _read(self, loader: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images and labels; of items that no batch can be made of, say what they are."""
         batches = iter(loader)
-        while True:
+        for number in count():
             try:
                 item = next(batches)
-            except StopIteration:
-                return
-            except (TypeError, RuntimeError):  # of the default collate function, which names types alone
-                if isinstance(loader.dataset, Sized):
-                    refuse_uneven(loader.dataset[place] for place in range(min(LOOKED_AT, len(loader.dataset))))
-                raise
+            except BaseException as error:
+                if isinstance(error, StopIteration) and not self._ends_early(loader, number):
+                    return
+                if not is_of_own_code(error):
+                    raise
+                self._explain(loader.dataset, number)
+                raise DataError(f"the loader failed at its batch {number}: {reason_of(error)}.") from error
             yield batch_of(item, self.classes)
+
+    @staticmethod
+    def _ends_early(loader: DataLoader[Any], number: int) -> bool:
+        """Return whether a loader has ended before the last of its batches: a `StopIteration` of its data set's."""
+        return not isinstance(loader.dataset, IterableDataset) and number < len(loader)
+
+    def _explain(self, dataset: Any, number: int) -> None:
+        """Look at items of a data set of which a batch has failed, and refuse the one that is the reason."""
+        if isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset):
+            first = number * (self.batch_size or 1) if self._in_order else 0
+            refuse_items(dataset, range(first, min(first + LOOKED_AT, len(dataset))))
 
     def _check(self, indices: Tensor, labels: Tensor) -> None:
         """Check that images have the labels that the data set lists."""

@@ -1,5 +1,6 @@
 """Data sets that are handed over: what is known of them before reading, and what is said of those that do not fit."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset, random_split
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset, random_split
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.inference.run import Job, Settings, run
@@ -173,10 +174,57 @@ def test_items_are_described_as_well_where_other_processes_read_them() -> None:
         read(DataLoader(uneven, batch_size=2, num_workers=1))
 
 
-def test_an_error_of_the_data_set_itself_is_its_own() -> None:
-    class Broken(Birds):
-        def __getitem__(self, index: int) -> Any:
-            raise RuntimeError("the disk of the birds is away")
+ERRORS = [
+    IndexError("too far"),
+    KeyError("k"),
+    RuntimeError("away"),
+    StopIteration(),
+    OSError(5, "broken"),
+    SystemExit(),
+]
 
-    with pytest.raises(RuntimeError, match="the disk of the birds is away"):
-        read(Broken(targets=Birds().numbers))
+
+class Broken(Birds):
+    """Raises an error for one of its images."""
+
+    def __init__(self, error: BaseException, **attributes: Any) -> None:
+        super().__init__(error=error, **attributes)
+
+    def __getitem__(self, index: int) -> Any:
+        if index == 6:
+            raise self.error
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+@pytest.mark.parametrize("known", [True, False], ids=["labels known", "labels read"])
+def test_an_error_of_a_data_set_is_no_end_of_the_data(error: BaseException, known: bool) -> None:
+    data = Broken(error, **({"targets": Birds().numbers} if known else {}))
+    with pytest.raises(DataError, match=r"gives no image 6 \(.*\); mend it") as raised:
+        read(data)
+    assert raised.value.__cause__ is error
+
+
+def test_an_error_of_a_loader_names_the_batch() -> None:
+    loader = DataLoader(Broken(IndexError("too far")), batch_size=2, num_workers=1, shuffle=True)
+    with pytest.raises(DataError, match="gives no image 6"):
+        read(loader)
+
+    def fails_once(items: Any) -> Any:
+        raise ValueError("cannot be collated")
+
+    with pytest.raises(DataError, match="failed at its batch 0: ValueError: cannot be collated"):
+        read(DataLoader(named(), batch_size=2, collate_fn=fails_once))
+
+
+def test_the_end_of_an_endless_kind_of_data_set_is_its_own() -> None:
+    class Flight(IterableDataset[Any]):
+        def __iter__(self) -> Any:
+            return (named()[number] for number in range(5))
+
+        def __len__(self) -> int:
+            return 9
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read(DataLoader(Flight(), batch_size=2)) == named().numbers[:5]

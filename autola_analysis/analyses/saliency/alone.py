@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from autola_analysis.core.device import check_memory
 from autola_analysis.inference.precision import precision_of
 
 P = ParamSpec("P")
@@ -24,6 +25,7 @@ def by_itself(function: Callable[P, ResultT]) -> Callable[P, ResultT]:
 
     @wraps(function)
     def alone(*args: P.args, **kwargs: P.kwargs) -> ResultT:
+        check_memory()
         with _TURN, ExitStack() as stack:
             for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
                 stack.enter_context(precision_of("float32", torch.device(device)))

@@ -387,6 +387,16 @@ def test_the_slightest_negative_activity_is_refused() -> None:
         measure_selectivity(AlmostRectified(), class_sorted((8, 9, 7)), layers=["layer1"], reading=PLAIN)
 
 
+def test_a_traced_network_is_measured_as_the_network_itself() -> None:
+    model, data = Tiny().eval(), class_sorted((8, 9, 7))
+    traced = torch.fx.symbolic_trace(model)
+    expected = measure_selectivity(model, data, layers=["layer2.2"], reading=PLAIN)
+    found = measure_selectivity(traced, data, layers=["layer2.2"], reading=PLAIN)
+    pd.testing.assert_frame_equal(found.units, expected.units)
+    with pytest.raises(LayerError, match="layer 'layer1' does not run in a forward; where the network runs what is"):
+        measure_selectivity(traced, data, reading=PLAIN)
+
+
 def test_looking_for_a_rectified_layer_leaves_the_images_as_they_are() -> None:
     class Shifts(Tiny):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
