@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ from autola_analysis.core.device import float64_device
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
 
+S = TypeVar("S")
+T = TypeVar("T")
 FEWEST = 10  # images
 START_SPREAD = 1e-4  # standard deviation of the first coordinate of a start
 POINT_SPREAD = 0.1  # a t-SNE plane is tens of units wide
@@ -140,7 +142,7 @@ def embed_all(
         raise OptionError(f"threads is 1 or more; found {threads}.")
     for each in features:
         _check(each)
-    prepared = [_prepare(each, options, device, cache, quiet) for each in features]
+    prepared = _each(lambda each: _prepare(each, options, device, cache, quiet), features, "rating features", quiet)
     tasks = [(each, seed) for each in prepared for seed in range(options.seed, options.seed + options.seeds)]
     if options.method == "pca":
         solutions = [Solution(each.components, float("nan")) for each, _ in tasks]
@@ -148,7 +150,18 @@ def embed_all(
         problems = [each.problem(options.method, seed) for each, seed in tasks]
         kept = SolutionCache(cache)
         solutions = _solve(problems, kept, options.processes or usable_cores(), threads, quiet)
-    return [_embedding(each, options, seed, solution) for (each, seed), solution in zip(tasks, solutions, strict=True)]
+    solved = list(zip(tasks, solutions, strict=True))
+    return _each(lambda one: _embedding(one[0][0], options, one[0][1], one[1]), solved, "rating planes", quiet)
+
+
+def _each(make: Callable[[S], T], of: Sequence[S], what: str, quiet: bool) -> list[T]:
+    """Return what is made of every item, with progress."""
+    made = []
+    with progress_bar(len(of), what, unit="embeddings", quiet=quiet) as bar:
+        for item in of:
+            made.append(make(item))
+            bar.update()
+    return made
 
 
 def _check(features: Features) -> None:
