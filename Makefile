@@ -11,7 +11,7 @@ endif
 
 WORKERS ?= 2
 
-.PHONY: demo test fuzz lint types imports check bench clean
+.PHONY: demo test fuzz lint types imports check bench reports clean
 
 demo: $(READY)
 	$(PYTHON) -m autola_analysis demo --out reports/demo --overwrite
@@ -33,6 +33,9 @@ imports: $(READY)
 	$(PYTHON) -c "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())"
 
 check: lint types imports test
+
+reports: $(READY)
+	$(PYTHON) reports/regenerate.py
 
 bench: $(READY)
 	$(PYTHON) -m pip install --quiet --editable '.[dev,bench]'
