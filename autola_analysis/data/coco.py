@@ -68,9 +68,9 @@ class CocoObjects(ObjectSource):
         image, size = read_image(path), tuple(int(side) for side in self.sizes[index])
         if image.size == size:
             return image
-        with Image.open(path) as stored:  # annotations of an image whose EXIF data turn it may mean it unturned
-            if stored.size == size:
-                return stored.convert("RGB")
+        stored = read_image(path, turned=False)  # annotations of an image whose EXIF data turn it may mean it unturned
+        if stored.size == size:
+            return stored
         found = "{} x {}".format(*image.size)
         raise bad_image(path, f"it has {found} pixels where {self.path.name} says {size[0]} x {size[1]}")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from autola_analysis.core.errors import BadImageError
+from autola_analysis.core.patience import within
 from autola_analysis.core.reading import open_ordinary
 from autola_analysis.core.text import printable
 
@@ -21,19 +23,30 @@ NARROWEST = 500
 """Length over width from which an image is a line: resized by its shorter side it would fill the memory."""
 
 
-def read_image(path: Path) -> Image.Image:
-    """Decode a whole image file to 8-bit RGB, turned as its EXIF data say.
+SECONDS = 50
+"""How long decoding an image may take. 10^8 pixels take seconds, but a file may ask for all of them again and again."""
+
+QUICK = 4096
+"""Bytes up to which a file is decoded without that limit: too few to ask for more than half of it."""
+
+
+def read_image(path: Path, turned: bool = True) -> Image.Image:
+    """Decode a whole image file to 8-bit RGB.
 
     16-bit grey is scaled, transparency dropped, of frames the first kept.
 
+    Args:
+        path: Of the file.
+        turned: Whether it is turned as its EXIF data say.
+
     Raises:
         BadImageError: If the file cannot be read or decoded to its end, is no ordinary file or none of `FORMATS`, its
-            pixels have no agreed range, it has more than ``PIL.Image.MAX_IMAGE_PIXELS`` of them, or it is a line.
+            pixels have no agreed range, it has more than ``PIL.Image.MAX_IMAGE_PIXELS`` of them, it is a line, or
+            decoding it takes more than `SECONDS`.
     """
     try:
-        with open_ordinary(path) as file, Image.open(file, formats=FORMATS) as image:
-            _check_size(image)
-            return _as_rgb(ImageOps.exif_transpose(image), image.format)
+        quick = path.stat().st_size <= QUICK
+        return _decoded(path, turned) if quick else within(SECONDS, partial(_decoded, path, turned))
     except MemoryError:
         raise
     except Exception as error:  # on damaged files Pillow's plugins raise all from KeyError to struct.error
@@ -48,6 +61,12 @@ def bad_image(path: Path, reason: str) -> BadImageError:
         "repair it, remove it, or leave such images out with --skip-bad-images.",
         shown,
     )
+
+
+def _decoded(path: Path, turned: bool) -> Image.Image:
+    with open_ordinary(path) as file, Image.open(file, formats=FORMATS) as image:
+        _check_size(image)
+        return _as_rgb(ImageOps.exif_transpose(image) if turned else image, image.format)
 
 
 def _check_size(image: Image.Image) -> None:
@@ -71,6 +90,8 @@ def _as_rgb(image: Image.Image, file_format: str | None) -> Image.Image:
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
+    if isinstance(error, TimeoutError) and error.strerror is None:
+        return f"decoding it takes more than {SECONDS} seconds"
     if isinstance(error, Image.DecompressionBombError):
         return f"it has more than the {Image.MAX_IMAGE_PIXELS:,} pixels allowed"
     if isinstance(error, UnidentifiedImageError):

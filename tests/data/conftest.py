@@ -1,5 +1,6 @@
 """Small images, drawn on the spot."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,3 +39,13 @@ def truncated_jpeg(tmp_path: Path) -> bytes:
     content = whole.read_bytes()
     whole.unlink()
     return content[: len(content) // 2]
+
+
+@pytest.fixture
+def endless_jpeg() -> bytes:
+    """A progressive JPEG of 16 megapixels that asks for all of them again in every one of 20,000 scans."""
+    buffer = io.BytesIO()
+    Image.new("L", (4000, 4000)).save(buffer, "JPEG", progressive=True, quality=5)
+    content = buffer.getvalue()
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + scan * 20_000 + content[-2:]

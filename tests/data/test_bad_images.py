@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from autola_analysis.core.errors import BadImageError, DataError
-from autola_analysis.data import ClutteredDigits, ImageFolderSource, Preprocessing, drop_unreadable
+from autola_analysis.data import ClutteredDigits, ImageFolderSource, Preprocessing, decoding, drop_unreadable
 from autola_analysis.data.decoding import read_image
 from autola_analysis.data.listed import ListedImages
 
@@ -28,6 +28,18 @@ def test_truncated_jpeg_is_named(birds: Path, truncated_jpeg: bytes) -> None:
     assert caught.value.path == str(birds / "owl" / "0.jpg")
     assert str(birds / "owl" / "0.jpg") in str(caught.value)
     assert "--skip-bad-images" in str(caught.value)
+
+
+def test_an_image_that_takes_for_ever_is_named_and_can_be_left_out(
+    birds: Path, endless_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "SECONDS", 1)
+    path = birds / "owl" / "endless.jpg"
+    path.write_bytes(endless_jpeg)
+    with pytest.raises(BadImageError, match=r"endless.jpg cannot be read as an image .*takes more than 1 seconds"):
+        read_image(path)
+    _, left_out = drop_unreadable(ImageFolderSource(birds))
+    assert left_out == (str(path),)
 
 
 def test_empty_file(tmp_path: Path) -> None:

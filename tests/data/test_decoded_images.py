@@ -22,6 +22,7 @@ from autola_analysis.data import (
     Preprocessing,
     collate,
     decoded_batches,
+    decoding,
 )
 
 MakeImage = Callable[..., Path]
@@ -136,6 +137,17 @@ def test_a_worker_that_is_stopped_goes_on(monkeypatch: pytest.MonkeyPatch) -> No
     for pid in workers_of(batches):
         os.kill(pid, signal.SIGSTOP)
     assert len(list(batches)) == 19
+
+
+def test_a_worker_that_decodes_for_ever_is_ended_and_the_file_is_named(
+    birds: Path, endless_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "SECONDS", 1)
+    (birds / "owl" / "endless.jpg").write_bytes(endless_jpeg)
+    source = ImageFolderSource(birds)
+    with pytest.raises(BadImageError, match=r"endless.jpg cannot be read .*takes more than 1 seconds"):
+        list(decoded_batches(source, PLAIN, [[number] for number in range(len(source))], workers=1))
+    assert multiprocessing.active_children() == []
 
 
 def test_without_shared_memory_images_are_decoded_here(
