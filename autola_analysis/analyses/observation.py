@@ -251,6 +251,7 @@ class _Watched:
                 "device": record.device,
                 "batch_size": batch_size,
                 "batch_norms_folded": network.folded,
+                "blocks_fused": network.fused,
                 "channels_last": network.channels_last,
                 "number_type": network.number_type,
                 "copied": network.copied,

@@ -19,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.overrides import TorchFunctionMode
 
 from autola_analysis.inference.copies import Runnable
+from autola_analysis.inference.fusing import fuse, unfuse
 from autola_analysis.inference.outputs import Output, same_up_to_rounding, tensors_of
 from autola_analysis.inference.places import place_of
 from autola_analysis.inference.tap import tap
@@ -33,6 +34,7 @@ class FastCopy:
         model: In evaluation mode.
         fast: Whether it is other than a plain copy.
         folded: Number of batch norms folded away.
+        fused: Number of blocks whose convolutions carry out the ReLUs and additions behind them.
         channels_last: Whether it wants channels-last inputs.
         depends_on_batch: Whether the output for an image changes with the other images of the batch, or by chance.
         output: What the network puts out for the probe.
@@ -42,6 +44,7 @@ class FastCopy:
     model: nn.Module
     fast: bool
     folded: int
+    fused: int
     channels_last: bool
     depends_on_batch: bool
     output: Output
@@ -65,6 +68,7 @@ def fast_copy(
     fold: bool = True,
     task: Task | None = None,
     channels_last: bool = True,
+    fusing: bool = True,
 ) -> FastCopy:
     """Make a copy of a network faster where it then puts out the same; a network that is no copy runs as it is.
 
@@ -75,6 +79,7 @@ def fast_copy(
         fold: Whether to try.
         task: What the output means; None is classification.
         channels_last: Whether the faster copy is channels-last.
+        fusing: Whether to try to fuse what `fuse` can, on a CPU; a compiler does that itself.
 
     Raises:
         DataError: If the network does not put out what the task asks for.
@@ -88,15 +93,28 @@ def fast_copy(
     depends = task.depends_on_batch(plain(probe[:1].clone()), output)
     if fold and not ready.uncopied:
         memory_format = torch.channels_last if channels_last else torch.contiguous_format
+
+        def is_same() -> bool:
+            with tap(plain, layers) as found:
+                fast_output = plain(probe.clone(memory_format=memory_format))
+            same_layers = all(same_up_to_rounding(expected[layer], found[layer]) for layer in layers)
+            return same_layers and task.same(output, fast_output)
+
         replaced = _fold(plain, layers, probe)
         plain.to(memory_format=memory_format)
-        with tap(plain, layers) as found:
-            fast_output = plain(probe.clone(memory_format=memory_format))
-        same_layers = all(same_up_to_rounding(expected[layer], found[layer]) for layer in layers)
-        if same_layers and task.same(output, fast_output):
-            return FastCopy(plain, True, len(replaced) // 2, channels_last, depends, output, ready.uncopied)
+        folded = len(replaced) // 2
+        fused = fuse(plain, _tapped(plain, layers)) if fusing and channels_last and probe.device.type == "cpu" else []
+        if fused and is_same():
+            return FastCopy(plain, True, folded, len(fused), channels_last, depends, output, ready.uncopied)
+        unfuse(fused)
+        if is_same():
+            return FastCopy(plain, True, folded, 0, channels_last, depends, output, ready.uncopied)
         _unfold(plain, replaced)
-    return FastCopy(plain, False, 0, False, depends, output, ready.uncopied)
+    return FastCopy(plain, False, 0, 0, False, depends, output, ready.uncopied)
+
+
+def _tapped(model: nn.Module, layers: Sequence[str]) -> list[nn.Module]:
+    return [model.get_submodule(place_of(model, layer).module) for layer in layers]
 
 
 def _fold(model: nn.Module, layers: Sequence[str], probe: Tensor) -> dict[str, nn.Module]:

@@ -84,6 +84,7 @@ class NetworkRecord:
     Attributes:
         name: Of its job.
         folded: Batch norms folded away.
+        fused: Blocks whose convolutions carried out the ReLUs and additions behind them.
         channels_last: Whether the memory format was channels-last.
         compiled: Whether the copy ran compiled.
         number_type: Type of its weights, in which it took the images.
@@ -94,6 +95,7 @@ class NetworkRecord:
 
     name: str
     folded: int
+    fused: int
     channels_last: bool
     compiled: bool
     number_type: str = "float32"
@@ -294,6 +296,7 @@ class _Running:
         return NetworkRecord(
             name=self.job.name,
             folded=copy.folded,
+            fused=copy.fused,
             channels_last=copy.channels_last,
             compiled=self.compiled,
             number_type=self.number_type,
@@ -344,7 +347,7 @@ def _started(job: Job, images: Tensor, settings: Settings, device: torch.device)
             # TF32, which torch allows by default, hides what is the same.
             ready = stack.enter_context(runnable(job.model, device))
             probe = _inputs(job, images, ready.model)
-            copy = fast_copy(ready, layers, probe, fold, job.task, channels_last)
+            copy = fast_copy(ready, layers, probe, fold, job.task, channels_last, fusing=not settings.compile)
             everywhere = current().all_true(copy.fast)
             if copy.fast and not everywhere:  # on other hardware the copy was not the same
                 ready = stack.enter_context(runnable(job.model, device))
