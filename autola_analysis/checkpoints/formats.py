@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from io import BufferedReader
 from pathlib import Path
 
 from autola_analysis.core.errors import CheckpointError
+from autola_analysis.core.reading import open_ordinary
 
 _HEAD_BYTES = 512
 
@@ -33,13 +38,57 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def detect_format(path: Path) -> FileFormat:
-    """Return the format of a file.
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """Open a checkpoint file for everything that is read of it, so that all of it is of one file.
 
     Raises:
-        CheckpointError: If the file cannot be read or holds something else, which the message names.
+        CheckpointError: If it cannot be opened, or is written to in the meantime, whatever reading it then gave.
     """
-    size, head = _read_head(path)
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a directory; give the checkpoint file inside it.")
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is no ordinary file (a pipe or a device); write the checkpoint to a file first.")
+    try:
+        file = open_ordinary(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no checkpoint file {path}; check the path.") from error
+    except OSError as error:
+        raise CheckpointError(
+            f"the checkpoint file {path} cannot be opened ({error.strerror}); check its permissions."
+        ) from error
+    with file:
+        before = _state(file)
+        try:
+            yield file
+        except CheckpointError as error:
+            _refuse_changed(path, file, before, error)
+            raise
+        _refuse_changed(path, file, before)
+
+
+def _state(file: BufferedReader) -> tuple[int, int]:
+    facts = os.fstat(file.fileno())
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _refuse_changed(
+    path: Path, file: BufferedReader, before: tuple[int, int], error: CheckpointError | None = None
+) -> None:
+    if _state(file) != before:
+        raise CheckpointError(
+            f"{path} was written to while it was read, so that nothing says which weights these are; wait until it is "
+            "complete, or copy it and give the copy."
+        ) from error
+
+
+def detect_format(file: BufferedReader, path: Path) -> FileFormat:
+    """Return the format of an open file, whose position is at its start before and afterwards.
+
+    Raises:
+        CheckpointError: If the file holds something else, which the message names.
+    """
+    size, head = _read_head(file, path)
     start = head.lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         raise CheckpointError(
@@ -50,7 +99,9 @@ def detect_format(path: Path) -> FileFormat:
         if head.startswith(signature):
             raise CheckpointError(f"{path} is {what}.")
     if head.startswith(b"PK\x03\x04"):
-        if not zipfile.is_zipfile(path):
+        is_archive = zipfile.is_zipfile(file)
+        file.seek(0)
+        if not is_archive:
             raise CheckpointError(
                 f"{path} is truncated: a zip archive without its directory at the end ({size:,} bytes found); copy or "
                 "download it again."
@@ -66,24 +117,12 @@ def detect_format(path: Path) -> FileFormat:
     )
 
 
-def _read_head(path: Path) -> tuple[int, bytes]:
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a directory; give the checkpoint file inside it.")
-    if path.exists() and not path.is_file():
-        raise CheckpointError(f"{path} is no ordinary file (a pipe or a device); write the checkpoint to a file first.")
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no checkpoint file {path}; check the path.") from error
-    except OSError as error:
-        raise CheckpointError(
-            f"the checkpoint file {path} cannot be opened ({error.strerror}); check its permissions."
-        ) from error
+def _read_head(file: BufferedReader, path: Path) -> tuple[int, bytes]:
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
     if not head:
         raise CheckpointError(f"{path} is empty (0 bytes); copy or download it again.")
-    return size, head
+    return os.fstat(file.fileno()).st_size, head
 
 
 def _checked_safetensors(path: Path, size: int, head: bytes) -> FileFormat:

@@ -112,7 +112,7 @@ def begin(raw: RawCheckpoint, weights: str | None = None) -> Interpretation:
         weights: Which of several sets of weights in it, see `unwrap`.
     """
     unwrapped = unwrap(raw.content, raw.path, weights)
-    check_stored(unwrapped.state, raw.path)
+    check_stored(unwrapped.state, raw.path, raw.size)
     interpretation = Interpretation(raw, unwrapped, state=unwrapped.state)
     interpretation.evidence.append(f"format: {raw.format}, told from the content")
     interpretation.evidence += [f"unwrapped: {layer}" for layer in unwrapped.stripped]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import pickle
 import re
 import struct
@@ -10,15 +13,17 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor
 
-from autola_analysis.checkpoints.formats import FileFormat, detect_format
+from autola_analysis.checkpoints.formats import FileFormat, detect_format, opened
 from autola_analysis.core.errors import CheckpointError
-from autola_analysis.core.files import expanded, sha256_of
+from autola_analysis.core.files import expanded
 
 _BLOCKED_GLOBAL = re.compile(
     r"(?:Unsupported global: GLOBAL|Unsupported class|Trying to (?:load|call)[^`']*[`']) ?(\S+)"
@@ -37,7 +42,6 @@ _DAMAGE = (
 )
 _LONGEST_REASON = 150
 _SPARE_BYTES = 32 * 2**20
-_MISLEADING_SUFFIX = ".safetensors"  # torch.load goes by the suffix of a path, whatever the file holds
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class RawCheckpoint:
 
     Attributes:
         path: The file.
+        size: Of the file, in bytes.
         sha256: Of the file's bytes.
         format: How it is written.
         content: The object in it: usually nested dictionaries with tensors, on the CPU.
@@ -53,6 +58,7 @@ class RawCheckpoint:
     """
 
     path: Path
+    size: int
     sha256: str
     format: FileFormat
     content: object
@@ -70,14 +76,20 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> RawCheckpoint:
         CheckpointError: If the file is missing, damaged, something else, or asks for code without `trust`.
     """
     path = expanded(path)
-    file_format = detect_format(path)
-    digest = sha256_of(path)
-    if file_format is FileFormat.SAFETENSORS:
-        tensors, metadata = _read_safetensors(path)
-        return RawCheckpoint(path, digest, file_format, tensors, metadata)
-    # Memory mapping reads a record only when it is used: an optimizer's state beside the weights costs nothing.
-    mapped = file_format is FileFormat.TORCH_ZIP and _check_archive(path)
-    return RawCheckpoint(path, digest, file_format, _read_torch(path, trust, mapped))
+    with opened(path) as file:
+        file_format = detect_format(file, path)
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        content: object
+        metadata: dict[str, str] = {}
+        if file_format is FileFormat.SAFETENSORS:
+            content, metadata = _read_safetensors(file, path)
+        else:
+            if file_format is FileFormat.TORCH_ZIP:
+                _check_archive(file, path, size)
+            content = _read_torch(file, path, trust)
+    return RawCheckpoint(path, size, digest, file_format, content, metadata)
 
 
 def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -100,7 +112,7 @@ def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
             )
 
 
-def check_stored(tensors: Mapping[str, Tensor], path: Path) -> None:
+def check_stored(tensors: Mapping[str, Tensor], path: Path, size: int) -> None:
     """Refuse tensors whose values the file does not hold, before anything is computed with them.
 
     A few bytes can describe a tensor of any size: a value that is repeated, one storage under many names, a sparse
@@ -119,16 +131,15 @@ def check_stored(tensors: Mapping[str, Tensor], path: Path) -> None:
                 "weights as ordinary tensors."
             )
     largest = max(tensors, key=lambda name: tensors[name].nbytes, default="")
-    check_size(path, sum(tensor.nbytes for tensor in tensors.values()), f"its tensors ({largest} ...)")
+    check_size(path, size, sum(tensor.nbytes for tensor in tensors.values()), f"its tensors ({largest} ...)")
 
 
-def check_size(path: Path, announced: int, what: str) -> None:
+def check_size(path: Path, size: int, announced: int, what: str) -> None:
     """Refuse a file that takes many times its size in memory.
 
     Raises:
         CheckpointError: If `announced` bytes are more than twice the file and 32 MiB.
     """
-    size = path.stat().st_size
     if announced > 2 * size + _SPARE_BYTES:
         raise CheckpointError(
             f"{path} has {size:,} bytes, but {what} would take {announced:,} in memory: they are one value repeated, "
@@ -140,13 +151,12 @@ def _is_finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(tensor if tensor.element_size() in (2, 4) else tensor.float()).all())
 
 
-def _check_archive(path: Path) -> bool:
-    """Verify every record's checksum; return whether all are stored uncompressed, so that they can be mapped."""
+def _check_archive(file: BufferedReader, path: Path, size: int) -> None:
+    """Verify every record's checksum."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-            stored = all(info.compress_type == zipfile.ZIP_STORED for info in archive.infolist())
-            check_size(path, sum(info.file_size for info in archive.infolist()), "the records inside")
+            check_size(path, size, sum(info.file_size for info in archive.infolist()), "the records inside")
             damaged = archive.testzip()
     except (zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
         raise CheckpointError(
@@ -166,27 +176,27 @@ def _check_archive(path: Path) -> bool:
             f"{path} is a zip archive that torch.save did not write (no data.pkl among {names[:3]}); if the checkpoint "
             "is inside, unpack it."
         )
-    return stored
+    file.seek(0)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_safetensors(file: BufferedReader, path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    content = file.read()
     try:
-        with safe_open(str(path), framework="pt", device="cpu") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        tensors = dict(sorted(load(content).items()))  # their order in the library's table is random
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, *_DAMAGE) as error:
         raise CheckpointError(
             f"{path} is a damaged or truncated safetensors file ({short_reason(error)}); copy or download it again."
         ) from error
+    return tensors, dict(header.get("__metadata__") or {})
 
 
-def _read_torch(path: Path, trust: bool, mapped: bool) -> object:
+def _read_torch(file: BufferedReader, path: Path, trust: bool) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's hints on pickle protocols; what matters is raised below
-            if mapped and path.suffix != _MISLEADING_SUFFIX:
-                return torch.load(path, map_location="cpu", weights_only=not trust, mmap=True)
-            with path.open("rb") as file:
-                return torch.load(file, map_location="cpu", weights_only=not trust)
+            # Not mapped: a file that is cut off while it is mapped ends the process without a word.
+            return torch.load(file, map_location="cpu", weights_only=not trust)
     except pickle.UnpicklingError as error:
         raise _explain_refusal(path, str(error), trust) from error
     except (ImportError, AttributeError) as error:

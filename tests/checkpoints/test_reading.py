@@ -1,15 +1,19 @@
 import argparse
 import gzip
+import hashlib
+import os
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
 from torch import nn
 
-from autola_analysis.checkpoints import load_model
+from autola_analysis.checkpoints import load_model, reading
 from autola_analysis.checkpoints.formats import FileFormat
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
 from autola_analysis.core.errors import CheckpointError
@@ -133,6 +137,87 @@ def test_trusted_file_whose_code_is_absent_says_so(saved, monkeypatch) -> None:
     monkeypatch.delitem(globals(), "_run")
     with pytest.raises(CheckpointError, match="needs code that is not installed"):
         read_checkpoint(path, trust=True)
+
+
+FORMATS = ["zip", "legacy", "safetensors"]
+
+
+@pytest.fixture
+def weights(saved, tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Path, bytes]:
+    """A file of ones in a format, and what it would be with zeros."""
+    contents = []
+    for value in (0.0, 1.0):
+        state = {"a": torch.full((50_000,), value)}
+        path = tmp_path / "weights.pth"
+        if request.param == "safetensors":
+            path.write_bytes(safetensors.torch.save(state))
+        else:
+            path = saved(state, _use_new_zipfile_serialization=request.param == "zip")
+        contents.append(path.read_bytes())
+    assert len(contents[0]) == len(contents[1])
+    os.utime(path, (10**9, 10**9))  # two writes within a tick of the system's clock have one time
+    return path, contents[0]
+
+
+@pytest.mark.parametrize("weights", FORMATS, indirect=True)
+@pytest.mark.parametrize("kept", [1.0, 0.5, 0.0], ids=["rewritten", "cut off", "emptied"])
+@pytest.mark.parametrize("moment", ["before it is hashed", "after it is hashed", "after it is loaded"])
+def test_a_file_that_is_written_to_while_it_is_read_is_refused(
+    weights: tuple[Path, bytes], kept: float, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = weights
+
+    def write() -> None:
+        path.write_bytes(other[: int(kept * len(other))])
+
+    interfere(monkeypatch, moment, write)
+    with pytest.raises(CheckpointError, match=r"was written to while it was read.*wait until it is complete"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("weights", FORMATS, indirect=True)
+@pytest.mark.parametrize("moment", ["before it is hashed", "after it is hashed"])
+def test_of_a_file_that_is_replaced_the_one_that_was_opened_is_hashed_and_loaded(
+    weights: tuple[Path, bytes], moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = weights
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    newer = path.with_name("newer")
+    newer.write_bytes(other)
+    interfere(monkeypatch, moment, lambda: newer.replace(path))
+    found = read_checkpoint(path)
+    assert found.sha256 == digest
+    assert isinstance(found.content, dict)
+    assert torch.equal(found.content["a"], torch.ones(50_000))
+    assert hashlib.sha256(path.read_bytes()).hexdigest() != digest
+
+
+def interfere(monkeypatch: pytest.MonkeyPatch, moment: str, act: Callable[[], object]) -> None:
+    """Do something to the file once, at a moment of reading it."""
+    original, load = hashlib.file_digest, {torch: torch.load, reading: reading.load}
+    acted: list[object] = []
+
+    def act_once() -> None:
+        if not acted:
+            acted.append(act())
+
+    def hashing(file: Any, name: str) -> Any:
+        if moment.startswith("before"):
+            act_once()
+        found = original(file, name)
+        if moment == "after it is hashed":
+            act_once()
+        return found
+
+    monkeypatch.setattr(hashlib, "file_digest", hashing)
+    for module, function in load.items():
+
+        def loading(*arguments: Any, function: Any = function, **options: Any) -> Any:
+            found = function(*arguments, **options)
+            act_once()
+            return found
+
+        monkeypatch.setattr(module, "load", loading)
 
 
 def test_suffix_does_not_decide_the_format(tmp_path: Path, saved) -> None:
