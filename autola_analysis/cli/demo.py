@@ -10,12 +10,13 @@ import typer
 from autola_analysis.cli import options
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.summary import run_and_show
+from autola_analysis.core.files import expanded
 
 
 @grouped_options
 def demo(
     machine: options.MachineFlags,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Report directory.")] = Path("reports/demo"),
+    out: Annotated[Path, typer.Option(metavar="DIR", parser=expanded, help="Report directory.")] = Path("reports/demo"),
     overwrite: options.Overwrite = False,
     show: options.Open = False,
 ) -> None:

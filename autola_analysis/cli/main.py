@@ -19,6 +19,8 @@ from autola_analysis.cli.environment import check_working_directory, draw_into_f
 from autola_analysis.core.distributed import ProcessError, current
 from autola_analysis.core.errors import AutolaError
 from autola_analysis.core.interrupts import end_on_signals, ignore_signals
+from autola_analysis.core.memory import lacks_memory
+from autola_analysis.core.own_code import reason_of
 
 INTERRUPTED = 130
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -178,6 +180,14 @@ def _run(arguments: list[str], debug: bool) -> int:
             raise
         where = f" ({str(error.filename)[:200]})" if error.filename else ""
         _say(f"{error.strerror or str(error)}{where}; nothing was left half-written.")
+        return 2
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if debug or not lacks_memory(error):
+            raise
+        _say(
+            f"memory has run out ({reason_of(error)}); give fewer networks or --workers, a smaller --batch-size, or "
+            "raise the limit that holds here (ulimit -v, a container's). Nothing was left half-written."
+        )
         return 2
     except (KeyboardInterrupt, typer.Abort) as error:
         if isinstance(error.__cause__ or error.__context__, EOFError):  # typer takes it for an interrupt

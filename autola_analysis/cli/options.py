@@ -14,6 +14,7 @@ import typer
 
 from autola_analysis.core.bounds import LARGEST_SEED
 from autola_analysis.core.errors import MissingExtraError, OptionError
+from autola_analysis.core.files import expanded
 
 if TYPE_CHECKING:
     from autola_analysis.analyses.observation import Reading
@@ -31,6 +32,7 @@ Cache = Annotated[
     typer.Option(
         metavar="DIR",
         envvar="AUTOLA_CACHE",
+        parser=expanded,
         help="Where finished passes, features and neighbours are kept and found again. Default: the user's cache.",
     ),
 ]
@@ -240,7 +242,8 @@ class OutputFlags:
     """Where the report goes and how it looks."""
 
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Report directory. Default: reports/COMMAND-TIME.")
+        Path | None,
+        typer.Option(metavar="DIR", parser=expanded, help="Report directory. Default: reports/COMMAND-TIME."),
     ] = None
     overwrite: Overwrite = False
     anonymous: Anonymous = False

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from autola_analysis.cli.options import NoProgress, Quiet
+from autola_analysis.core.files import expanded
 from autola_analysis.core.progress import progress_bar
 
 
 def redraw(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Report directory.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", parser=expanded, help="Report directory.")],
     width: Annotated[
         str | None,
         typer.Option(metavar="neurips|cvpr|INCHES", help="Width of the figures. Default: as they were drawn."),

@@ -11,6 +11,7 @@ import typer
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed, need_lightning, overrides
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def search(
     data: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="Where the images are. Default: the recipe's source.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder to write.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", parser=expanded, help="Folder to write.")] = None,
 ) -> None:
     """Search for a wiring of HOGA. Killed and started again, it goes on after its last epoch.
 

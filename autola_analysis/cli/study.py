@@ -14,6 +14,7 @@ from autola_analysis.cli.printing import echo_table
 from autola_analysis.cli.summary import run_and_show
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
 
 if TYPE_CHECKING:
     from autola_analysis.analyses.observation import Reading
@@ -33,7 +34,8 @@ def study(
         bool, typer.Option("--dry-run", help="Say what would be run and about how long it takes; write nothing.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Report directory. Default: reports/NAME-TIME.")
+        Path | None,
+        typer.Option(metavar="DIR", parser=expanded, help="Report directory. Default: reports/NAME-TIME."),
     ] = None,
     overwrite: Overwrite = False,
     anonymous: Anonymous = False,

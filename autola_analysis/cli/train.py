@@ -12,6 +12,7 @@ import typer
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed, need_lightning, overrides
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def train(
     data: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="Where the images are. Default: the recipe's source.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Checkpoint to write (.safetensors).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", parser=expanded, help="Checkpoint to write (.safetensors).")
+    ] = None,
     keep_at_accuracy: Annotated[
         float | None,
         typer.Option(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.memory import lacks_memory
 from autola_analysis.core.own_code import is_of_own_code, reason_of
 
 SIZES = "give --resize and --crop for images of another size"
@@ -38,8 +39,7 @@ def forward_of(name: str, shape: Sequence[int], advice: str = SIZES, memory_too:
 
 def out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory could not be had, on a GPU or on the CPU."""
-    refused = "allocate memory" in str(error) or "not enough memory" in str(error)
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or refused
+    return isinstance(error, torch.OutOfMemoryError) or lacks_memory(error)
 
 
 def _raised_in_a_module(error: BaseException) -> bool:

@@ -368,3 +368,46 @@ def test_sigterm_ends_a_run_as_ctrl_c_does() -> None:
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
     assert process.returncode == 130
     assert "Traceback" not in process.stderr
+
+
+def test_a_home_is_meant_by_a_tilde_wherever_something_is_written(
+    run: Callable[..., tuple[int, str, str]],
+    checkpoint: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AUTOLA_CACHE", "~/cache")
+    arguments = ["evaluate", "--ckpt", checkpoint(), "--data", "cluttered-digits", "--limit", "10", "--device", "cpu"]
+    assert run(*arguments, "--quiet", "--out=~/report")[0] == 0
+    assert run("redraw", "~/report", "--quiet")[0] == 0
+    assert (tmp_path / "report" / "run.json").exists()
+    assert cache_folder(tmp_path / "cache", "passes").is_dir()
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate", "--ckpt", "m.pth", "--out=~nobody-of-this-name/x"],
+        ["evaluate", "--ckpt", "m.pth", "--cache=~nobody-of-this-name/x"],
+        ["study", "s.toml", "--out=~nobody-of-this-name/x"],
+        ["demo", "--out=~nobody-of-this-name/x"],
+        ["redraw", "~nobody-of-this-name/x"],
+        ["train", "cluttered-digits", "--out=~nobody-of-this-name/x"],
+        ["search", "cluttered-digits", "--out=~nobody-of-this-name/x"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_the_home_of_nobody_is_one_sentence(
+    run: Callable[..., tuple[int, str, str]], arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, _, said = run(*arguments)
+    assert status == 2
+    assert said == (
+        "autola-analyze: ~nobody-of-this-name/x begins with the home of a user that is not known here; write it out.\n"
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import chosen
+from .conftest import EVERYTHING, chosen
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 120  # on a busy machine; a quiet one takes ten
+SECONDS = 600  # on a very busy machine; a quiet one takes ten
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Surroundings:
         redirected: Streams, as a shell has them.
         before: What a shell does in the working directory first.
         matplotlibrc: Settings of matplotlib there.
+        startup: What Python runs before anything else.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Surroundings:
     redirected: str = ""
     before: str = ":"
     matplotlibrc: str = ""
+    startup: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -41,8 +43,21 @@ class Surroundings:
 NO_HOME = {"HOME": "", "USER": "", "LOGNAME": "", "XDG_CACHE_HOME": "", "AUTOLA_CACHE": ""}
 RC = "text.usetex: True\nbackend: nonsense\nfont.family: nothing\nsavefig.dpi: 3\nlines.linewidth: 40\n"
 CP1252 = {"PYTHONIOENCODING": "cp1252", "LC_ALL": "C"}
+UNKNOWN = """
+import pwd
+def nobody(*_):
+    raise KeyError("getpwuid(): uid not found: 54321")
+pwd.getpwuid = pwd.getpwnam = nobody
+"""
 CASES = [
-    Surroundings("all at once", {**NO_HOME, **CP1252, "MPLBACKEND": "nonsense"}, "<&- >&- 2>&-", matplotlibrc=RC),
+    Surroundings(
+        "all at once",
+        {**NO_HOME, **CP1252, "MPLBACKEND": "nonsense"},
+        "<&- >&- 2>&-",
+        matplotlibrc=RC,
+        startup=UNKNOWN,
+    ),
+    Surroundings("a user that the system does not know", NO_HOME, startup=UNKNOWN),
     Surroundings("no home", NO_HOME),
     Surroundings("a backend that is none", {"MPLBACKEND": "nonsense"}),
     Surroundings("settings of matplotlib", matplotlibrc=RC),
@@ -62,7 +77,10 @@ def run_in(case: Surroundings, checkpoint: Path, folder: Path) -> subprocess.Com
         (folder / "matplotlibrc").write_text(case.matplotlibrc)
     command = [sys.executable, "-m", "autola_analysis", "evaluate", "--ckpt", f"注意={checkpoint}", "--limit", "10"]
     command += ["--data", "cluttered-digits", "--no-cache", "--device", "cpu", "--out", str(folder / "out")]
-    changed = {**os.environ, "PYTHONPATH": str(ROOT), **case.variables}
+    (folder / "startup").mkdir()
+    (folder / "startup" / "sitecustomize.py").write_text(case.startup)
+    paths = os.pathsep.join([str(folder / "startup"), str(ROOT)])
+    changed = {**os.environ, "PYTHONPATH": paths, **case.variables}
     variables = {name: value for name, value in changed.items() if value}
     script = f'{case.before}; exec "$@" {case.redirected}'
     return subprocess.run(
@@ -97,6 +115,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
     return checkpoint, numbers(folder / "run" / "out")
 
 
+@pytest.mark.timeout(2 * SECONDS)
 @pytest.mark.parametrize("case", chosen(CASES, len(CASES)), ids=str)
 def test_the_report_is_that_of_a_clean_run(
     case: Surroundings, clean: tuple[Path, dict[str, str]], tmp_path: Path
@@ -115,3 +134,14 @@ def test_a_deleted_working_directory_is_one_sentence(checkpoint: Callable[..., P
     process = run_in(case, checkpoint(), tmp_path / "run")
     assert process.returncode == 2
     assert process.stderr == "autola-analyze: the working directory has been deleted; change to one that exists (cd).\n"
+
+
+@pytest.mark.parametrize("kilobytes", [600_000, 1_200_000] if EVERYTHING else [1_200_000])
+def test_too_little_address_space_is_one_sentence(
+    kilobytes: int, checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    process = run_in(Surroundings("small", before=f"ulimit -v {kilobytes}"), checkpoint(), tmp_path / "run")
+    assert process.returncode == 2, process.stderr
+    assert process.stderr.splitlines()[-1].startswith("autola-analyze: memory has run out (")
+    assert "Traceback" not in process.stderr
+    assert not (tmp_path / "run" / "out").exists()

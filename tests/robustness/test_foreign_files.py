@@ -37,6 +37,7 @@ def plant(folder: Path, generator: np.random.Generator, count: int = 6) -> set[b
         path.write_text(content)
         contents.add(content.encode())
     own = [folder / name for name in written_files(folder) or {} if not name.startswith(("tables/", "arrays/"))]
+    own = [path for path in own if not path.read_bytes().startswith(b"edited ")]  # the user's since an earlier call
     if own:
         edited = own[int(generator.integers(len(own)))]
         edited.write_text(f"edited {generator.bytes(8).hex()}")

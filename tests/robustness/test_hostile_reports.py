@@ -52,6 +52,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_study(study, folder / "whole", QUIET).out
 
 
+@pytest.mark.timeout(3600 if EVERYTHING else 300)
 def test_a_changed_report_is_drawn_or_refused_in_one_sentence(whole: Path, tmp_path: Path) -> None:
     tables = sorted(path.stem for path in (whole / "tables").glob("*.csv"))
     arrays = sorted(path.stem for path in (whole / "arrays").glob("*.npz"))
