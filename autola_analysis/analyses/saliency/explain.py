@@ -17,7 +17,7 @@ from autola_analysis.analyses.saliency.methods import METHODS, Method, Signals
 from autola_analysis.analyses.saliency.options import Grid
 from autola_analysis.analyses.saliency.receptive_field import probe
 from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_targets
-from autola_analysis.analyses.variants import Variant, as_variant, task_of
+from autola_analysis.analyses.variants import Variant, as_variant, classification_of
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.core.errors import DataError, LayerError, OptionError
 from autola_analysis.inference.channels import ChannelAxis
@@ -101,7 +101,7 @@ def explain(
     chosen = None if callable(target) else fixed_targets(target, labels, len(images))
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
     parts: list[_Part] = []
-    task = task_of(variant)
+    task = classification_of(variant)
     noticed: list[str] = []
     with ExitStack() as stack:
         stack.enter_context(assumed_axis("first" if reshape else channel_axis))
@@ -179,7 +179,7 @@ def explained_classes(
     variant = as_variant(model)
     images = standardised(variant, images)
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
-    task = task_of(variant)
+    task = classification_of(variant)
     batches = [images[start : start + size] for start in range(0, len(images), size)]
     predicted = []
     for batch in batches:
