@@ -30,6 +30,12 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.embedding.figure import plot_knn_accuracy as plot_knn_accuracy
     from autola_analysis.analyses.embedding.options import EmbeddingOptions as EmbeddingOptions
     from autola_analysis.analyses.embedding.result import Embedding as Embedding
+    from autola_analysis.analyses.evaluate.detection.figure import plot_average_precision as plot_average_precision
+    from autola_analysis.analyses.evaluate.detection.figure import plot_class_precision as plot_class_precision
+    from autola_analysis.analyses.evaluate.detection.figure import plot_precision_recall as plot_precision_recall
+    from autola_analysis.analyses.evaluate.detection.found import Found as Found
+    from autola_analysis.analyses.evaluate.detection.numbers import DetectionNumbers as DetectionNumbers
+    from autola_analysis.analyses.evaluate.detection.result import DetectionResult as DetectionResult
     from autola_analysis.analyses.evaluate.figure import plot_class_accuracy as plot_class_accuracy
     from autola_analysis.analyses.evaluate.figure import plot_confusion as plot_confusion
     from autola_analysis.analyses.evaluate.measure import evaluate as evaluate
@@ -95,17 +101,23 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.core.columns import Column as Column
     from autola_analysis.core.distributed import Processes as Processes
     from autola_analysis.core.errors import AutolaError as AutolaError
+    from autola_analysis.core.objects import JointSet as JointSet
+    from autola_analysis.core.objects import Objects as Objects
     from autola_analysis.core.results import Arrays as Arrays
     from autola_analysis.core.results import Format as Format
     from autola_analysis.core.results import Stored as Stored
     from autola_analysis.core.tables import Table as Table
+    from autola_analysis.data.coco_export import export_coco as export_coco
+    from autola_analysis.data.object_source import ObjectSource as ObjectSource
     from autola_analysis.data.open import open_source as open_source
     from autola_analysis.data.open import register_source as register_source
+    from autola_analysis.data.open_objects import open_objects as open_objects
     from autola_analysis.data.preprocessing import Geometry as Geometry
     from autola_analysis.data.preprocessing import Preprocessing as Preprocessing
     from autola_analysis.data.scene import Scene as Scene
     from autola_analysis.data.scene import Sprite as Sprite
     from autola_analysis.data.source import ImageSource as ImageSource
+    from autola_analysis.data.source import Source as Source
     from autola_analysis.detectors import DetectorSpec as DetectorSpec
     from autola_analysis.detectors import create_detector as create_detector
     from autola_analysis.detectors import list_detectors as list_detectors
@@ -118,6 +130,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.inference.stream import Stream as Stream
     from autola_analysis.inference.tap import tap as tap
     from autola_analysis.inference.tasks.accuracy import Accuracy as Accuracy
+    from autola_analysis.inference.tasks.average_precision import Detections as Detections
+    from autola_analysis.inference.tasks.average_precision import Matches as Matches
+    from autola_analysis.inference.tasks.coco_metrics import CocoMatches as CocoMatches
+    from autola_analysis.inference.tasks.coco_metrics import CocoSummary as CocoSummary
     from autola_analysis.report.section import Section as Section
     from autola_analysis.report.sheet import Sheet as Sheet
     from autola_analysis.report.thumbnails import Thumbnails as Thumbnails
@@ -154,25 +170,32 @@ _HOMES = {
     "Batch": "inference.stream",
     "CheckpointReport": "checkpoints",
     "Claim": "statistics.claims",
+    "CocoMatches": "inference.tasks.coco_metrics",
+    "CocoSummary": "inference.tasks.coco_metrics",
     "Column": "core.columns",
     "Comparable": "statistics.difference",
     "Comparison": "statistics.compare",
     "Cost": "inference.cost",
     "DataTable": "study.file",
+    "Detections": "inference.tasks.average_precision",
     "DetectorSpec": "detectors",
     "Difference": "statistics.difference",
     "Format": "core.results",
     "Genotype": "attention",
     "Geometry": "data.preprocessing",
     "ImageSource": "data.source",
+    "JointSet": "core.objects",
     "Lines": "analyses.analysis",
     "LoadedDetector": "checkpoints.detector_loading",
     "LoadedModel": "checkpoints",
+    "Matches": "inference.tasks.average_precision",
     "ModelSpec": "backbones",
     "ModelTable": "study.file",
     "Names": "analyses.options",
     "Network": "study.networks",
     "NetworkRecord": "inference.run",
+    "ObjectSource": "data.object_source",
+    "Objects": "core.objects",
     "Observation": "analyses.observation",
     "Observed": "analyses.analysis",
     "OutputNames": "analyses.output_names",
@@ -189,6 +212,7 @@ _HOMES = {
     "Section": "report.section",
     "Settings": "inference.run",
     "Sheet": "report.sheet",
+    "Source": "data.source",
     "Sprite": "data.scene",
     "Statistic": "statistics.difference",
     "Step": "analyses.analysis",
@@ -213,6 +237,7 @@ _HOMES = {
     "create_detector": "detectors",
     "create_model": "backbones",
     "demo_checkpoints": "study.demo",
+    "export_coco": "data.coco_export",
     "inspect_checkpoint": "checkpoints",
     "joined": "inference.distributed",
     "list_attentions": "attention",
@@ -220,6 +245,7 @@ _HOMES = {
     "list_detectors": "detectors",
     "load_detector": "checkpoints.detector_loading",
     "load_model": "checkpoints",
+    "open_objects": "data.open_objects",
     "open_source": "data.open",
     "option": "analyses.options",
     "plot_claims": "study.comparison.figure",

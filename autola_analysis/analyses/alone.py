@@ -10,16 +10,17 @@ from torch import nn
 from autola_analysis.analyses.analysis import Analysis, Observed, Subject
 from autola_analysis.analyses.observation import Reading, by_watcher, observe_all
 from autola_analysis.analyses.options import AnalysisOptions
-from autola_analysis.analyses.variants import Variant, as_variant
+from autola_analysis.analyses.variants import Variant, as_variant, check_task
 from autola_analysis.checkpoints import LoadedModel
+from autola_analysis.checkpoints.detector_loading import LoadedDetector
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import OptionError
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import Source
 from autola_analysis.data.subset import limit
 from autola_analysis.inference.channels import channel_axis
 from autola_analysis.inference.stream import ImageData
 
-Model = LoadedModel | nn.Module | Variant
+Model = LoadedModel | LoadedDetector | nn.Module | Variant
 """What an analysis takes as a network."""
 OptionsT = TypeVar("OptionsT", bound=AnalysisOptions)
 ResultT = TypeVar("ResultT")
@@ -50,10 +51,11 @@ def measure_alone(
     """
     reading = reading or Reading()
     variants = as_variants(models)
-    if isinstance(data, ImageSource) and options.limit != "all":
+    if isinstance(data, Source) and options.limit != "all":
         data = limit(data, options.limit, options.seed)
     with channel_axis(reading.settings.channel_axis):
         subject = Subject(variants, data)
+        check_task(analysis.name, analysis.tasks, variants, data)
         analysis.check(options, subject)
         watchers = analysis.watch(options, subject)
         observations = observe_all(variants, data, watchers, reading) if watchers else []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from autola_analysis.analyses.options import AnalysisOptions
     from autola_analysis.analyses.variants import Variant
     from autola_analysis.core.results import Format, Stored
-    from autola_analysis.data.source import ImageSource
+    from autola_analysis.data.source import Source
     from autola_analysis.inference.stream import ImageData
     from autola_analysis.inference.tasks.accuracy import Accuracy
     from autola_analysis.report.section import Section
@@ -95,7 +95,7 @@ class Analysis(ABC, Generic[OptionsT, ResultT]):
     needs: frozenset[str] = frozenset()
     claims: Sequence[Claim] = ()
 
-    def own_images(self, options: OptionsT) -> ImageSource | None:
+    def own_images(self, options: OptionsT) -> Source | None:
         """Open the images that the options name instead of a data source; None where they name none."""
         return None
 

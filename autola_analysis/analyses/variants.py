@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -12,15 +12,18 @@ from torch import nn
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.backbones.stem import input_channels
 from autola_analysis.checkpoints import LoadedModel
-from autola_analysis.core.errors import DataError, LayerError, UnknownNameError
+from autola_analysis.checkpoints.detector_loading import LoadedDetector
+from autola_analysis.core.errors import DataError, LayerError, OptionError, UnknownNameError
 from autola_analysis.core.output_kind import OutputKind
 from autola_analysis.core.text import apart, title_of
+from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.preprocessing import Geometry, Preprocessing
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import Source
 from autola_analysis.inference.copies import copied, unwrapped
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.stream import ImageData
-from autola_analysis.inference.tasks import Classification
+from autola_analysis.inference.tasks import Classification, Detection, Task
+from autola_analysis.inference.tasks.detection import input_of, is_detector
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Variant:
         has_head: Whether the outputs are logits.
         input_side: Side in pixels of the images it was made for; None where that is not known.
         geometry: What the user says of resize and crop.
-        spec: What the network is; None where that is not known.
+        spec: What the network is, of a detector its backbone; None where that is not known.
         output: What the outputs are, see `OutputKind`; None: the first forward shows it.
         recorded_accuracy: Top-1 accuracy that its file records, a share; None where it records none.
         usual_classes: Names that the outputs of such a head usually have, for where nothing else names them; they do
@@ -67,13 +70,56 @@ class Variant:
         outputs = self.spec.num_classes if self.spec else len(self.classes or ())
         return 2 if outputs == 1 else outputs
 
+    @property
+    def finds_objects(self) -> bool:
+        """Whether it is a detector."""
+        return is_detector(self.model)
 
-def task_of(variant: Variant) -> Classification:
+
+def task_of(variant: Variant) -> Task:
     """Return what the outputs of a network mean; pooled features, where there is no head, are taken as they are."""
+    return Detection() if variant.finds_objects else classification_of(variant)
+
+
+def classification_of(variant: Variant) -> Classification:
+    """Return the task of a network that is known to be no detector."""
     return Classification(variant.output if variant.has_head else "softmax")
 
 
-def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", run: str = "1") -> Variant:
+def check_task(analysis: str, tasks: Collection[str], variants: Sequence[Variant], data: ImageData) -> None:
+    """Refuse networks that an analysis does not look at, and images that a network has no use for.
+
+    Args:
+        analysis: Name of the analysis.
+        tasks: Of the networks that it looks at.
+        variants: The networks.
+        data: The images.
+
+    Raises:
+        OptionError: Naming the network.
+    """
+    objects = isinstance(data, ObjectSource)
+    for variant in variants:
+        if variant.finds_objects and not objects:
+            raise OptionError(
+                f"{variant.title} finds objects, and the data have none; give a source of objects, such as "
+                "--data coco:ROOT, objects:FILE.json or cluttered-scenes."
+            )
+        if objects and not variant.finds_objects:
+            raise OptionError(
+                f"{variant.title} is no detector, and the data are images of several objects; give images with a "
+                "label each, such as --data imagenet:ROOT or folder:PATH."
+            )
+        task = task_of(variant).name
+        if task not in tasks:
+            raise OptionError(
+                f"{analysis} does not look at networks for {task}, such as {variant.title}; leave it out."
+            )
+
+
+def as_variant(
+    model: LoadedModel | LoadedDetector | nn.Module | Variant, name: str = "model", run: str = "1"
+) -> Variant:
     """Return a network of any accepted kind as a variant, without what compiles it or spreads it over devices."""
     if isinstance(model, Variant):
         inner = unwrapped(model.model)
@@ -94,6 +140,8 @@ def as_variant(model: LoadedModel | nn.Module | Variant, name: str = "model", ru
             recorded_accuracy=model.recorded_accuracy,
             usual_classes=model.usual_classes,
         )
+    if isinstance(model, LoadedDetector):
+        return Variant(unwrapped(model.model), name, run, classes=model.classes, spec=model.spec.backbone)
     return Variant(unwrapped(model), name, run)
 
 
@@ -122,8 +170,10 @@ def preprocessing_for(variant: Variant, data: ImageData) -> Preprocessing | None
     Raises:
         DataError: If neither side says.
     """
-    if not isinstance(data, ImageSource):
+    if not isinstance(data, Source):
         return None
+    if variant.finds_objects:
+        return variant.preprocessing or input_of(variant.model)
     preprocessing = variant.preprocessing or data.preprocessing
     if preprocessing is None:
         raise DataError(

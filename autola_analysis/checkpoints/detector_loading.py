@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class LoadedDetector:
         path: The file.
         evidence: Why we think that it is what it is, one conclusion per line.
         warnings: What was assumed.
+        source: Name of the data it was trained on, where the file records it.
+        metadata: ``recipe``, ``seed`` and ``metrics`` recorded in files of our own.
     """
 
     model: nn.Module
@@ -49,6 +51,8 @@ class LoadedDetector:
     path: Path
     evidence: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    source: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_detector(

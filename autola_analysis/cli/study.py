@@ -71,8 +71,8 @@ def _echo_plan(file: StudyFile, base: Path, kinds: list[str] | None, reading: Re
     plan = make_plan(file, base, kinds, quiet=reading.settings.quiet)
     rows = []
     for model in plan.models:
-        spec = model.loaded.spec
-        network = [spec.backbone, spec.attention, str(spec.num_classes)] if spec else ["", "", ""]
+        spec, classes = model.variant.spec, model.loaded.classes
+        network = [spec.backbone, spec.attention, str(spec.num_classes or len(classes or ()))] if spec else [""] * 3
         rows.append([model.variant.name, f"run {model.variant.run}", model.group, *network])
     echo_table(["model", "run", "group", "backbone", "attention", "classes"], rows)
     typer.echo("")

@@ -20,7 +20,8 @@ class Objects:
     """The annotated objects of an image.
 
     Attributes:
-        boxes: x1, y1, x2, y2 in pixels of the stored image; pixel i covers [i, i + 1), ``(n, 4)``.
+        boxes: x1, y1, x2, y2 in pixels of the stored image, which they may leave by one; pixel i covers [i, i + 1),
+            ``(n, 4)``.
         labels: Index of the class, ``(n,)``.
         areas: Of the annotation, in pixels, ``(n,)``.
         crowd: Whether the box holds many objects that are not told apart, ``(n,)``.

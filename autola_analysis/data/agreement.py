@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from autola_analysis.core.distributed import current
-from autola_analysis.data.source import ImageSource, hash_of
+from autola_analysis.data.source import Source, hash_of
 
 
-def check_same_images(source: ImageSource) -> None:
+def check_same_images(source: Source) -> None:
     """Refuse images that are not the same in all processes that share the run; all must call it.
 
-    Names, sizes and labels are compared always. Path and times may differ, as they do where every machine has a copy of
-    its own: then the contents decide, for which all images are read once.
+    Names, sizes and labels or objects are compared always. Path and times may differ, as they do where every machine
+    has a copy of its own: then the contents decide, for which all images are read once.
 
     Raises:
         ProcessError: In all processes, if the images differ.
@@ -19,7 +19,7 @@ def check_same_images(source: ImageSource) -> None:
     if processes.world_size == 1:
         return
     what = f"the images of {source.name.partition(':')[0]}"
-    labelled = hash_of(source.listing(), source.labels.astype("<i8").tobytes(), *source.classes)
+    labelled = hash_of(source.listing(), source.known(), *source.classes)
     processes.check_same({f"names, sizes or classes of {what}": labelled})
     if source.compared or len(set(processes.all_gather_object(source.address()))) == 1:
         return

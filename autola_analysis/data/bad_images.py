@@ -12,16 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import BadImageError, DataError
-from autola_analysis.data.source import ImageSource
-from autola_analysis.data.subset import Subset
+from autola_analysis.data.source import Source
+from autola_analysis.data.subset import part_of
 
 BLOCK = 256
 """Images handed to the threads at a time."""
 
 
 def drop_unreadable(
-    source: ImageSource, progress: Callable[[int], object] | None = None, threads: int = 8
-) -> tuple[ImageSource, tuple[str, ...]]:
+    source: Source, progress: Callable[[int], object] | None = None, threads: int = 8
+) -> tuple[Source, tuple[str, ...]]:
     """Decode every image once and leave out those that cannot be; processes that share the run share the images.
 
     Args:
@@ -56,10 +56,10 @@ def drop_unreadable(
     if not good:
         first = next(iter(errors.values()))
         raise DataError(f"none of the {len(source)} images of {source.name} can be decoded; the first: {first}")
-    return Subset(source, good), tuple(error.path or source.ids[index] for index, error in errors.items())
+    return part_of(source, good), tuple(error.path or source.ids[index] for index, error in errors.items())
 
 
-def _error_of(source: ImageSource, index: int) -> BadImageError | None:
+def _error_of(source: Source, index: int) -> BadImageError | None:
     try:
         source.image(index)
     except BadImageError as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from autola_analysis.core.errors import DataError
 from autola_analysis.core.objects import COCO_SIGMAS, JointSet, Objects
 from autola_analysis.core.text import apart
 from autola_analysis.data.decoding import bad_image, read_image
+from autola_analysis.data.file_facts import FileFacts
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.run_lengths import mask_of, unpack
 from autola_analysis.data.source import hash_of
 
 TOLERANCE = 1.0
-"""Pixels by which a box may leave its image: COCO's own are rounded"""
+"""Pixels by which a box may leave its image: COCO's own are rounded, and stay as they are"""
 Entry = dict[str, Any]
 
 
@@ -79,8 +81,6 @@ class CocoObjects(ObjectSource):
         entries = self._annotations[index]
         corners = np.array([entry["bbox"] for entry in entries], dtype=np.float64).reshape(-1, 4)
         boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], 1)
-        width, height = self.sizes[index]
-        boxes = np.clip(boxes, 0, [width, height, width, height])
         areas = [entry.get("area", box[2] * box[3]) for entry, box in zip(entries, corners, strict=True)]
         keypoints = None
         if self.joints is not None:
@@ -116,8 +116,25 @@ class CocoObjects(ObjectSource):
             raise self._wrong(f"the mask of annotation {entry['id']} cannot be read ({error})") from error
 
     def fingerprint(self) -> str:
-        """Return a hash of the annotations and of the images' names."""
-        return hash_of(self._text, *self.ids)
+        """Return a hash of the annotations and of the images' names, sizes and times of change."""
+        return hash_of(self._text, self.facts.fingerprint)
+
+    def origin(self) -> str:
+        """Return where the images lie and when they last changed, hashed."""
+        return self.facts.origin
+
+    def check_unchanged(self) -> None:
+        """Refuse to go on where an image has changed since `fingerprint` was first asked for."""
+        self.facts.check_unchanged()
+
+    def contents(self, index: int) -> bytes:
+        """Return the bytes of the file of one image."""
+        return self._file(index).read_bytes()
+
+    @cached_property
+    def facts(self) -> FileFacts:
+        """What the file system says of the images, taken once."""
+        return FileFacts(self.split, str(self.roots[0]), _Files(self))
 
     def _by_image(self, entries: Sequence[Entry], drop: bool) -> list[list[Entry]]:
         """Return the annotations of every image, after checking what they refer to."""
@@ -153,6 +170,16 @@ class CocoObjects(ObjectSource):
     def _wrong(self, what: str, way: str = "") -> DataError:
         advice = f"mend it, or leave such annotations out with {way}" if way else "mend it or use the original file"
         return DataError(f"{self.path} contradicts itself: {what}; {advice}.")
+
+
+class _Files:
+    """Names and files of the images of a source, as often as they are asked for."""
+
+    def __init__(self, source: CocoObjects) -> None:
+        self._source = source
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((name, str(self._source._file(index))) for index, name in enumerate(self._source.ids))
 
 
 def _read(path: Path) -> tuple[str, dict[str, list[Entry]]]:

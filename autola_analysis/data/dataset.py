@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import Source
 from autola_analysis.data.workers import SupervisedLoader, has_shared_memory, leave_process_group
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class DecodedImages(Dataset[Item]):
         preprocessing: Whose geometry is applied.
     """
 
-    def __init__(self, source: ImageSource, preprocessing: Preprocessing) -> None:
+    def __init__(self, source: Source, preprocessing: Preprocessing) -> None:
         self.source = source
         self.preprocessing = preprocessing
 
@@ -62,12 +62,13 @@ def collate(items: Sequence[Item], ids: Sequence[str] | None = None) -> Batch:
 
 
 def decoded_batches(
-    source: ImageSource,
+    source: Source,
     preprocessing: Preprocessing,
     batches: Sequence[Sequence[int]],
     *,
     workers: int = 0,
     pin_memory: bool = False,
+    one_size: bool = True,
 ) -> Generator[Batch, None, None]:
     """Decode the given batches in order.
 
@@ -81,6 +82,7 @@ def decoded_batches(
         batches: Image indices of each batch.
         workers: Processes that decode; 0 decodes here.
         pin_memory: Whether to place the batches in page-locked memory, for copies to a GPU.
+        one_size: Whether all images must have one size, rather than those of a batch alone.
 
     Yields:
         Image indices int64 ``(B,)`` and images uint8 ``(B, 3, H, W)``.
@@ -107,7 +109,7 @@ def decoded_batches(
             raise batch
         indices, images = batch
         first = first or (int(indices[0]), images[0].clone())
-        if images.shape[1:] != first[1].shape:
+        if one_size and images.shape[1:] != first[1].shape:
             raise _sizes_differ((int(indices[0]), images[0]), first, source.ids)
         yield indices, images
 

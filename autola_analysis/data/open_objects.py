@@ -35,6 +35,7 @@ def open_objects(spec: str, *, split: str | None = None) -> ObjectSource:
 
 @OBJECT_SOURCES.register("cluttered-scenes")
 def _open_scenes(argument: str, split: str | None) -> ObjectSource:
+    """Handwritten digits, one to four on a photograph, with box and mask, made on the spot: cluttered-scenes."""
     if argument:
         raise OptionError(f"cluttered-scenes is made on the spot and takes no path; found {argument}, leave it out.")
     return ClutteredScenes(split or "test")
@@ -42,16 +43,19 @@ def _open_scenes(argument: str, split: str | None) -> ObjectSource:
 
 @OBJECT_SOURCES.register("coco")
 def _open_coco(argument: str, split: str | None) -> ObjectSource:
+    """COCO 2017 as published, boxes and masks of 80 classes: coco:ROOT."""
     return _coco(argument, split, "coco", "instances")
 
 
 @OBJECT_SOURCES.register("coco-keypoints")
 def _open_coco_keypoints(argument: str, split: str | None) -> ObjectSource:
+    """COCO 2017 as published, people with 17 joints: coco-keypoints:ROOT."""
     return _coco(argument, split, "coco-keypoints", "person_keypoints")
 
 
 @OBJECT_SOURCES.register("objects")
 def _open_file(argument: str, split: str | None) -> ObjectSource:
+    """Objects of your own in COCO's format: objects:FILE.json."""
     if not argument or split is not None:
         raise OptionError("a file of objects is one part of the data: write objects:FILE.json, and leave --split out.")
     return CocoObjects(expanded(argument))
@@ -67,5 +71,5 @@ def _coco(argument: str, split: str | None, name: str, prefix: str) -> CocoObjec
         raise DataError(f"{root} holds no annotations/{annotations.name}; give the folder of COCO 2017.")
     folders = [root / year, root / "images" / year]
     source = CocoObjects(annotations, next((each for each in folders if each.is_dir()), folders[0]))
-    source.name, source.split = name, split or "val"
+    source.name, source.split = f"{name}:{root}", split or "val"
     return source

@@ -36,6 +36,8 @@ class Preprocessing:
         mean: Per channel (R, G, B), of values in [0, 1]; one number makes grey images of one channel.
         std: Per channel, of values in [0, 1].
         interpolation: Name of the resampling filter.
+        stretch: Side of the square that the whole image is brought to, whatever its shape, before resize and crop;
+            None keeps its shape.
 
     Raises:
         OptionError: If a number is not possible, or there is no such filter.
@@ -46,9 +48,10 @@ class Preprocessing:
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     interpolation: str = "bilinear"
+    stretch: int | None = None
 
     def __post_init__(self) -> None:
-        for name, side in (("resize", self.resize), ("crop", self.crop)):
+        for name, side in (("resize", self.resize), ("crop", self.crop), ("stretch", self.stretch)):
             if side is not None and not (isinstance(side, int) and 1 <= side <= LARGEST_SIDE):
                 raise OptionError(
                     f"{name} of a preprocessing is from 1 to {LARGEST_SIDE} pixels; found {repr(side)[:40]}."
@@ -73,6 +76,9 @@ class Preprocessing:
     def geometry(self, image: Image.Image) -> Tensor:
         """Return the resized and cropped image as a uint8 tensor ``(3, H, W)``, of a grey image ``(1, H, W)``."""
         image = image.convert("RGB" if self.channels == 3 else "L")
+        if self.stretch is not None:
+            sides = [self.stretch, self.stretch]
+            image = TF.resize(image, sides, InterpolationMode(self.interpolation), antialias=True)
         if self.resize is not None:
             image = TF.resize(image, [self.resize], InterpolationMode(self.interpolation), antialias=True)
         if self.crop is not None:
@@ -89,7 +95,7 @@ class Preprocessing:
     @property
     def has_geometry(self) -> bool:
         """Whether images are resized or cropped at all."""
-        return self.resize is not None or self.crop is not None
+        return (self.resize, self.crop, self.stretch) != (None, None, None)
 
     @property
     def channels(self) -> int:
@@ -97,9 +103,9 @@ class Preprocessing:
         return len(self.mean)
 
     @property
-    def shared_key(self) -> tuple[int | None, int | None, str, int]:
+    def shared_key(self) -> tuple[int | None, int | None, int | None, str, int]:
         """What two models must have in common to share decoded images."""
-        return (self.resize, self.crop, self.interpolation, self.channels)
+        return (self.stretch, self.resize, self.crop, self.interpolation, self.channels)
 
     def with_channels(self, channels: int) -> Preprocessing:
         """Return this preprocessing for images of 1 or 3 channels; a grey image gets the mean over the channels."""
@@ -110,7 +116,8 @@ class Preprocessing:
 
     def described(self) -> str:
         """Return in words what is done to an image."""
-        steps = [f"resize {self.resize}"] if self.resize is not None else []
+        steps = [f"stretch {self.stretch}"] if self.stretch is not None else []
+        steps += [f"resize {self.resize}"] if self.resize is not None else []
         steps += [f"crop {self.crop}"] if self.crop is not None else []
         steps = steps or ["size as it is"]
         steps += ["grey"] if self.channels == 1 else []

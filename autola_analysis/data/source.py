@@ -1,4 +1,4 @@
-"""The image source: undecoded images by index, with labels known before the first is read."""
+"""Sources: undecoded images by index, with what is known of them before the first is read."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from autola_analysis.data.scene import Scene
 IntArray = NDArray[np.int64]
 
 
-class ImageSource(ABC):
-    """Images with labels, addressed by index; decoding happens in `image` and nowhere else.
+class Source(ABC):
+    """Images addressed by index; decoding happens in `image` and nowhere else.
 
     Attributes:
-        name: How a user would ask for it ("cifar10", "folder:/data/birds").
+        name: How a user would ask for it ("cifar10", "folder:/data/birds", "coco:/data/coco").
         split: Which part it is ("test", "val", "train").
         classes: Class names; a label is an index into them.
-        labels: Label of every image, shape ``(N,)``.
         ids: Name of every image, unique and stable between runs, length N.
         preprocessing: The source's customary preprocessing; None where it has none of its own.
         contents_hash: What `hash_contents` gave before the images were used; None where that was not asked for.
@@ -35,7 +34,6 @@ class ImageSource(ABC):
     name: str
     split: str
     classes: tuple[str, ...]
-    labels: IntArray
     ids: Sequence[str]
     preprocessing: Preprocessing | None = None
     contents_hash: str | None = None
@@ -56,7 +54,7 @@ class ImageSource(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Return a hash that changes when images or labels do, without decoding any."""
+        """Return a hash that changes when images or what is known of them do, without decoding any."""
 
     def listing(self) -> str:
         """Return a hash as `fingerprint` without times, which copies on several machines have in common."""
@@ -77,14 +75,6 @@ class ImageSource(ABC):
             DataError: If one has another size or time, or is gone.
         """
 
-    def mask(self, index: int) -> NDArray[np.bool_] | None:
-        """Return where the object of image `index` is, shape ``(H, W)``; None where that is not known."""
-        return None
-
-    def scene(self, index: int) -> Scene | None:
-        """Return image `index` as the parts it was made of; None for a source that has only the finished image."""
-        return None
-
     def contents(self, index: int) -> bytes:
         """Return image `index` as it is stored: the bytes of its file, or of its pixels where it has no file.
 
@@ -94,12 +84,41 @@ class ImageSource(ABC):
         image = self.image(index)
         return f"{image.mode} {image.size} ".encode() + image.tobytes()
 
+    @abstractmethod
+    def known(self) -> bytes:
+        """Return what is known of the images, labels or objects, as bytes."""
+
     def hash_contents(self) -> str:
-        """Return a hash of every image and label, which reads all images: what ``--hash-data`` asks for."""
-        digest = hashlib.sha256(self.labels.astype("<i8").tobytes())
+        """Return a hash of every image and what is known of it: what ``--hash-data`` asks for; reads all images."""
+        digest = hashlib.sha256(self.known())
         for index in range(len(self)):
             digest.update(hash_of(os.fsencode(self.ids[index]), self.contents(index)).encode())
         return digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class ImageSource(Source):
+    """Images with one label each.
+
+    Attributes:
+        labels: Label of every image, shape ``(N,)``.
+    """
+
+    labels: IntArray
+
+    def mask(self, index: int) -> NDArray[np.bool_] | None:
+        """Return where the object of image `index` is, shape ``(H, W)``; None where that is not known."""
+        return None
+
+    def scene(self, index: int) -> Scene | None:
+        """Return image `index` as the parts it was made of; None for a source that has only the finished image."""
+        return None
+
+    def known(self) -> bytes:
+        """Return the labels as bytes."""
+        return self.labels.astype("<i8").tobytes()
 
     def __len__(self) -> int:
         return len(self.labels)

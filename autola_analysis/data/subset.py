@@ -1,29 +1,34 @@
-"""A part of a source: a seeded sample in which every class keeps its share."""
+"""A part of a source: a seeded sample, of images with labels one in which every class keeps its share."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Sequence
+from typing import Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.objects import Objects
+from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.scene import Scene
-from autola_analysis.data.source import ImageSource, IntArray, hash_of
+from autola_analysis.data.source import ImageSource, IntArray, Source, hash_of
+
+SourceT = TypeVar("SourceT", bound=Source)
 
 
-class Subset(ImageSource):
-    """Some images of a source, in its order, with its classes and labels.
+class _Part(Source, Generic[SourceT]):
+    """Some images of a source, in its order, with its classes.
 
     Args:
         source: Where the images come from.
         indices: Of the images in `source`, ascending.
     """
 
-    def __init__(self, source: ImageSource, indices: Sequence[int] | IntArray) -> None:
+    def __init__(self, source: SourceT, indices: Sequence[int] | IntArray) -> None:
         self.source = source
         self.indices = np.asarray(indices, dtype=np.int64)
         self.name = source.name
@@ -32,20 +37,11 @@ class Subset(ImageSource):
         self.preprocessing = source.preprocessing
         self.contents_hash = source.contents_hash
         self.compared = source.compared
-        self.labels = source.labels[self.indices]
         self.ids = [source.ids[int(index)] for index in self.indices]
 
     def image(self, index: int) -> Image.Image:
         """Decode one image."""
         return self.source.image(int(self.indices[index]))
-
-    def mask(self, index: int) -> NDArray[np.bool_] | None:
-        """Return where the object of one image is, where the source knows."""
-        return self.source.mask(int(self.indices[index]))
-
-    def scene(self, index: int) -> Scene | None:
-        """Return one image as the parts it was made of, where the source knows."""
-        return self.source.scene(int(self.indices[index]))
 
     def contents(self, index: int) -> bytes:
         """Return one image as the source stores it."""
@@ -71,8 +67,70 @@ class Subset(ImageSource):
         return hash_of(of_source, self.indices.astype("<i8").tobytes())
 
 
-def limit(source: ImageSource, n: int, seed: int = 0) -> ImageSource:
-    """Return `n` images of a source, every class in proportion, drawn by seed.
+class Subset(_Part[ImageSource], ImageSource):
+    """Some images of a source, in its order, with its classes and labels.
+
+    Args:
+        source: Where the images come from.
+        indices: Of the images in `source`, ascending.
+    """
+
+    def __init__(self, source: ImageSource, indices: Sequence[int] | IntArray) -> None:
+        super().__init__(source, indices)
+        self.labels = source.labels[self.indices]
+
+    def mask(self, index: int) -> NDArray[np.bool_] | None:
+        """Return where the object of one image is, where the source knows."""
+        return self.source.mask(int(self.indices[index]))
+
+    def scene(self, index: int) -> Scene | None:
+        """Return one image as the parts it was made of, where the source knows."""
+        return self.source.scene(int(self.indices[index]))
+
+
+class ObjectSubset(_Part[ObjectSource], ObjectSource):
+    """Some images of a source of objects, in its order.
+
+    Args:
+        source: Where the images come from.
+        indices: Of the images in `source`, ascending.
+    """
+
+    def __init__(self, source: ObjectSource, indices: Sequence[int] | IntArray) -> None:
+        super().__init__(source, indices)
+        self.category_ids = source.category_ids
+        self.image_ids = source.image_ids[self.indices]
+        self.sizes = source.sizes[self.indices]
+        self.joints = source.joints
+
+    def objects(self, index: int) -> Objects:
+        """Return the objects of one image."""
+        return self.source.objects(int(self.indices[index]))
+
+    def object_mask(self, index: int, number: int) -> NDArray[np.bool_] | None:
+        """Return where an object of one image is, where the source knows."""
+        return self.source.object_mask(int(self.indices[index]), number)
+
+
+def part_of(source: Source, indices: Sequence[int] | IntArray) -> Subset | ObjectSubset:
+    """Return some images of a source of either kind.
+
+    Args:
+        source: Where the images come from.
+        indices: Of the images in `source`, ascending.
+    """
+    if isinstance(source, ObjectSource):
+        return ObjectSubset(source, indices)
+    assert isinstance(source, ImageSource)
+    return Subset(source, indices)
+
+
+@overload
+def limit(source: ImageSource, n: int, seed: int = ...) -> ImageSource: ...
+@overload
+def limit(source: Source, n: int, seed: int = ...) -> Source: ...
+def limit(source: Source, n: int, seed: int = 0) -> Source:
+    """Return `n` images of a source drawn by seed; of images with labels, every class in proportion.
 
     Each class gets its share of `n` by largest remainders, and at least one image while `n` allows. Within a class,
     the images with the smallest hash of seed and id are taken, so that the sample depends neither on the order of the
@@ -90,6 +148,8 @@ def limit(source: ImageSource, n: int, seed: int = 0) -> ImageSource:
         raise OptionError(f"--limit needs at least 1 image; found {n}.")
     if n >= len(source):
         return source
+    if not isinstance(source, ImageSource):
+        return part_of(source, np.sort(seeded_order(source.ids, seed)[:n]))
     present, counts = np.unique(source.labels, return_counts=True)
     known = len(source.classes)
     ties = seeded_order([f"class {source.classes[label] if 0 <= label < known else label}" for label in present], seed)

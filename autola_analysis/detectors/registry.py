@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from autola_analysis.attention import Genotype
 from autola_analysis.attention.registry import AttentionSpec
 from autola_analysis.backbones.building import build_outline
 from autola_analysis.backbones.registry import ModelSpec, create_model
@@ -108,6 +109,16 @@ class DetectorSpec:
             backbone_options=self.backbone.options,
             **self.options,
         )
+
+    @property
+    def attention(self) -> str:
+        """Name of the attention in the backbone."""
+        return self.backbone.attention
+
+    @property
+    def wiring(self) -> Genotype | None:
+        """Wiring of the backbone's HOGA modules; None where it has none."""
+        return self.backbone.wiring
 
     @property
     def parameters(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, SequentialSampler
@@ -17,8 +18,9 @@ from autola_analysis.core.errors import DataError
 from autola_analysis.core.own_code import is_of_own_code, reason_of
 from autola_analysis.data.agreement import check_same_images
 from autola_analysis.data.dataset import decoded_batches
+from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.data.source import ImageSource, hash_of
+from autola_analysis.data.source import ImageSource, Source, hash_of
 from autola_analysis.inference.datasets import (
     LABELS,
     IntArray,
@@ -29,9 +31,9 @@ from autola_analysis.inference.datasets import (
 )
 from autola_analysis.inference.resources import decoding_workers, pass_batch_size
 
-ImageData = ImageSource | Dataset[Any] | DataLoader[Any]
+ImageData = Source | Dataset[Any] | DataLoader[Any]
 Targets = Any
-"""Something per image that can be sliced: a tensor of class numbers, a list of boxes"""
+"""Something per image that can be sliced: a tensor of class numbers, an array of `Objects`"""
 CPU = torch.device("cpu")
 LOOKED_AT = 256
 """Items of a data set that are looked at to say why no batch can be made of them"""
@@ -133,6 +135,61 @@ class SourceStream:
         with closing(decoded):
             for indices, images in decoded:
                 yield Batch(images, labels[indices], indices)
+
+    def check_unchanged(self) -> None:
+        """Check the source."""
+        self._source.check_unchanged()
+
+    @property
+    def images(self) -> int | None:
+        """Number of images of the source."""
+        return len(self._source)
+
+
+class ObjectStream:
+    """The images of an `ObjectSource`; a batch holds images of one size, so that none is padded for another's sake.
+
+    Args:
+        source: The images.
+        preprocessing: Whose geometry is applied.
+        batch_size: Images per batch, at most.
+        workers: Processes that decode; 0 decodes in this one.
+    """
+
+    raw = True
+    labels: IntArray | None = None
+
+    def __init__(self, source: ObjectSource, preprocessing: Preprocessing, batch_size: int, workers: int = 0) -> None:
+        self.classes: tuple[str, ...] | None = source.classes
+        self.fingerprint: str | None = source.address()
+        self.batch_size: int | None = batch_size
+        self._source = source
+        self._preprocessing = preprocessing
+        self._workers = workers
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for index, size in enumerate(source.sizes.tolist()):
+            by_size.setdefault(() if preprocessing.stretch is not None else tuple(size), []).append(index)
+        self._batches = [
+            numbers[start : start + batch_size]
+            for numbers in by_size.values()
+            for start in range(0, len(numbers), batch_size)
+        ]
+
+    def batches(self, first: int = 0, step: int = 1) -> Generator[Batch, None, None]:
+        """Decode every `step`-th batch, beginning with number `first`; targets are an array of `Objects`."""
+        decoded = decoded_batches(
+            self._source,
+            self._preprocessing,
+            self._batches[first::step],
+            workers=self._workers,
+            pin_memory=torch.cuda.is_available(),
+            one_size=False,
+        )
+        with closing(decoded):
+            for indices, images in decoded:
+                targets = np.empty(len(indices), dtype=object)
+                targets[:] = [self._source.objects(index) for index in indices.tolist()]
+                yield Batch(images, targets, indices)
 
     def check_unchanged(self) -> None:
         """Check the source."""
@@ -257,19 +314,19 @@ def open_stream(
     workers: int | None = 0,
     device: torch.device = CPU,
     choose: Callable[[int, torch.device], int] = pass_batch_size,
-) -> SourceStream | LoaderStream:
+) -> SourceStream | ObjectStream | LoaderStream:
     """Return data of any accepted kind as a stream.
 
     Args:
-        data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``.
-        preprocessing: Geometry for an image source; None takes the source's own.
+        data: A source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``.
+        preprocessing: Geometry for a source; None takes the source's own.
         batch_size: Images per batch; None lets `choose` decide, in all processes alike. A loader keeps its own.
         workers: Processes that decode; None chooses by the device. A loader keeps its own.
         device: Where the networks will run.
         choose: (longer side of the images, device) -> images per batch.
 
     Raises:
-        DataError: If `data` is none of these, or an image source comes without any preprocessing.
+        DataError: If `data` is none of these, or a source comes without any preprocessing.
     """
     images = data.dataset if isinstance(data, DataLoader) else data
     if isinstance(images, Sized) and len(images) == 0:
@@ -277,14 +334,17 @@ def open_stream(
     if isinstance(data, DataLoader):
         return _compared(LoaderStream(data))
     workers = decoding_workers(device) if workers is None else workers
-    if isinstance(data, ImageSource):
+    if isinstance(data, Source):
         preprocessing = preprocessing or data.preprocessing
         if preprocessing is None:
             raise DataError(f"{data.name} has no customary preprocessing; say which one the network was trained with.")
         if batch_size is None:
-            side = preprocessing.crop or max(data.image(0).size)
+            side = preprocessing.crop or preprocessing.stretch or max(data.image(0).size)
             batch_size = min(current().all_gather_object(choose(side, device)))
         check_same_images(data)
+        if isinstance(data, ObjectSource):
+            return ObjectStream(data, preprocessing, batch_size, workers)
+        assert isinstance(data, ImageSource)
         return SourceStream(data, preprocessing, batch_size, workers)
     if isinstance(data, Dataset):
         loader = DataLoader(data, batch_size=batch_size or 64, num_workers=workers, generator=torch.Generator())

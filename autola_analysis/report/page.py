@@ -62,6 +62,7 @@ def write_page(
         sections=sections,
         pictures=pictures,
         variants=variant_rows(accuracy),
+        classified=not detectors_alone(record),
         named=named or {},
         models=list(dict.fromkeys(accuracy["model"])),
         runs=len(accuracy),
@@ -77,6 +78,12 @@ def write_page(
     )
     # A file name that is no UTF-8 has no character; its number is written then.
     (directory / "index.html").write_bytes(html.encode("utf-8", "xmlcharrefreplace"))
+
+
+def detectors_alone(record: Mapping[str, Any]) -> bool:
+    """Return whether all networks of a report are detectors, which have no accuracy."""
+    specs = [model.get("spec") or {} for model in record.get("models", [])]
+    return bool(specs) and all("kind" in spec for spec in specs)
 
 
 def _picture(path: Path) -> tuple[str, float]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.core.results import Arrays, has_arrays, read_arrays, write_arrays
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import ImageSource, Source
 
 SIDE = 64  # pixels of the longer side, at most
 QUALITY = 85
@@ -53,12 +53,12 @@ class Thumbnails:
         return self.groups.get(group, {})
 
 
-def source_thumbnails(source: ImageSource, numbers: Sequence[int], quiet: bool = False) -> Iterator[Thumbnail]:
+def source_thumbnails(source: Source, numbers: Sequence[int], quiet: bool = False) -> Iterator[Thumbnail]:
     """Decode the images with the given numbers, with a progress bar unless `quiet`."""
     names = source.class_names
     with progress_bar(len(numbers), "thumbnails", quiet=quiet) as bar:
         for number in numbers:
-            label = int(source.labels[number])
+            label = int(source.labels[number]) if isinstance(source, ImageSource) else -1
             title = names[label] if 0 <= label < len(names) else ""
             yield Thumbnail(source.ids[number], title, np.asarray(source.image(number).convert("RGB")))
             bar.update()

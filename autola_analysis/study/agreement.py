@@ -48,7 +48,7 @@ def check_same_files(plan: Plan) -> None:
 def _of_model(model: StudyModel) -> dict[str, object]:
     """Return hashes of a checkpoint file and of everything that was made of it."""
     variant, loaded = model.variant, model.loaded
-    read = [loaded.spec and loaded.spec.to_dict(), loaded.preprocessing and loaded.preprocessing.to_dict()]
+    read = [loaded.spec and loaded.spec.to_dict(), variant.preprocessing and variant.preprocessing.to_dict()]
     return {
         f"checkpoint of {model.title}": loaded.sha256,
         f"classes of {model.title}": hash_of(*(variant.classes or ())),

@@ -11,7 +11,7 @@ from autola_analysis.analyses.analysis import Step
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.variants import grouped_by_geometry, preprocessing_for
 from autola_analysis.core.text import counted
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import Source
 from autola_analysis.inference.copies import runnable
 from autola_analysis.inference.precision import fitting
 from autola_analysis.study.models import StudyModel
@@ -25,7 +25,7 @@ def steps_of(plan: Plan, reading: Reading) -> list[Step]:
     """Return the steps of a plan with estimated times; each network runs on a few images for that."""
     known: dict[tuple[int, int], float] = {}
 
-    def seconds(models: Sequence[StudyModel], source: ImageSource) -> float:
+    def seconds(models: Sequence[StudyModel], source: Source) -> float:
         """Return the seconds that an image takes through all of the networks."""
         total = 0.0
         for model in models:
@@ -55,7 +55,7 @@ def _models(plan: Plan, watching: Sequence[PlannedAnalysis]) -> list[StudyModel]
     return [model for model in plan.models if any(model in planned.models for planned in watching)]
 
 
-def _reading(plan: Plan, watching: Sequence[PlannedAnalysis], title: str, source: ImageSource, seconds: float) -> Step:
+def _reading(plan: Plan, watching: Sequence[PlannedAnalysis], title: str, source: Source, seconds: float) -> Step:
     models = _models(plan, watching)
     readings = len(grouped_by_geometry([model.variant for model in models], source))
     images = len(images_of_pass(source, [planned.source for planned in watching]))
@@ -64,7 +64,7 @@ def _reading(plan: Plan, watching: Sequence[PlannedAnalysis], title: str, source
     return Step(f"{what}, for {names}", seconds * images)
 
 
-def _seconds(model: StudyModel, source: ImageSource, reading: Reading) -> float:
+def _seconds(model: StudyModel, source: Source, reading: Reading) -> float:
     """Return the seconds that an image takes through a network, decoding included."""
     preprocessing = preprocessing_for(model.variant, source)
     assert preprocessing is not None

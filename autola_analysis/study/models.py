@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.checkpoints import LoadedModel, load_model
 from autola_analysis.checkpoints.class_names import BUILT_IN
+from autola_analysis.checkpoints.detector_loading import LoadedDetector, load_detector
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.core.files import expanded
 from autola_analysis.study.file import ModelTable
@@ -16,6 +17,8 @@ from autola_analysis.study.runs import DistinctFiles
 from autola_analysis.study.wirings import refuse_unlike_runs
 
 LONGEST_NAME = 60
+CLASSIFIER_KEYS = ("arch", "genotype", "attention", "normalize", "resize", "crop", "classes", "output")
+"""What a table says of files that hold no detector."""
 MISSING_IN_TABLES = {"NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "-nan", "-NaN", "#N/A", "#NA"}
 """Names that other programs' table readers take for a missing value."""
 
@@ -34,7 +37,7 @@ class StudyModel:
     key: str
     group: str
     variant: Variant
-    loaded: LoadedModel
+    loaded: LoadedModel | LoadedDetector
 
     @property
     def title(self) -> str:
@@ -42,12 +45,13 @@ class StudyModel:
         return self.variant.title
 
 
-def load_models(tables: Mapping[str, ModelTable], base: Path) -> list[StudyModel]:
+def load_models(tables: Mapping[str, ModelTable], base: Path, detectors: Collection[str] = ()) -> list[StudyModel]:
     """Load the checkpoints of all tables in order; the files of one table are training runs, from 1 on.
 
     Args:
         tables: By key.
         base: Directory that relative paths are relative to.
+        detectors: Keys of the tables whose files are read as detectors, whole; of any other the backbone is read.
 
     Raises:
         OptionError: If two tables have one name, two files hold one set of weights, runs of one table are different
@@ -63,13 +67,30 @@ def load_models(tables: Mapping[str, ModelTable], base: Path) -> list[StudyModel
             path = base / expanded(file)
             if not path.exists() and Path(file).stem != key:  # an '=' in a file's name looks like that of NAME=PATH
                 raise CheckpointError(f"there is no checkpoint file {path}, read from {key}={file}; check the path.")
-            loaded = _loaded(path, table, base)
+            loaded = _detector(path, key, table) if key in detectors else _loaded(path, table, base)
             seen.add(path, loaded)
             of_table.append(loaded)
-            group = table.group or (loaded.spec.backbone if loaded.spec else "")
+            group = table.group or _group(loaded)
             models.append(StudyModel(key, group, as_variant(loaded, name, str(len(of_table))), loaded))
         refuse_unlike_runs(name, of_table, table.wirings == "mixed")
     return models
+
+
+def _group(loaded: LoadedModel | LoadedDetector) -> str:
+    """Return what networks have in common that are compared with each other."""
+    if isinstance(loaded, LoadedDetector):
+        return f"{loaded.spec.kind} with {loaded.spec.backbone.backbone}"
+    return loaded.spec.backbone if loaded.spec else ""
+
+
+def _detector(path: Path, key: str, table: ModelTable) -> LoadedDetector:
+    given = [name for name in CLASSIFIER_KEYS if getattr(table, name) is not None]
+    if given:
+        raise OptionError(
+            f"{key} is read as a detector, since the data are of objects, and a detector's file takes no {given[0]}; "
+            "leave it out."
+        )
+    return load_detector(path, weights=table.weights, device="cpu", trust=table.trust)
 
 
 def _loaded(path: Path, table: ModelTable, base: Path) -> LoadedModel:

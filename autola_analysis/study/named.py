@@ -10,6 +10,7 @@ from typing import Any
 from autola_analysis import attention
 from autola_analysis.attention.registry import ATTENTIONS
 from autola_analysis.data.open import SOURCES
+from autola_analysis.data.open_objects import OBJECT_SOURCES
 from autola_analysis.report import references
 from autola_analysis.report.record import recorded_data
 from autola_analysis.report.references import citation_text, read_references
@@ -29,7 +30,8 @@ def named_lines(record: Mapping[str, Any]) -> dict[str, str]:
     lines = {"the paper": citation_text(entries[PAPER])}
     variants: dict[str, list[str]] = {}
     for model in record.get("models", []):
-        kind = str((model["spec"] or {}).get("attention"))
+        spec = model["spec"] or {}
+        kind = str((spec["backbone"] if "kind" in spec else spec).get("attention"))
         if kind in ATTENTIONS and model["model"] not in variants.setdefault(kind, []):
             variants[kind].append(model["model"])
     for kind, names in variants.items():
@@ -39,8 +41,10 @@ def named_lines(record: Mapping[str, Any]) -> dict[str, str]:
             lines[", ".join(names)] += f" ({cited})"
     for data in recorded_data(record):
         name = str(data["name"])
-        if (source := name.partition(":")[0]) in SOURCES:
-            lines[name] = _first_line(SOURCES.get(source).__doc__).rpartition(": ")[0]
+        kind = name.partition(":")[0]
+        if kind in SOURCES or kind in OBJECT_SOURCES:
+            opener = SOURCES.get(kind) if kind in SOURCES else OBJECT_SOURCES.get(kind)
+            lines[name] = _first_line(opener.__doc__).rpartition(": ")[0]
     return {name: line for name, line in lines.items() if line}
 
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.variants import preprocessing_for
 from autola_analysis.checkpoints import LoadedModel
+from autola_analysis.checkpoints.detector_loading import LoadedDetector
 from autola_analysis.core.columns import MODEL, count, number
 from autola_analysis.core.tables import Table
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import Source
 from autola_analysis.inference.cost import Cost, cost_of
 from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.statistics.difference import Statistic
@@ -52,14 +53,14 @@ class Network:
     """
 
     model: StudyModel
-    source: ImageSource
+    source: Source
     accuracy: Accuracy
     cost: Cost
     correct: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(
-        cls, model: StudyModel, source: ImageSource, accuracy: Accuracy, correct: NDArray[np.bool_] | None = None
+        cls, model: StudyModel, source: Source, accuracy: Accuracy, correct: NDArray[np.bool_] | None = None
     ) -> Network:
         """Return a network with its cost on images of a source."""
         preprocessing = preprocessing_for(model.variant, source)
@@ -103,7 +104,7 @@ def accuracy_statistic(networks: Sequence[Network]) -> list[Statistic]:
     return [Statistic("accuracy", "", "top1", {name: np.stack(runs) for name, runs in by_model.items()})]
 
 
-def recorded_models(models: Sequence[StudyModel], sources: Sequence[ImageSource]) -> list[dict[str, Any]]:
+def recorded_models(models: Sequence[StudyModel], sources: Sequence[Source]) -> list[dict[str, Any]]:
     """Return what ``run.json`` says of the checkpoints.
 
     Args:
@@ -142,7 +143,7 @@ def recorded_data(data: StudyData) -> dict[str, Any]:
 def loading_warnings(models: Sequence[StudyModel], data: Sequence[StudyData]) -> tuple[list[str], list[str]]:
     """Return what loading noticed: warnings about checkpoints, and about images that were left out."""
     of_models = [f"{model.title}: {warning}" for model in models for warning in model.loaded.warnings]
-    runs: dict[str, list[LoadedModel]] = {}
+    runs: dict[str, list[LoadedModel | LoadedDetector]] = {}
     for model in models:
         runs.setdefault(model.variant.name, []).append(model.loaded)
     of_models += one_training_warnings(runs)
@@ -154,6 +155,6 @@ def loading_warnings(models: Sequence[StudyModel], data: Sequence[StudyData]) ->
     return of_models, [f"{len(left_out)} images cannot be decoded and are left out (all in run.json): {names}{more}"]
 
 
-def _preprocessing(model: StudyModel, sources: Sequence[ImageSource]) -> dict[str, Any] | None:
+def _preprocessing(model: StudyModel, sources: Sequence[Source]) -> dict[str, Any] | None:
     preprocessing = preprocessing_for(model.variant, sources[0]) if sources else None
     return preprocessing.to_dict() if preprocessing else None

@@ -23,8 +23,8 @@ from autola_analysis.analyses.observation import (
 )
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.data.source import ImageSource
-from autola_analysis.data.subset import Subset
+from autola_analysis.data.source import Source
+from autola_analysis.data.subset import ObjectSubset, Subset, part_of
 from autola_analysis.inference.run import PassRecord
 from autola_analysis.inference.stream import Stream
 from autola_analysis.study.models import StudyModel
@@ -89,20 +89,20 @@ def run_passes(plan: Plan, reading: Reading) -> PassResults:
     return results
 
 
-def images_of_pass(source: ImageSource, samples: Sequence[ImageSource]) -> NDArray[np.int64]:
+def images_of_pass(source: Source, samples: Sequence[Source]) -> NDArray[np.int64]:
     """Return the numbers of the images of a source that some samples of it look at together."""
     return np.unique(np.concatenate([_numbers(source, sample) for sample in samples]))
 
 
 def _run_pass(
     plan: Plan,
-    source: ImageSource,
+    source: Source,
     watching: Sequence[tuple[PlannedAnalysis, Sequence[Watcher[Any]]]],
     reading: Reading,
     results: PassResults,
 ) -> None:
     read = images_of_pass(source, [planned.source for planned, _ in watching])
-    images = source if len(read) == len(source) else Subset(source, read)
+    images = source if len(read) == len(source) else part_of(source, read)
     watchers: list[Watcher[Any]] = []
     for planned, own in watching:
         numbers = np.searchsorted(read, _numbers(source, planned.source))
@@ -119,9 +119,7 @@ def _run_pass(
     results.records += passes_of(everything)
 
 
-def _networks(
-    models: Sequence[StudyModel], images: ImageSource, observations: Sequence[Observation[Any]]
-) -> list[Network]:
+def _networks(models: Sequence[StudyModel], images: Source, observations: Sequence[Observation[Any]]) -> list[Network]:
     first = {id(each.variant): each for each in reversed(observations)}
     return [
         Network.of(model, images, seen.accuracy, seen.correct)
@@ -130,9 +128,9 @@ def _networks(
     ]
 
 
-def _numbers(source: ImageSource, sample: ImageSource) -> NDArray[np.int64]:
+def _numbers(source: Source, sample: Source) -> NDArray[np.int64]:
     if sample is source:
         return np.arange(len(source))
-    assert isinstance(sample, Subset)
+    assert isinstance(sample, Subset | ObjectSubset)
     assert sample.source is source
     return sample.indices

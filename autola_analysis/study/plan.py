@@ -10,14 +10,15 @@ from typing import Any
 from autola_analysis.analyses.analysis import Analysis, Subject
 from autola_analysis.analyses.options import AnalysisOptions
 from autola_analysis.analyses.registry import analysis_of, registrations
+from autola_analysis.analyses.variants import check_task
 from autola_analysis.core.errors import LayerError, OptionError, UnknownNameError
 from autola_analysis.data.agreement import check_same_images
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import Source
 from autola_analysis.data.subset import limit
 from autola_analysis.report.style import figure_width
 from autola_analysis.study.file import AnalysisRequest, StudyFile
 from autola_analysis.study.models import StudyModel, load_models
-from autola_analysis.study.sources import StudyData, open_data, readable
+from autola_analysis.study.sources import StudyData, holds_objects, open_data, readable
 
 OWN_IMAGES = "image files"
 """What captions call images that an analysis was given by name."""
@@ -40,7 +41,7 @@ class PlannedAnalysis:
     options: AnalysisOptions
     models: Sequence[StudyModel]
     data: StudyData | None
-    source: ImageSource
+    source: Source
     left_out: tuple[str, ...] = ()
 
     @property
@@ -105,7 +106,8 @@ def make_plan(file: StudyFile, base: Path, only: Sequence[str] | None = None, qu
     file = _restricted(file, only)
     figure_width(file.width)
     used = {key for request in file.analyses for key in request.models or file.models}
-    models = load_models({key: table for key, table in file.models.items() if key in used}, base)
+    tables = {key: table for key, table in file.models.items() if key in used}
+    models = load_models(tables, base, _detectors(file))
     names = list(dict.fromkeys(model.variant.name for model in models))
     if file.candidate is not None and file.candidate not in names:
         raise UnknownNameError(f"the candidate {file.candidate!r} is none of the models; there are {', '.join(names)}.")
@@ -114,6 +116,21 @@ def make_plan(file: StudyFile, base: Path, only: Sequence[str] | None = None, qu
     _refuse_missing_needs(planned)
     order = _in_order(planned)
     return Plan(file, models, sorted(planned, key=lambda each: order.index(each.name)), plan.data)
+
+
+def _detectors(file: StudyFile) -> set[str]:
+    """Return the keys of the models that see objects.
+
+    Raises:
+        OptionError: If one is to see images with labels too.
+    """
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for request in file.analyses:
+        table = file.data[request.data or next(iter(file.data))]
+        found[holds_objects(table)] |= set(request.models or file.models)
+    if both := sorted(found[True] & found[False]):
+        raise OptionError(f"{both[0]} is to see objects and images with labels; give each analysis models of its own.")
+    return found[True]
 
 
 def _restricted(file: StudyFile, only: Sequence[str] | None) -> StudyFile:
@@ -145,6 +162,7 @@ def _planned(request: AnalysisRequest, plan: Plan, base: Path, quiet: bool) -> P
         sample, left_out = readable(sample, quiet)
     planned = PlannedAnalysis(analysis, options, models, data, sample, left_out)
     try:
+        check_task(request.kind, analysis.tasks, planned.subject.variants, sample)
         analysis.check(options, planned.subject)
     except (LayerError, UnknownNameError, OptionError) as error:
         raise type(error)(f"{request.kind}: {error}") from error

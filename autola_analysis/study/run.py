@@ -13,7 +13,7 @@ from autola_analysis.core.distributed import current
 from autola_analysis.core.progress import Steps
 from autola_analysis.core.results import write_stored
 from autola_analysis.core.tables import write_table
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import Source
 from autola_analysis.inference.channels import channel_axis
 from autola_analysis.inference.run import check_settings
 from autola_analysis.report.anonymous import Cleaner, short_names
@@ -169,7 +169,7 @@ def _write(directory: Path, plan: Plan, results: StudyResults, cleaner: Cleaner 
     write_latex(directory, tables)
 
 
-def _image_names(source: ImageSource, cleaner: Cleaner | None) -> dict[str, str]:
+def _image_names(source: Source, cleaner: Cleaner | None) -> dict[str, str]:
     """Return what to call the images of a source, by id."""
     if cleaner is None:
         return {name: name for name in source.ids}
@@ -199,7 +199,7 @@ def _facts(plan: Plan, results: StudyResults) -> dict[str, Any]:
     data = dict(plan.data)
     for own in plan.own_images:
         data.setdefault(own.key, own)
-    sources: list[ImageSource] = [each.source for each in data.values()]
+    sources: list[Source] = [each.source for each in data.values()]
     return {
         "study": plan.file.values(),
         "models": recorded_models(plan.models, sources),

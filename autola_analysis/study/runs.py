@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from autola_analysis.checkpoints import LoadedModel
+from autola_analysis.checkpoints.detector_loading import LoadedDetector
 from autola_analysis.core.errors import OptionError
 
 
@@ -21,7 +22,7 @@ class DistinctFiles:
     def __init__(self) -> None:
         self._seen: dict[str, tuple[Path, str]] = {}
 
-    def add(self, path: Path, loaded: LoadedModel) -> None:
+    def add(self, path: Path, loaded: LoadedModel | LoadedDetector) -> None:
         """Note a file.
 
         Raises:
@@ -35,7 +36,7 @@ class DistinctFiles:
         self._seen[weights] = path, loaded.sha256
 
 
-def one_training_warnings(runs: Mapping[str, Sequence[LoadedModel]]) -> list[str]:
+def one_training_warnings(runs: Mapping[str, Sequence[LoadedModel | LoadedDetector]]) -> list[str]:
     """Return warnings about files of one variant whose records name the same training.
 
     Args:
@@ -58,7 +59,7 @@ def _hash_of_weights(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _training(loaded: LoadedModel) -> str:
+def _training(loaded: LoadedModel | LoadedDetector) -> str:
     """Return what decided a training, as far as its file records it."""
     spec = None if loaded.spec is None else loaded.spec.to_dict()
     return json.dumps([spec, loaded.metadata.get("recipe"), loaded.metadata.get("seed")], sort_keys=True, default=str)

@@ -15,7 +15,8 @@ from autola_analysis.data.agreement import check_same_images
 from autola_analysis.data.bad_images import drop_unreadable
 from autola_analysis.data.class_order import Reordered
 from autola_analysis.data.open import default_source_for, open_source
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.open_objects import OBJECT_SOURCES, open_objects
+from autola_analysis.data.source import ImageSource, Source
 from autola_analysis.data.subset import limit as limited
 from autola_analysis.study.file import DataTable
 from autola_analysis.study.models import StudyModel
@@ -32,7 +33,7 @@ class StudyData:
     """
 
     key: str
-    source: ImageSource
+    source: Source
     left_out: tuple[str, ...] = ()
 
     @property
@@ -63,8 +64,10 @@ def open_data(
     """
     kind, colon, root = (table.source or suggested_source(models)).partition(":")
     name = f"{kind}:{base / expanded(root)}" if colon and root else kind
-    source = open_source(name, split=table.split)
+    source: Source = (open_objects if kind in OBJECT_SOURCES else open_source)(name, split=table.split)
     if table.class_order is not None:
+        if not isinstance(source, ImageSource):
+            raise OptionError(f"--class-order numbers the labels of images, and {kind} has objects; leave it out.")
         order = base / expanded(table.class_order)
         source = Reordered(source, read_class_names(order, "--class-order"))
     if table.limit is not None:
@@ -80,7 +83,12 @@ def open_data(
     return StudyData(key, source, left_out)
 
 
-def readable(source: ImageSource, quiet: bool) -> tuple[ImageSource, tuple[str, ...]]:
+def holds_objects(table: DataTable) -> bool:
+    """Return whether a data table names a source of objects."""
+    return (table.source or "").partition(":")[0] in OBJECT_SOURCES
+
+
+def readable(source: Source, quiet: bool) -> tuple[Source, tuple[str, ...]]:
     """Return a source without the images that cannot be decoded, and their paths.
 
     Raises:
@@ -98,7 +106,7 @@ def suggested_source(models: Sequence[StudyModel]) -> str:
     """
     suggested: dict[str, str] = {}
     for model in models:
-        classes = model.loaded.spec.num_classes if model.loaded.spec else None
+        classes = model.variant.spec.num_classes if model.variant.spec else None
         source = model.loaded.source or (default_source_for(classes) if classes else None)
         if source is None:
             raise OptionError(f"nothing in {model.loaded.path} suggests which images to use; give --data SOURCE.")

@@ -12,14 +12,17 @@ from autola_analysis.analyses.variants import Variant
 from autola_analysis.attention import Genotype
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints import LoadedModel
+from autola_analysis.checkpoints.detector_loading import LoadedDetector
 from autola_analysis.core.columns import MODEL, text
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.tables import Table
+from autola_analysis.detectors import DetectorSpec
 
+Spec = ModelSpec | DetectorSpec
 WIRINGS_TABLE = Table("wirings", (*MODEL, text("genotype", "(operation, source) pairs, as JSON")), optional=True)
 
 
-def refuse_unlike_runs(name: str, runs: Sequence[LoadedModel], mixed: bool) -> None:
+def refuse_unlike_runs(name: str, runs: Sequence[LoadedModel | LoadedDetector], mixed: bool) -> None:
     """Refuse files that cannot be training runs of one variant.
 
     Args:
@@ -49,17 +52,21 @@ def refuse_unlike_runs(name: str, runs: Sequence[LoadedModel], mixed: bool) -> N
     _refuse_repeated_wirings(name, runs)
 
 
-def _differ_in_wiring_alone(first: ModelSpec, second: ModelSpec) -> bool:
+def _differ_in_wiring_alone(first: Spec, second: Spec) -> bool:
     return first.wiring is not None and second.wiring is not None and _unwired(first) == _unwired(second)
 
 
-def _unwired(spec: ModelSpec) -> ModelSpec:
+def _unwired(spec: Spec) -> Spec:
+    if isinstance(spec, DetectorSpec):
+        backbone = _unwired(spec.backbone)
+        assert isinstance(backbone, ModelSpec)
+        return replace(spec, backbone=backbone)
     options = {key: value for key, value in spec.attention_options.items() if not key.startswith("genotype")}
     return replace(spec, attention="", attention_options=options)
 
 
-def _refuse_repeated_wirings(name: str, runs: Sequence[LoadedModel]) -> None:
-    first: dict[Genotype | None, LoadedModel] = {}
+def _refuse_repeated_wirings(name: str, runs: Sequence[LoadedModel | LoadedDetector]) -> None:
+    first: dict[Genotype | None, LoadedModel | LoadedDetector] = {}
     for run in runs:
         first.setdefault(wiring_of_spec(run.spec), run)
     if not 1 < len(first) < len(runs):
@@ -71,7 +78,7 @@ def _refuse_repeated_wirings(name: str, runs: Sequence[LoadedModel]) -> None:
     )
 
 
-def wiring_of_spec(spec: ModelSpec | None) -> Genotype | None:
+def wiring_of_spec(spec: Spec | None) -> Genotype | None:
     """Return the wiring of a network; None where it has none, or is not known."""
     return None if spec is None else spec.wiring
 

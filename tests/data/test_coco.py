@@ -53,7 +53,7 @@ def test_objects_are_read_as_they_are(tmp_path: Path) -> None:
     assert one.boxes.tolist() == [[1, 2, 4, 5.5], [0, 0, 8, 6]]
     assert (one.labels.tolist(), one.ids.tolist(), one.crowd.tolist()) == ([1, 0], [100, 101], [False, True])
     assert one.areas.tolist() == [7.5, 48]
-    assert two.boxes.tolist() == [[0, 0, 5, 2]]  # cut to the image
+    assert two.boxes.tolist() == [[0, 0, 5.4, 2]]  # as COCO rounds: outside by less than a pixel
     assert two.keypoints is not None
     assert two.keypoints.tolist() == [[[1, 1, 2], [3, 1, 1], [0, 0, 0]]]
     assert one.keypoints is not None
@@ -162,7 +162,25 @@ def test_masks_that_do_not_fit_are_refused(tmp_path: Path, counts: object) -> No
         source.object_mask(0, 0)
 
 
-def test_the_fingerprint_follows_the_annotations(tmp_path: Path) -> None:
-    one = CocoObjects(written(tmp_path, content())).fingerprint()
+def test_the_fingerprint_follows_annotations_and_images(tmp_path: Path) -> None:
+    for name, size in (("one.png", (8, 6)), ("two.png", (5, 5))):
+        Image.new("RGB", size).save(tmp_path / name)
+    source = CocoObjects(written(tmp_path, content()))
+    one = source.fingerprint()
     assert CocoObjects(written(tmp_path, content())).fingerprint() == one
     assert CocoObjects(written(tmp_path, with_annotation(bbox=[1, 2, 3, 3]))).fingerprint() != one
+    source.check_unchanged()
+    Image.new("RGB", (8, 6), "red").save(tmp_path / "one.png")
+    assert CocoObjects(written(tmp_path, content())).fingerprint() != one
+    with pytest.raises(DataError, match="changed while they were read"):
+        source.check_unchanged()
+
+
+def test_the_contents_are_hashed_with_objects_and_files(tmp_path: Path) -> None:
+    for name, size in (("one.png", (8, 6)), ("two.png", (5, 5))):
+        Image.new("RGB", size).save(tmp_path / name)
+    one = CocoObjects(written(tmp_path, content())).hash_contents()
+    assert CocoObjects(written(tmp_path, content())).hash_contents() == one
+    assert CocoObjects(written(tmp_path, with_annotation(area=8))).hash_contents() != one
+    Image.new("RGB", (5, 5), "red").save(tmp_path / "two.png")
+    assert CocoObjects(written(tmp_path, content())).hash_contents() != one

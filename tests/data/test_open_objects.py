@@ -24,7 +24,7 @@ def test_coco_is_found_below_its_folder(tmp_path: Path, folder: str, name: str, 
     Image.new("RGB", (4, 3)).save(tmp_path / folder / "a.png")
     (tmp_path / "annotations" / f"{prefix}_train2017.json").write_text(json.dumps(CONTENT))
     source = open_objects(f"{name}:{tmp_path}", split="train")
-    assert (source.name, source.split, source.image(0).size) == (name, "train", (4, 3))
+    assert (source.name, source.split, source.image(0).size) == (f"{name}:{tmp_path}", "train", (4, 3))
 
 
 def test_any_file_in_cocos_format_is_opened(tmp_path: Path) -> None:

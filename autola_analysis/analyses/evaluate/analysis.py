@@ -1,14 +1,20 @@
-"""The evaluation of classifiers as an analysis: from what hangs on the pass to what stands on the page."""
+"""The evaluation of classifiers and detectors as an analysis: from what hangs on the pass to the page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
 from autola_analysis.analyses.evaluate.compared import evaluation_statistics
+from autola_analysis.analyses.evaluate.detection.measure import check_detection, detection_results
+from autola_analysis.analyses.evaluate.detection.observer import DetectionWatcher
+from autola_analysis.analyses.evaluate.detection.result import DETECTION_FORMAT, DETECTION_TABLE, DetectionResult
+from autola_analysis.analyses.evaluate.detection.rows import detection_lines, detection_statistics
+from autola_analysis.analyses.evaluate.detection.rows import rows_over_runs as detector_rows_over_runs
+from autola_analysis.analyses.evaluate.detection.section import detection_section
 from autola_analysis.analyses.evaluate.measure import PredictionWatcher, evaluation_result
 from autola_analysis.analyses.evaluate.options import EvaluationOptions
 from autola_analysis.analyses.evaluate.quality import ECE, NLL, TOP1, TOP5
@@ -16,46 +22,67 @@ from autola_analysis.analyses.evaluate.result import FORMAT, EvaluationResult
 from autola_analysis.analyses.evaluate.rows import rows_over_runs
 from autola_analysis.analyses.evaluate.section import evaluation_section
 from autola_analysis.analyses.observation import Reading, Watcher
+from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import OptionError
-from autola_analysis.core.results import Stored
+from autola_analysis.core.results import Format, Stored
 from autola_analysis.core.text import percent_text
+from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
 
 
+def _optional(*formats: Format) -> Format:
+    """Return the tables and arrays of several formats, each of which a result may lack."""
+    tables = tuple(replace(table, optional=True) for each in formats for table in each.tables)
+    return Format("evaluate", tables, tuple(name for each in formats for name in each.arrays))
+
+
 @dataclass(frozen=True)
 class EvaluationResults:
-    """Results of the networks that have a head.
+    """Results of classifiers that have a head, or of detectors.
 
     Attributes:
-        networks: A result per network with a head.
-        without: Titles of the networks that have none.
+        networks: A result per classifier with a head.
+        without: Titles of the classifiers that have none.
+        detectors: A result per detector, and per file of detections.
     """
 
-    networks: Sequence[EvaluationResult]
+    networks: Sequence[EvaluationResult] = ()
     without: tuple[str, ...] = ()
+    detectors: Sequence[DetectionResult] = ()
 
 
 class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
-    """Accuracy, likelihood, calibration, accuracy per class, confusions."""
+    """Accuracy, likelihood, calibration and confusions of classifiers; average precision of detectors."""
 
     name = "evaluate"
-    format = FORMAT
+    format = _optional(FORMAT, DETECTION_FORMAT)
+    tasks = frozenset({"classification", "detection"})
 
     def check(self, options: EvaluationOptions, subject: Subject) -> None:
-        """Refuse networks of which none has a head."""
+        """Refuse networks of which none has a head, and detectors of other classes than the data's."""
+        if isinstance(subject.source, ObjectSource):
+            check_detection(options, subject.variants, subject.source)
+            return
+        if options.detections is not None:
+            raise OptionError("--detections stands beside detectors, and the data are images with a label each.")
         if not any(variant.has_head for variant in subject.variants):
             raise OptionError("none of the networks has a head, so that there are no predictions to evaluate.")
 
     def watch(self, options: EvaluationOptions, subject: Subject) -> Sequence[Watcher[Any]]:
-        """Return what keeps predictions."""
-        return [PredictionWatcher()]
+        """Return what keeps predictions or detections."""
+        return [DetectionWatcher() if isinstance(subject.source, ObjectSource) else PredictionWatcher()]
 
     def measure(
         self, options: EvaluationOptions, subject: Subject, observed: Observed, reading: Reading
     ) -> EvaluationResults:
-        """Make a result per network with a head; empty ones in all but the first of several processes."""
+        """Make a result per network; empty ones, and none of detectors, in all but the first of several processes."""
+        if isinstance(subject.source, ObjectSource):
+            if not current().first:
+                return EvaluationResults()
+            found, quiet = observed.by_watcher[DetectionWatcher.name], reading.settings.quiet
+            return EvaluationResults(detectors=detection_results(found, options, subject.source, quiet))
         return EvaluationResults(
             [evaluation_result(each, options) for each in observed.by_watcher[PredictionWatcher.name]],
             tuple(variant.title for variant in subject.variants if not variant.has_head),
@@ -63,22 +90,32 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
 
     def store(self, result: EvaluationResults) -> Stored:
         """Return the results, and the rows of variants over all their runs, as tables and arrays."""
+        if result.detectors:
+            return DetectionResult.together(result.detectors, detector_rows_over_runs(result.detectors))
         return EvaluationResult.together(result.networks, rows_over_runs(result.networks))
 
     def restore(self, stored: Stored) -> EvaluationResults:
         """Return the results of their tables and arrays."""
+        if DETECTION_TABLE.name in stored.tables:
+            return EvaluationResults(detectors=DetectionResult.apart(stored))
         return EvaluationResults(EvaluationResult.apart(stored))
 
     def statistics(self, result: EvaluationResults) -> tuple[Sequence[Comparable], Sequence[str]]:
-        """Return negative log likelihood over images; every comparison has accuracy by itself."""
+        """Return average precision, or negative log likelihood; every comparison has accuracy by itself."""
+        if result.detectors:
+            return detection_statistics(result.detectors), ()
         return evaluation_statistics(result.networks), ()
 
     def sections(self, result: EvaluationResults, sheet: Sheet) -> Sequence[Section]:
-        """Draw accuracy per class and confusion matrices."""
+        """Draw accuracy per class and confusion matrices, or average precision and its curves."""
+        if result.detectors:
+            return [detection_section(result.detectors, sheet)]
         return [evaluation_section(result.networks, sheet)]
 
     def lines(self, result: EvaluationResults) -> Lines:
         """Return a line per network."""
+        if result.detectors:
+            return detection_lines(result.detectors)
         several_runs = any(each.run != "1" for each in result.networks)
         rows = []
         for each in result.networks:
@@ -94,8 +131,12 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
     def warnings(self, result: EvaluationResults) -> Sequence[str]:
         """Return the warnings of all networks, and the networks that are left out."""
         left_out = [f"{title} is left out: it has no head, hence no predictions." for title in result.without]
-        return list(dict.fromkeys([*left_out, *(warning for each in result.networks for warning in each.warnings)]))
+        return list(dict.fromkeys([*left_out, *(warning for each in self._all(result) for warning in each.warnings)]))
 
     def settings(self, result: EvaluationResults) -> list[Mapping[str, Any]]:
         """Return what else decided the numbers, per network."""
-        return [{"model": each.model, "run": each.run, **each.settings} for each in result.networks]
+        return [{"model": each.model, "run": each.run, **each.settings} for each in self._all(result)]
+
+    @staticmethod
+    def _all(result: EvaluationResults) -> Sequence[EvaluationResult | DetectionResult]:
+        return [*result.networks, *result.detectors]

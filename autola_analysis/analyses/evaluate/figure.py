@@ -10,20 +10,24 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.evaluate.dots import (
+    CHARACTER_INCHES,
+    dots_figure,
+    draw_dots,
+    shortened,
+    variant_handles,
+)
 from autola_analysis.analyses.evaluate.result import EvaluationResult
 from autola_analysis.analyses.evaluate.rows import class_accuracies, measured_runs, most_different
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, paper_style
 
 SHOWN_CLASSES = 20
 NUMBERED_CLASSES = 10  # a cell is wide enough for a number up to so many classes
-DOT_INCHES = 0.07  # of a class's row, per variant
-NAME_CHARACTERS = 28
+DOTS_LABEL = "top-1 accuracy of the class, 95% interval"
 MATRIX_CHARACTERS = 18
-CHARACTER_INCHES = 0.055
 CELL_INCHES = 0.085
 LEAST_MATRIX_INCHES = 1.5
 LARGEST_MATRIX_INCHES = 2.6
@@ -60,20 +64,19 @@ def plot_class_accuracy(
     """
     results = [results] if isinstance(results, EvaluationResult) else list(results)
     shown = shown_classes(results)
-    variants = len(measured_runs(results))
+    runs = measured_runs(results)
+    classes = next(iter(runs.values()))[0].classes
+    names = [classes[label] for label in shown]
+    estimates = {
+        name: [of_variant[label] for label in shown] for name, of_variant in class_accuracies(results, shown).items()
+    }
+    counts = {name: len(of_variant) for name, of_variant in runs.items()}
     with paper_style():
-        if ax is not None:
-            _draw_accuracies(ax, results, shown)
-            ax.legend(handles=_legend(results), loc="best")
-            return ax
-        height = len(shown) * (DOT_INCHES * variants + 0.09) + 0.8
-        figure = Figure(figsize=(figure_width(width), height), layout="constrained")
-        _draw_accuracies(figure.subplots(), results, shown)
-        handles = _legend(results)
-        longest = max(len(str(handle.get_label())) for handle in handles)
-        columns = int(figure.get_figwidth() / (CHARACTER_INCHES * longest + 0.55))
-        figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(variants, columns)))
-        return figure
+        if ax is None:
+            return dots_figure(names, estimates, counts, DOTS_LABEL, width)
+        draw_dots(ax, names, estimates, DOTS_LABEL)
+        ax.legend(handles=variant_handles(counts), loc="best")
+        return ax
 
 
 def shown_classes(results: Sequence[EvaluationResult]) -> list[int]:
@@ -88,35 +91,6 @@ def shown_classes(results: Sequence[EvaluationResult]) -> list[int]:
     classes = len(next(iter(runs.values()))[0].classes)
     chosen = most_different(results, SHOWN_CLASSES)
     return sorted(chosen) if classes <= SHOWN_CLASSES else chosen
-
-
-def _draw_accuracies(ax: Axes, results: Sequence[EvaluationResult], shown: Sequence[int]) -> None:
-    accuracies = class_accuracies(results, shown)
-    for position, of_variant in enumerate(accuracies.values()):
-        colour = variant_colour(position)
-        values, low, high = np.array([of_variant[label] for label in shown]).T
-        rows = np.arange(len(shown)) + (position - (len(accuracies) - 1) / 2) * 0.7 / len(accuracies)
-        ax.hlines(rows, low, high, color=colour, linewidth=0.9)
-        ax.plot(values, rows, "o", color=colour, markersize=3)
-    for edge in np.arange(len(shown) - 1) + 0.5:
-        ax.axhline(edge, color="0.88", linewidth=0.5, zorder=0)
-    names = next(iter(measured_runs(results).values()))[0].classes
-    ax.set_yticks(range(len(shown)), [_shortened(names[label], NAME_CHARACTERS) for label in shown])
-    ax.tick_params(axis="y", length=0)
-    ax.set_ylim(len(shown) - 0.5, -0.5)
-    ax.set_xlabel("top-1 accuracy of the class, 95% interval")
-    low, high = ax.get_xlim()
-    ax.set_xlim(max(low, -0.01), min(high, 1.01))
-
-
-def _legend(results: Sequence[EvaluationResult]) -> list[Line2D]:
-    handles = []
-    for position, (name, runs) in enumerate(measured_runs(results).items()):
-        name = _shortened(name, NAME_CHARACTERS)
-        label = f"{name} ({len(runs)} runs)" if len(runs) > 1 else name
-        colour = variant_colour(position)
-        handles.append(Line2D([], [], color=colour, marker="o", markersize=3, linewidth=0.9, label=label))
-    return handles
 
 
 @overload
@@ -166,7 +140,7 @@ def plot_confusion(
 
 def _draw_matrices(shown: Sequence[EvaluationResult], highest: float, width: float) -> Figure:
     classes = len(shown[0].classes)
-    names = CHARACTER_INCHES * max(len(_shortened(name, MATRIX_CHARACTERS)) for name in shown[0].classes) + 0.35
+    names = CHARACTER_INCHES * max(len(shortened(name, MATRIX_CHARACTERS)) for name in shown[0].classes) + 0.35
     room = width - names - BAR_INCHES
     columns = min(len(shown), max(1, int(room / max(LEAST_MATRIX_INCHES, classes * CELL_INCHES))))
     rows = -(-len(shown) // columns)
@@ -198,7 +172,7 @@ def _draw_matrix(ax: Axes, result: EvaluationResult, highest: float) -> AxesImag
     classes = len(result.classes)
     if classes <= NUMBERED_CLASSES:
         _write_numbers(ax, shares_of_labels(result), errors, highest)
-    names = [_shortened(name, MATRIX_CHARACTERS) for name in result.classes]
+    names = [shortened(name, MATRIX_CHARACTERS) for name in result.classes]
     rotation = 90 if max(map(len, names)) > 2 else 0
     size = 7 if classes <= NUMBERED_CLASSES else 5.5
     ax.set_xticks(range(classes), names, rotation=rotation, fontsize=size)
@@ -232,7 +206,3 @@ def _errors(result: EvaluationResult) -> NDArray[np.float64]:
     shares = shares_of_labels(result)
     np.fill_diagonal(shares, np.nan)
     return shares
-
-
-def _shortened(name: str, characters: int) -> str:
-    return name if len(name) <= characters else f"{name[: characters - 3]}..."

@@ -1,4 +1,4 @@
-"""Evaluate classifiers: of one network, or of several that share one reading of the data."""
+"""Evaluate classifiers or detectors: one network, or several that share one reading of the data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from autola_analysis.analyses.alone import Model, given, measure_alone
+from autola_analysis.analyses.evaluate.detection.result import DetectionResult
 from autola_analysis.analyses.evaluate.observer import PredictionObserver
 from autola_analysis.analyses.evaluate.options import EvaluationOptions
 from autola_analysis.analyses.evaluate.predictions import Predictions
@@ -26,7 +27,7 @@ def evaluate(
     options: EvaluationOptions | None = ...,
     reading: Reading | None = ...,
     **values: Any,
-) -> EvaluationResult: ...
+) -> EvaluationResult | DetectionResult: ...
 @overload
 def evaluate(
     models: Sequence[Model],
@@ -34,39 +35,44 @@ def evaluate(
     options: EvaluationOptions | None = ...,
     reading: Reading | None = ...,
     **values: Any,
-) -> Sequence[EvaluationResult]: ...
+) -> Sequence[EvaluationResult] | Sequence[DetectionResult]: ...
 def evaluate(
     models: Model | Sequence[Model],
     data: ImageData,
     options: EvaluationOptions | None = None,
     reading: Reading | None = None,
     **values: Any,
-) -> EvaluationResult | Sequence[EvaluationResult]:
-    """Measure accuracy, likelihood, calibration and confusions of classifiers in one pass over the data.
+) -> EvaluationResult | DetectionResult | Sequence[EvaluationResult] | Sequence[DetectionResult]:
+    """Measure in one pass over the data how well networks do.
+
+    Of classifiers that is accuracy, likelihood, calibration and confusions; of detectors, COCO's average precision and
+    recall.
 
     Args:
         models: A loaded checkpoint or any network, or several of them, of which those without a head are passed over;
-            they are as before afterwards.
-        data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``.
-        options: Which images.
+            they are as before afterwards. Detectors are those of this package and of torchvision.
+        data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``; for
+            detectors a source of objects.
+        options: Which images, and files of other detectors' results.
         reading: Device, precision, batch size, progress bar, cache.
         values: Fields of `EvaluationOptions`, instead of `options`.
 
     Returns:
-        A result, or one per network where several are given. Where the labels are not those of a network's head, its
-        accuracy is not measured, and predictions are counted alone.
+        A result, or one per network where several are given, and then one per file of detections. Where the labels are
+        not those of a network's head, its accuracy is not measured, and predictions are counted alone.
 
     Raises:
         DataError: If labels and classes do not fit, or the number of classes is not known before the pass.
-        OptionError: If an option is not possible, or no network has a head.
+        OptionError: If an option is not possible, no network has a head, or the data do not fit the networks.
 
     References:
-        Guo et al., "On calibration of modern neural networks", ICML 2017.
+        Guo et al., "On calibration of modern neural networks", ICML 2017; Lin et al., "Microsoft COCO", ECCV 2014.
     """
     from autola_analysis.analyses.evaluate.analysis import Evaluate
 
     result = measure_alone(Evaluate(), models, data, given(EvaluationOptions, options, values), reading)
-    return result.networks if isinstance(models, Sequence) else result.networks[0]
+    results = result.detectors or result.networks
+    return results if isinstance(models, Sequence) or len(results) > 1 else results[0]
 
 
 class PredictionWatcher:

@@ -1,9 +1,32 @@
-"""What the evaluation of classifiers can be asked."""
+"""What the evaluation of networks can be asked."""
 
 from __future__ import annotations
 
-from autola_analysis.analyses.options import AnalysisOptions
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from autola_analysis.analyses.options import AnalysisOptions, option
+from autola_analysis.core.files import expanded
 
 
 class EvaluationOptions(AnalysisOptions):
-    """What decides the numbers: nothing but which images are looked at, and the seed of the bootstrap."""
+    """What decides the numbers: which images are looked at, the seed of the bootstrap, and other detectors' results."""
+
+    detections: Annotated[list[str], Field(min_length=1)] | None = option(
+        None,
+        "Detections of any other detector in these images, in COCO's format of results, to be shown beside the "
+        "checkpoints of detectors. Repeat for more.",
+        metavar="NAME=FILE.json",
+        repeated=True,
+    )
+
+    def relative_to(self, base: Path) -> Self:
+        """Return the options with relative paths taken from a directory."""
+        options = super().relative_to(base)
+        if self.detections is None:
+            return options
+        split = [text.partition("=") for text in self.detections]
+        placed = [f"{name}{sign}{base / expanded(path) if path else ''}" for name, sign, path in split]
+        return options.model_copy(update={"detections": placed})

@@ -19,7 +19,7 @@ from autola_analysis.analyses.saliency.joined import joined, written_target
 from autola_analysis.analyses.saliency.options import Grid
 from autola_analysis.analyses.saliency.plan import Part, Plan, Reshape
 from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_targets
-from autola_analysis.analyses.variants import Variant, as_variant, task_of
+from autola_analysis.analyses.variants import Variant, as_variant, classification_of
 from autola_analysis.checkpoints import LoadedModel
 from autola_analysis.inference.channels import ChannelAxis
 from autola_analysis.inference.channels import channel_axis as assumed_axis
@@ -114,7 +114,7 @@ def _explained(
     """Return the plan that was followed, the batches, and what to say of methods that were left out on the way."""
     parts: list[Part] = []
     left_out: list[str] = []
-    task = task_of(variant)
+    task = classification_of(variant)
     with ExitStack() as stack:
         copy = stack.enter_context(copied_for_captum(variant.model)) if plan.has_captum else None
         for batch, aim in zip(batches, aims, strict=False):  # one aim may stand for all batches
@@ -156,7 +156,7 @@ def explained_classes(
         return chosen
     variant = as_variant(model)
     images = standardised(variant, images)
-    task = task_of(variant)
+    task = classification_of(variant)
     predicted = []
     for batch in _batches(images, batch_size or gradient_batch_size(max(images.shape[2:]), images.device)):
         output = gradients(variant.model, batch, task.score()).output

@@ -20,8 +20,9 @@ RECALLS = np.linspace(0, 1, 101)
 """At which precision is read"""
 MOST = 100
 """Detections of an image and class that are looked at, the strongest"""
-ANY_AREA = (0.0, 1e10)
+Areas = tuple[float, float]
 """Least and largest area of the objects that count, in pixels"""
+ANY_AREA: Areas = (0.0, 1e10)
 
 
 @dataclass(frozen=True)
@@ -45,49 +46,67 @@ class Matches:
 
     Attributes:
         images: Index of the image of every detection, ``(D,)``.
+        ranks: Number of stronger detections of the class in the same image, ``(D,)``.
         right: Whether a detection hits an object that counts, ``(thresholds, D)``.
         wrong: Whether it hits nothing, ``(thresholds, D)``; one that hits what is ignored is neither.
         objects: Number of objects that count in every image, ``(N,)``.
     """
 
     images: NDArray[np.int64]
+    ranks: NDArray[np.int64]
     right: NDArray[np.bool_]
     wrong: NDArray[np.bool_]
     objects: NDArray[np.int64]
 
 
 def match_class(
-    detections: Sequence[Detections], objects: Sequence[Objects], label: int, areas: tuple[float, float] = ANY_AREA
+    detections: Sequence[Detections], objects: Sequence[Objects], label: int, areas: Areas = ANY_AREA
 ) -> Matches:
+    """Give detections of one class the objects that they hit, see `match_areas`."""
+    return match_areas(detections, objects, label, [areas])[0]
+
+
+def match_areas(
+    detections: Sequence[Detections], objects: Sequence[Objects], label: int, areas: Sequence[Areas]
+) -> list[Matches]:
     """Give detections of one class the objects that they hit, by descending score, each object once.
 
     Args:
         detections: Of every image.
         objects: Of every image.
         label: Index of the class.
-        areas: Least and largest area of the objects that count; others and crowds are ignored, and so are detections
-            that hit those, or hit nothing and have another area.
+        areas: For every result, least and largest area of the objects that count; others and crowds are ignored, and
+            so are detections that hit those, or hit nothing and have another area.
 
     References:
         Lin et al., "Microsoft COCO", ECCV 2014; cocodataset.org, detection evaluation.
     """
-    images, scores, right, wrong, counts = [], [], [], [], []
+    rows = (len(areas), len(THRESHOLDS))
+    images, ranks, scores = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+    hits, left_out = [np.empty((*rows, 0), np.bool_)], [np.empty((*rows, 0), np.bool_)]
+    counts = np.zeros((len(areas), len(objects)), dtype=np.int64)
     for index, (found, wanted) in enumerate(zip(detections, objects, strict=True)):
         own = np.flatnonzero(found.labels == label)
         own = own[np.argsort(-found.scores[own], kind="stable")[:MOST]]
-        hits, ignored, count = _match_image(found.boxes[own], wanted, label, areas)
+        truth = np.flatnonzero(wanted.labels == label)
+        if not len(own) and not len(truth):
+            continue
+        ignored = wanted.crowd[truth] | ~_inside(wanted.areas[truth], areas)
+        counts[:, index] = (~ignored).sum(1)
+        hit, ignoring = _match_image(found.boxes[own], wanted.boxes[truth], wanted.crowd[truth], ignored)
+        sides = found.boxes[own, 2:] - found.boxes[own, :2]
+        odd = ~_inside(sides.prod(1), areas)[:, None]
         images.append(np.full(len(own), index))
+        ranks.append(np.arange(len(own)))
         scores.append(found.scores[own])
-        right.append(hits & ~ignored)
-        wrong.append(~hits & ~ignored)
-        counts.append(count)
+        hits.append(hit)
+        left_out.append(np.where(hit, ignoring, odd))
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    return Matches(
-        np.concatenate(images)[order],
-        np.concatenate(right, 1)[:, order],
-        np.concatenate(wrong, 1)[:, order],
-        np.array(counts, dtype=np.int64),
-    )
+    hit, ignored = np.concatenate(hits, 2)[..., order], np.concatenate(left_out, 2)[..., order]
+    places = np.concatenate(images)[order], np.concatenate(ranks)[order]
+    return [
+        Matches(*places, hit[row] & ~ignored[row], ~hit[row] & ~ignored[row], counts[row]) for row in range(len(areas))
+    ]
 
 
 def average_precisions(matches: Matches, weights: Floats | None = None) -> Floats:
@@ -97,53 +116,76 @@ def average_precisions(matches: Matches, weights: Floats | None = None) -> Float
         matches: Of the class.
         weights: Of the images, ``(N,)``; None for 1 each.
     """
+    return precision_curves(matches, weights).mean(1)
+
+
+def precision_curves(matches: Matches, weights: Floats | None = None) -> Floats:
+    """Return the precision of a class at every threshold and recall ``(thresholds, 101)``; NaN without objects.
+
+    It is the largest precision at this recall or a higher one, and 0 at recalls that are not reached.
+
+    Args:
+        matches: Of the class.
+        weights: Of the images, ``(N,)``; None for 1 each.
+    """
     weights = np.ones(len(matches.objects)) if weights is None else weights
     total = float(weights @ matches.objects)
     if total == 0:
-        return np.full(len(THRESHOLDS), np.nan)
+        return np.full((len(THRESHOLDS), len(RECALLS)), np.nan)
     own = weights[matches.images]
     right, wrong = np.cumsum(matches.right * own, 1), np.cumsum(matches.wrong * own, 1)
     precision = right / (right + wrong + np.spacing(1))
     envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
-    means = []
-    for recall, values in zip(right / total, envelope, strict=True):
-        places = np.searchsorted(recall, RECALLS, side="left")
-        means.append(np.append(values, 0.0)[places].mean())
-    return np.array(means)
+    envelope = np.concatenate([envelope, np.zeros((len(envelope), 1))], 1)
+    places = [np.searchsorted(recall, RECALLS, side="left") for recall in right / total]
+    return np.take_along_axis(envelope, np.array(places), 1)
+
+
+def recalls(matches: Matches, most: int = MOST, weights: Floats | None = None) -> Floats:
+    """Return the share of a class's objects that are hit at every threshold ``(thresholds,)``; NaN without objects.
+
+    Args:
+        matches: Of the class.
+        most: Detections of an image that are looked at, the strongest.
+        weights: Of the images, ``(N,)``; None for 1 each.
+    """
+    weights = np.ones(len(matches.objects)) if weights is None else weights
+    total = float(weights @ matches.objects)
+    if total == 0:
+        return np.full(len(THRESHOLDS), np.nan)
+    return np.asarray(matches.right @ (weights[matches.images] * (matches.ranks < most)) / total)
+
+
+def _inside(values: Floats, areas: Sequence[Areas]) -> NDArray[np.bool_]:
+    """Return which areas lie in which range, ``(areas, n)``."""
+    low, high = np.array(areas).T[..., None]
+    return np.asarray((values >= low) & (values <= high))
 
 
 def _match_image(
-    boxes: Floats, wanted: Objects, label: int, areas: tuple[float, float]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
-    """Return which detections hit something, which are ignored ``(thresholds, n)``, and how many objects count."""
-    own = np.flatnonzero(wanted.labels == label)
-    outside = (wanted.areas[own] < areas[0]) | (wanted.areas[own] > areas[1])
-    ignored = wanted.crowd[own] | outside
-    order = np.argsort(ignored, kind="stable")  # objects that count come first, and are preferred
-    own, ignored = own[order], ignored[order]
-    overlaps = _overlaps(boxes, wanted.boxes[own], wanted.crowd[own])
-    sides = boxes[:, 2:] - boxes[:, :2]
-    odd = (sides.prod(1) < areas[0]) | (sides.prod(1) > areas[1])
-    hits = np.zeros((len(THRESHOLDS), len(boxes)), dtype=np.bool_)
-    left_out = np.zeros_like(hits)
-    for row, threshold in enumerate(THRESHOLDS):
-        free = np.ones(len(own), dtype=np.bool_)
-        for number in range(len(boxes)):
-            best = _best(overlaps[number], free, ignored, threshold)
-            hits[row, number] = best is not None
-            left_out[row, number] = odd[number] if best is None else ignored[best]
-            if best is not None and not wanted.crowd[own[best]]:
-                free[best] = False
-    return hits, left_out, int((~ignored).sum())
+    boxes: Floats, wanted: Floats, crowd: NDArray[np.bool_], ignored: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which detections hit something, and which of these something ignored, ``(areas, thresholds, n)``.
 
-
-def _best(overlaps: Floats, free: NDArray[np.bool_], ignored: NDArray[np.bool_], threshold: float) -> int | None:
-    """Return the free object with the largest overlap, one that counts if any is hit; of equals the last."""
-    for kind in (~ignored, ignored):
-        hit = np.flatnonzero(free & kind & (overlaps >= min(threshold, 1 - 1e-10)))
-        if len(hit):
-            return int(hit[len(hit) - 1 - np.argmax(overlaps[hit][::-1])])
-    return None
+    A detection takes the free object with the largest overlap, of equals the last, and one that counts before those
+    that are ignored ``(areas, m)``. Crowds are never taken.
+    """
+    hits = np.zeros((len(ignored), len(THRESHOLDS), len(boxes)), dtype=np.bool_)
+    ignoring = np.zeros_like(hits)
+    free = np.ones((*hits.shape[:2], len(wanted)), dtype=np.bool_)
+    overlaps = _overlaps(boxes, wanted, crowd)
+    least = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
+    for number in np.flatnonzero(overlaps.max(1, initial=0) >= least.min()):
+        reached = free & (overlaps[number] >= least)
+        counting = reached & ~ignored[:, None]
+        counts = counting.any(2)
+        possible = np.where(counts[..., None], counting, reached)
+        best = len(wanted) - 1 - np.where(possible, overlaps[number], -1.0)[..., ::-1].argmax(2)
+        hit = reached.any(2)
+        hits[..., number], ignoring[..., number] = hit, hit & ~counts
+        row, threshold = np.nonzero(hit & ~crowd[best])
+        free[row, threshold, best[row, threshold]] = False
+    return hits, ignoring
 
 
 def _overlaps(boxes: Floats, wanted: Floats, crowd: NDArray[np.bool_]) -> Floats:

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from autola_analysis.inference.observer import Observer
 from autola_analysis.inference.outputs import Output, Score
+from autola_analysis.inference.tasks.accuracy import AccuracyObserver
 
 
 class Task(Protocol):
@@ -58,7 +58,7 @@ class Task(Protocol):
         data_classes: tuple[str, ...] | None = None,
         head_classes: tuple[str, ...] | None = None,
         has_head: bool = True,
-    ) -> Observer:
+    ) -> AccuracyObserver:
         """Return the observer that measures how right the network is.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -53,13 +53,15 @@ def compare_groups(plan: Plan, results: Mapping[str, Any], networks: Sequence[Ne
         statistics += accuracy_statistic(networks)
     claims = [claim for planned in plan.analyses for claim in planned.analysis.claims]
     measured = {name for statistic in statistics for name in statistic.values}
+    guests = measured - {model.variant.name for model in plan.models}
     comparisons = []
     for group, models in plan.groups.items():
         members = [model for model in models if model.variant.name in measured]
-        if len({model.variant.name for model in members}) < 2:
+        names = {model.variant.name for model in members}
+        if not names or len(names | guests) < 2:
             continue
         try:
-            compared = _compared(plan, members, statistics, claims)
+            compared = _compared(plan, members, guests, statistics, claims)
         except OptionError as error:
             warnings.append(f"nothing is compared{f' in {group}' if group else ''}: {error}")
         else:
@@ -75,14 +77,19 @@ def compare_groups(plan: Plan, results: Mapping[str, Any], networks: Sequence[Ne
 
 
 def _compared(
-    plan: Plan, models: Sequence[StudyModel], statistics: Sequence[Comparable], claims: Sequence[Claim]
+    plan: Plan,
+    models: Sequence[StudyModel],
+    guests: Collection[str],
+    statistics: Sequence[Comparable],
+    claims: Sequence[Claim],
 ) -> Comparison:
+    """Compare the candidate of a group with its other variants, and with what was measured of no network."""
     names = {model.variant.name for model in models}
     named = plan.file.candidate if plan.file.candidate in names else None
     variants = [model.variant for model in models]
-    candidate = candidate_of(variants, named)
+    candidate = candidate_of(variants, named) if len(names) > 1 else variants[0].name
     stages = stage_names(models[0].variant.model) or None
-    of_group = [restricted for each in statistics if (restricted := each.restricted(names)).values]
+    of_group = [restricted for each in statistics if (restricted := each.restricted({*names, *guests})).values]
     if claims_are_about(variants, named):
         return compare(candidate, of_group, claims, stages, plan.file.seed)
     compared = compare(candidate, of_group, (), stages, plan.file.seed)

@@ -109,9 +109,9 @@ def lacking(controls: pd.DataFrame) -> list[str]:
 
 
 def _controlled(network: Network) -> ControlledNetwork:
-    spec = network.model.loaded.spec
+    variant = network.model.variant
     return ControlledNetwork(
-        network.model.variant.name, spec, network.cost.parameters, network.cost.macs, network.accuracy.top1
+        variant.name, variant.spec, network.cost.parameters, network.cost.macs, network.accuracy.top1
     )
 
 

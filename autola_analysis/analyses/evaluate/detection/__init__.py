@@ -1,0 +1,1 @@
+"""How well detectors find objects: average precision with intervals over images."""
