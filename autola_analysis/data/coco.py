@@ -119,6 +119,10 @@ class CocoObjects(ObjectSource):
         """Return a hash of the annotations and of the images' names, sizes and times of change."""
         return hash_of(self._text, self.facts.fingerprint)
 
+    def listing(self) -> str:
+        """Return a hash of the annotations and of the images' names and sizes."""
+        return hash_of(self._text, self.facts.listing)
+
     def origin(self) -> str:
         """Return where the images lie and when they last changed, hashed."""
         return self.facts.origin
