@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.attention.cbam import max_and_mean_over_channels
+from autola_analysis.attention.double_backward import Geometry, convolve
 from autola_analysis.core.registry import Registry
 
 REDUCTION = 4
@@ -77,15 +78,21 @@ class EdgeConv2d(nn.Conv2d):
         self, edges: int, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1, groups: int = 1
     ) -> None:
         self.edges = edges
+        around = dilation * (kernel_size // 2)
         super().__init__(
             edges * in_channels,
             edges * out_channels,
             kernel_size,
-            padding=dilation * (kernel_size // 2),
+            padding=around,
             dilation=dilation,
             groups=edges * groups,
             bias=False,
         )
+        self._geometry = Geometry((around, around), (dilation, dilation), self.groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs of all edges, one behind the other: ``(B, E n, H, W) -> (B, E m, H, W)``."""
+        return convolve(x, self.weight, self._geometry)
 
     def reset_edges(self) -> None:
         """Draw the weights of each edge from He's normal distribution with that edge's own fan out."""

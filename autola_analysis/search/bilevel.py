@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autola_analysis.attention.double_backward import differentiated_twice
 from autola_analysis.core.errors import OptionError
 
 ORDERS = (1, 2)
@@ -109,15 +110,16 @@ def architecture_gradient(
     at = _leaves(weights)
     mixed = alpha.detach().requires_grad_()
     exact = hessian == "exact"
-    gradients = torch.autograd.grad(
-        loss_of(at, mixed, train), list(at.values()), create_graph=exact, materialize_grads=True
-    )
+    with differentiated_twice() as asked:
+        train_loss = loss_of(at, mixed, train)
+    gradients = torch.autograd.grad(train_loss, list(at.values()), create_graph=exact, materialize_grads=True)
     ahead = _leaves(step(_detached(at), {name: each.detach() for name, each in zip(names, gradients, strict=True)}))
     loss = loss_of(ahead, mixed, held_out)
     look_ahead, *direction = torch.autograd.grad(loss, [mixed, *ahead.values()], materialize_grads=True)
     if hessian == "none":
         return ArchitectureGradient(look_ahead, loss.detach(), look_ahead)
     if exact:
+        asked.weights = False  # leaves: their gradients would be dropped
         (curved,) = torch.autograd.grad(gradients, mixed, direction, materialize_grads=True)
     else:
         curved = _differences(loss_of, _detached(at), mixed, train, dict(zip(names, direction, strict=True)), radius)
