@@ -141,8 +141,8 @@ class ImageFlags:
         str | None,
         typer.Option(
             metavar="SOURCE",
-            help="cluttered-digits, cifar10[:ROOT], cifar100[:ROOT], imagenet[:ROOT] or folder:PATH; for detectors "
-            "coco:ROOT, objects:FILE.json or cluttered-scenes. "
+            help="cluttered-digits, cifar10[:ROOT], cifar100[:ROOT], imagenet[:ROOT], folder:PATH or "
+            "object-crops:SOURCE; for detectors coco:ROOT, objects:FILE.json or cluttered-scenes. "
             "Default: what the checkpoint suggests, under $AUTOLA_DATA.",
         ),
     ] = None

@@ -13,6 +13,8 @@ from autola_analysis.data.cifar import Cifar10Source, Cifar100Source, CifarSourc
 from autola_analysis.data.cluttered_digits import ClutteredDigits
 from autola_analysis.data.folder import ImageFolderSource
 from autola_analysis.data.imagenet import DEFAULT_SPLIT, ImageNetSource
+from autola_analysis.data.object_crops import ObjectCrops
+from autola_analysis.data.open_objects import open_objects
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit as limit_source
 
@@ -24,6 +26,9 @@ SourceOpener = Callable[[Path | None, str | None], ImageSource]
 
 SOURCES: Registry[SourceOpener] = Registry("data source")
 """What ``--data`` accepts before the colon; the first line of an opener's docstring describes it."""
+
+OBJECT_CROPS = "object-crops"
+"""The source that takes another one behind its colon"""
 
 SOURCE_BY_CLASSES = {10: "cifar10", 100: "cifar100", 1000: "imagenet"}
 
@@ -44,7 +49,8 @@ def open_source(spec: str, *, split: str | None = None, limit: int | None = None
     """Open the image source that a user asks for.
 
     Args:
-        spec: ``cluttered-digits``, ``cifar10[:ROOT]``, ``cifar100[:ROOT]``, ``imagenet[:ROOT]`` or ``folder:PATH``.
+        spec: ``cluttered-digits``, ``cifar10[:ROOT]``, ``cifar100[:ROOT]``, ``imagenet[:ROOT]``, ``folder:PATH`` or
+            ``object-crops:SOURCE`` with a source of objects, see `open_objects`.
             Everything after the first colon is the path, colons included.
         split: Which part of the data; by default the one to evaluate on, validation or test.
         limit: Keep this many images, every class in proportion; None keeps all.
@@ -123,6 +129,17 @@ def open_folder(root: Path | None, split: str | None) -> ImageSource:
     source = ImageFolderSource(root / split, split)
     source.name = f"folder:{root}"
     return source
+
+
+@register_source(OBJECT_CROPS)
+def open_object_crops(root: Path | None, split: str | None) -> ImageSource:
+    """Objects as images, the square around each, labelled with its class: object-crops:coco:ROOT."""
+    if root is None:
+        raise OptionError(
+            "object-crops needs a source of objects; write object-crops:coco:ROOT, object-crops:objects:FILE.json or "
+            "object-crops:cluttered-scenes."
+        )
+    return ObjectCrops(open_objects(str(root), split=split))
 
 
 def _find_in_data_folder(name: str, wanted: str, is_there: Callable[[Path], bool]) -> Path:

@@ -25,6 +25,8 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
         parts: As torchvision's `RoIHeads` takes them.
     """
 
+    traces_candidates = True
+
     def __init__(self, *, beta: float, least_side: float, **parts: Any) -> None:
         super().__init__(**parts)
         self.beta = beta

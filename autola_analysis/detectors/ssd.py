@@ -33,6 +33,8 @@ class SSD300(SSD):  # type: ignore[misc]  # torchvision has no types
     of the default box. Default boxes are in the order level, row, column, shape; output 0 is the background.
     """
 
+    traces_candidates = True
+
     def compute_loss(
         self,
         targets: list[dict[str, Tensor]],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -88,6 +88,63 @@ def gradients(
             or the network cannot be differentiated.
         NoReLUError: If there is no ReLU to guide.
     """
+    traced = trace(model, images, partial(_total, score, len(images)), layers, image, guided, guide_gates)
+    ((scores, plain, of_guided),) = traced.rounds
+    return Gradients(
+        output=traced.output,
+        scores=scores,
+        activations=traced.activations,
+        layers={layer: plain[layer] for layer in layers},
+        image=plain.get(""),
+        guided=of_guided,
+        relus=traced.relus,
+        ordinary=traced.ordinary,
+    )
+
+
+@dataclass(frozen=True)
+class Traced:
+    """One forward and its backward passes, a round for every set of scores. No tensor is part of a graph.
+
+    Attributes:
+        output: What the network put out.
+        activations: Output per layer.
+        rounds: Of every set of scores: the scores ``(n,)``, the gradient of their sum per layer and, under "", at the
+            images, and the guided gradient at the images; empty and None where they were not asked for.
+        relus: ReLUs that followed the rule of guided backpropagation.
+        ordinary: Names of activations that did not.
+    """
+
+    output: Output
+    activations: Mapping[str, Tensor]
+    rounds: Sequence[tuple[Tensor, Mapping[str, Tensor], Tensor | None]]
+    relus: int
+    ordinary: tuple[str, ...]
+
+
+def trace(
+    model: nn.Module,
+    images: Tensor,
+    sets: Callable[[Output], Sequence[Tensor]],
+    layers: Sequence[str] = (),
+    image: bool = False,
+    guided: bool = False,
+    guide_gates: bool = True,
+) -> Traced:
+    """Run one forward and, for every set of scores that is read from the output, the backward passes of its sum.
+
+    Args:
+        model: As `gradients` takes it.
+        images: As `gradients` takes them.
+        sets: Reads from the output the sets of scores, each ``(n,)``.
+        layers: As `gradients` takes them.
+        image: As `gradients` takes it.
+        guided: As `gradients` takes it.
+        guide_gates: As `gradients` takes it.
+
+    Raises:
+        AutolaError: As `gradients`.
+    """
     if guided:
         _refuse_scripted(model)
     with ExitStack() as stack:
@@ -110,25 +167,23 @@ def gradients(
             output = _forward(model, leaf.clone())
         if guided and not relu.met:
             raise NoReLUError(_no_relu(relu))
-        scores = score(output)
-        _check_scores(scores, len(images))
-        total = scores.sum()
+        scores = sets(output)
+        totals = [each.sum() for each in scores]
         if gates:
-            main = _reached([total.grad_fn], gates)
+            main = _reached([total.grad_fn for total in totals], gates)
             relu.leave_ordinary(_reached([factor for _, factor in gates]) - main)
         wanted = {layer: kept[layer] for layer in layers} | ({"": leaf} if image else {})
-        found = _backward(total, wanted, retain_graph=guided)
-        guided_found: dict[str, Tensor] = {}
+        last = len(totals) - 1
+        plain = [_backward(total, wanted, guided or place < last) for place, total in enumerate(totals)]
+        of_guided: list[Tensor | None] = [None] * len(totals)
         if guided:
             relu.guided = True
-            guided_found = _backward(total, {"": leaf})
-        return Gradients(
+            of_guided = [_backward(total, {"": leaf}, place < last)[""] for place, total in enumerate(totals)]
+        sets_of_rounds = zip(scores, plain, of_guided, strict=True)
+        return Traced(
             output=detached(output),
-            scores=scores.detach(),
             activations={layer: kept[layer].detach() for layer in layers},
-            layers={layer: found[layer] for layer in layers},
-            image=found.get(""),
-            guided=guided_found.get(""),
+            rounds=[(each.detach(), own, own_guided) for each, own, own_guided in sets_of_rounds],
             relus=relu.met,
             ordinary=tuple(sorted(relu.ordinary)),
         )
@@ -265,9 +320,11 @@ def _backward(total: Tensor, wanted: Mapping[str, Tensor], retain_graph: bool = 
     return result
 
 
-def _check_scores(scores: Any, images: int) -> None:
+def _total(score: Score, images: int, output: Output) -> list[Tensor]:
+    scores = score(output)
     if not isinstance(scores, Tensor) or scores.shape != (images,):
         raise LayerError(f"a score to explain is one number per image, shape ({images},); found {describe(scores)}.")
+    return [scores]
 
 
 def _refuse_scripted(model: nn.Module) -> None:

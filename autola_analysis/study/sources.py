@@ -14,7 +14,7 @@ from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.agreement import check_same_images
 from autola_analysis.data.bad_images import drop_unreadable
 from autola_analysis.data.class_order import Reordered
-from autola_analysis.data.open import default_source_for, open_source
+from autola_analysis.data.open import OBJECT_CROPS, default_source_for, open_source
 from autola_analysis.data.open_objects import OBJECT_SOURCES, open_objects
 from autola_analysis.data.source import ImageSource, Source
 from autola_analysis.data.subset import limit as limited
@@ -62,8 +62,8 @@ def open_data(
         OptionError: If no source was given and the checkpoints do not suggest one and the same.
         DataError: If the source is not where it should be.
     """
-    kind, colon, root = (table.source or suggested_source(models)).partition(":")
-    name = f"{kind}:{base / expanded(root)}" if colon and root else kind
+    name = _placed(table.source or suggested_source(models), base)
+    kind = name.partition(":")[0]
     source: Source = (open_objects if kind in OBJECT_SOURCES else open_source)(name, split=table.split)
     if table.class_order is not None:
         if not isinstance(source, ImageSource):
@@ -81,6 +81,14 @@ def open_data(
         source.contents_hash = source.hash_contents()
         current().check_same({f"contents of the images of data.{key}": source.contents_hash})
     return StudyData(key, source, left_out)
+
+
+def _placed(source: str, base: Path) -> str:
+    """Return the name of a source with its path taken from a directory."""
+    kind, colon, root = source.partition(":")
+    if not (colon and root):
+        return kind
+    return f"{kind}:{_placed(root, base) if kind == OBJECT_CROPS else base / expanded(root)}"
 
 
 def holds_objects(table: DataTable) -> bool:

@@ -34,7 +34,7 @@ def opened_roots(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str]]:
 
 
 def test_the_documented_sources_are_registered() -> None:
-    assert SOURCES.names() == ["cluttered-digits", "cifar10", "cifar100", "imagenet", "folder"]
+    assert SOURCES.names() == ["cluttered-digits", "cifar10", "cifar100", "imagenet", "folder", "object-crops"]
 
 
 @pytest.mark.parametrize("name", SOURCES.names())

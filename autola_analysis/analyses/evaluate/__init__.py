@@ -4,7 +4,7 @@ from autola_analysis.analyses.registration import Registration
 
 REGISTRATION = Registration(
     name="evaluate",
-    help="How well the networks classify, or find objects: accuracy or average precision, per class, with intervals.",
+    help="How well the networks do: accuracy or average precision, per class, with intervals, and confusions.",
     example="--ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --data imagenet:/data/imagenet",
     options=f"{__name__}.options:EvaluationOptions",
     analysis=f"{__name__}.analysis:Evaluate",

@@ -1,0 +1,192 @@
+"""Explain single objects of a detector: a map for every detection, or for every annotated object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from autola_analysis.analyses.saliency.cells import CellGrid
+from autola_analysis.analyses.saliency.explanation import MapKey, status_of
+from autola_analysis.analyses.saliency.methods import METHODS, Method, Signals
+from autola_analysis.analyses.saliency.object_targets import ObjectTarget, chooser, overlaps_of
+from autola_analysis.analyses.variants import Variant, as_variant
+from autola_analysis.checkpoints.detector_loading import LoadedDetector
+from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.objects import Objects
+from autola_analysis.inference.layers import resolve_layers
+from autola_analysis.inference.object_gradients import ObjectGradients, object_gradients
+from autola_analysis.inference.precision import fitting
+
+ALIASES = {"odam": "hires-cam"}
+"""ODAM (Zhao and Chan, ICLR 2023) is HiResCAM's formula for the score of one detection"""
+COLUMNS = ["image", "label", "candidate", "score", "probability", "x1", "y1", "x2", "y2", "overlap", "detected"]
+DEFAULT_METHODS = ("grad-cam", "odam", "guided-backprop")
+
+
+@dataclass(frozen=True, repr=False)
+class ObjectExplanation:
+    """Saliency maps of D objects, image by image.
+
+    Attributes:
+        maps: Raw float32 maps on the CPU per (method, layer): ``(D, H, W)`` at the size of the images, or
+            ``(D, 3, H, W)`` for methods that explain the input.
+        objects: A row per object: ``image`` (number in the batch), ``label`` (class, from 0 on), ``candidate`` (-1 for
+            a given box), ``score`` (what is explained), ``probability``, the box ``x1, y1, x2, y2`` of the candidate in
+            pixels of the image, ``overlap`` with the object (missing for detections), ``detected`` (whether the
+            candidate survives suppression as this class).
+        status: Per (method, layer) and object: "ok", "zero", "constant" or "non-finite".
+        grids: Where the cells of each explained layer lie in the images.
+        settings: What else decided the maps.
+    """
+
+    maps: Mapping[MapKey, Tensor]
+    objects: pd.DataFrame
+    status: Mapping[MapKey, tuple[str, ...]]
+    grids: Mapping[str, CellGrid] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        html: str = self.objects.to_html(index=False, float_format="{:.4f}".format)
+        return html
+
+
+def explain_objects(
+    model: LoadedDetector | nn.Module | Variant,
+    images: Tensor,
+    methods: str | Sequence[str] = DEFAULT_METHODS,
+    layers: str | Sequence[str] | None = None,
+    target: ObjectTarget = "detection",
+    objects: Sequence[Objects] | None = None,
+    *,
+    threshold: float = 0.5,
+    margin: bool = False,
+    guide_gates: bool = True,
+) -> ObjectExplanation:
+    """Explain why a detector sees single objects.
+
+    What is explained is the score of one candidate (a default box, a proposal) for one class, before softmax and
+    suppression, with the candidate's place held fixed. Gradients are taken for the chosen candidates alone, in as many
+    backward passes as the image with the most objects has.
+
+    Args:
+        model: SSD or Faster R-CNN of this package, in any mode.
+        images: ``(B, 3, H, W)`` from 0 to 1, or uint8; the network standardises them and brings them to size.
+        methods: Names, see ``METHODS``; "odam" is "hires-cam" under its name in the literature of detectors.
+        layers: Layers of the methods that explain at a layer; None takes the last stage of the backbone.
+        target: "detection", "object" or "given-box", see `object_targets.chooser`.
+        objects: For the last two, the objects of every image, in pixels of the image; labels count from 0.
+        threshold: Least probability of a detection that is explained.
+        margin: Whether the score is the logit less that of the background, which does not change when a constant is
+            added to all logits of a candidate.
+        guide_gates: As `explain` takes it.
+
+    Raises:
+        OptionError: If a target or method is not possible, or objects are missing.
+        DataError: If the images are no batch, or the network is no detector of this package.
+        LayerError: If a layer puts out no feature map.
+        UnknownNameError: If there is no such method or layer.
+
+    References:
+        Selvaraju et al., "Grad-CAM", ICCV 2017; Zhao and Chan, "ODAM: Gradient-based Instance-Specific Visual
+        Explanations for Object Detection", ICLR 2023.
+    """
+    network = as_variant(model).model
+    images = _as_floats(images, network)
+    if objects is not None and len(objects) != len(images):
+        raise OptionError(f"there are {len(images)} images, and objects of {len(objects)}; give those of every image.")
+    names = [methods] if isinstance(methods, str) else list(methods)
+    known = {name: METHODS.get(ALIASES.get(name, name)) for name in names}
+    at = [layers] if isinstance(layers, str) else layers
+    chosen = resolve_layers(network, at)[-1:] if layers is None else resolve_layers(network, at)
+    found = object_gradients(
+        network,
+        images,
+        chooser(network, target, objects, threshold),
+        chosen if any(method.by_layer for method in known.values()) else (),
+        image=any(method.image for method in known.values()),
+        guided=any(method.guided for method in known.values()),
+        guide_gates=guide_gates,
+        margin=margin,
+    )
+    maps, grids = _maps(found, known, (images.shape[2], images.shape[3]))
+    settings = {
+        "methods": names,
+        "layers": list(found.layers),
+        "target": target,
+        "threshold": threshold,
+        "margin": margin,
+        "guide_gates": guide_gates,
+        "guided_relus": found.relus,
+        "ordinary_activations": list(found.ordinary),
+    }
+    status = {key: tuple(status_of(of_key)) for key, of_key in maps.items()}
+    return ObjectExplanation(maps, _rows(found, objects), status, grids, settings)
+
+
+def _as_floats(images: Tensor, network: nn.Module) -> Tensor:
+    if not isinstance(images, Tensor) or images.ndim != 4 or not len(images):
+        found = f"shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise DataError(f"images must be a tensor (B, 3, H, W); found {found} (images[None] makes a batch of one).")
+    weight = next(network.parameters())
+    return fitting(images.to(weight.device) / 255 if images.dtype == torch.uint8 else images.to(weight.device), network)
+
+
+def _maps(
+    found: ObjectGradients, methods: Mapping[str, Method], size: tuple[int, int]
+) -> tuple[dict[MapKey, Tensor], dict[str, CellGrid]]:
+    grids = {
+        layer: CellGrid.stretched((each.shape[-2], each.shape[-1]), size) for layer, each in found.activations.items()
+    }
+    maps: dict[MapKey, Tensor] = {}
+    for name, method in methods.items():
+        for layer in found.layers if method.by_layer else [None]:
+            if not len(found.owners):
+                shape = (0, *size) if method.by_layer and not method.guided else (0, 3, *size)
+                maps[name, layer] = torch.empty(shape)
+                continue
+            signals = Signals(image=found.image, guided=found.guided)
+            if layer is not None:
+                signals = replace(
+                    signals, activation=found.activations[layer], gradient=found.layers[layer], grid=grids[layer]
+                )
+            with torch.inference_mode(False), torch.no_grad():
+                maps[name, layer] = method.make(signals).to("cpu", torch.float32)
+    return maps, grids
+
+
+def _rows(found: ObjectGradients, objects: Sequence[Objects] | None) -> pd.DataFrame:
+    rows, scores = [], iter(found.scores.tolist())
+    for image, (candidates, chosen) in enumerate(zip(found.candidates, found.chosen, strict=True)):
+        overlaps = _overlaps(found, image, objects)
+        survivors = set(zip(candidates.detected.tolist(), candidates.labels.tolist(), strict=True))
+        for place, (candidate, label) in enumerate(
+            zip(chosen.candidates.tolist(), chosen.labels.tolist(), strict=True)
+        ):
+            own = chosen.regions is None
+            box = candidates.boxes[candidate, label] if own else chosen.regions[place]  # type: ignore[index]
+            rows.append(
+                {
+                    "image": image,
+                    "label": label - 1,
+                    "candidate": candidate,
+                    "score": next(scores),
+                    "probability": float(candidates.probabilities[candidate, label]) if own else float("nan"),
+                    **dict(zip(("x1", "y1", "x2", "y2"), box.tolist(), strict=True)),
+                    "overlap": float(overlaps[place]),
+                    "detected": (candidate, label) in survivors,
+                }
+            )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _overlaps(found: ObjectGradients, image: int, objects: Sequence[Objects] | None) -> NDArray[np.float64]:
+    if objects is None:
+        return np.full(len(found.chosen[image].labels), np.nan)
+    return overlaps_of(found.candidates[image], found.chosen[image], objects[image])
