@@ -10,7 +10,7 @@ from autola_analysis.core.errors import OptionError
 
 
 def mend_streams() -> None:
-    """Open what is closed of standard input, output and error, so that no other file takes its number.
+    """Open what is closed of standard input, output and error, so that no file takes its number, here or in a child.
 
     Letters that a terminal has no code for are written as escapes.
     """
@@ -19,6 +19,7 @@ def mend_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+            os.set_inheritable(number, True)  # processes that this one starts need it too
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
     for stream in (sys.stdout, sys.stderr):

@@ -145,3 +145,14 @@ def test_too_little_address_space_is_one_sentence(
     assert process.stderr.splitlines()[-1].startswith("autola-analyze: memory has run out (")
     assert "Traceback" not in process.stderr
     assert not (tmp_path / "run" / "out").exists()
+
+
+def test_programs_that_are_started_have_the_streams_too(tmp_path: Path) -> None:
+    started = "import os; open('found', 'w').write(str([os.fstat(number).st_rdev for number in range(3)]))"
+    script = (
+        "import subprocess, sys; from autola_analysis.cli.environment import mend_streams; mend_streams(); "
+        f"sys.exit(subprocess.run([sys.executable, '-c', {started!r}]).returncode)"
+    )
+    closed = ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", sys.executable, "-c", script]
+    subprocess.run(closed, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=SECONDS)
+    assert (tmp_path / "found").read_text() == str([Path(os.devnull).stat().st_rdev] * 3)
