@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from autola_analysis.cli.options import NoProgress, Quiet
+from autola_analysis.core.files import expanded
 from autola_analysis.core.progress import progress_bar
 
 
@@ -24,7 +25,7 @@ def redraw(
 
     Example: autola-analyze redraw reports/demo --width cvpr
     """
-    silent = quiet or no_progress
+    out, silent = expanded(out), quiet or no_progress
     with progress_bar(None, "loading matplotlib and the analyses", quiet=silent):
         from autola_analysis.study.redraw import redraw as draw_again
 

@@ -11,6 +11,7 @@ import typer
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed, need_lightning, overrides
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def search(
         what.seed,
         data,
     )
-    out = out or Path(f"search_{recipe}_order{what.order}_seed{what.seed}")
+    out = expanded(out) if out else Path(f"search_{recipe}_order{what.order}_seed{what.seed}")
     result = run_search(
         asked, out, Machine(machine.device, machine.precision, machine.workers, machine.quiet or machine.no_progress)
     )

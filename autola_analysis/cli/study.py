@@ -14,6 +14,7 @@ from autola_analysis.cli.printing import echo_table
 from autola_analysis.cli.summary import run_and_show
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
 
 if TYPE_CHECKING:
     from autola_analysis.analyses.observation import Reading
@@ -53,6 +54,7 @@ def study(
         raise OptionError("name a study file; 'autola-analyze study --supplement > supplement.toml' writes one.")
     from autola_analysis.study.file import read_study
 
+    file = expanded(file)
     kinds, content, base = split_commas(only), read_study(file), file.absolute().parent
     if dry_run:
         _echo_plan(content, base, kinds, machine.reading())

@@ -12,6 +12,7 @@ import typer
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed, need_lightning, overrides
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.files import expanded
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def train(
         keep_at_accuracy=keep_at_accuracy,
     )
     backbone = network.backbone or training.recipe.backbone
-    out = out or Path(f"{backbone}_{network.label()}_{recipe}_seed{network.seed}.safetensors")
+    out = expanded(out) if out else Path(f"{backbone}_{network.label()}_{recipe}_seed{network.seed}.safetensors")
     silent = machine.quiet or machine.no_progress
     metrics = run_training(
         training, out, Machine(machine.device, machine.precision, machine.workers, silent, machine.half)
