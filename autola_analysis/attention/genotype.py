@@ -119,7 +119,7 @@ class Genotype:
 
     def to_json(self, path: str | Path) -> None:
         """Write the edges as a JSON list of [operation, source] pairs."""
-        Path(path).write_text(json.dumps(self.to_pairs()) + "\n", encoding="utf-8")
+        expanded(path).write_text(json.dumps(self.to_pairs()) + "\n", encoding="utf-8")
 
 
 RELEASED = Genotype(

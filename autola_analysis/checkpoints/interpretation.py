@@ -24,6 +24,7 @@ from autola_analysis.checkpoints.prefixes import Stripped, strip_resnet, strip_t
 from autola_analysis.checkpoints.reading import RawCheckpoint, check_stored, short_reason
 from autola_analysis.checkpoints.unwrapping import Unwrapped, unwrap
 from autola_analysis.core.errors import AutolaError, CheckpointError, OptionError
+from autola_analysis.core.files import expanded
 from autola_analysis.core.reading import json_of, read_text
 
 GenotypeLike = Genotype | str | Path | Iterable[Sequence[object]]
@@ -55,7 +56,7 @@ class Request:
     ) -> Request:
         """Make a request of what `load_model` takes; genotype and spec files are read here."""
         if isinstance(arch, str) and arch.endswith(".json"):
-            arch = _spec_of_file(Path(arch))
+            arch = _spec_of_file(expanded(arch))
         return cls(arch, None if genotype is None else as_genotype(genotype), attention, num_classes)
 
     @property

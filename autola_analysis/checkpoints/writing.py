@@ -19,7 +19,7 @@ from autola_analysis.checkpoints.matching import check_match
 from autola_analysis.checkpoints.native import HASH_KEY, RECORD_KEY, Record, content_hash
 from autola_analysis.checkpoints.reading import check_finite
 from autola_analysis.core.errors import CheckpointError, OptionError
-from autola_analysis.core.files import replacing
+from autola_analysis.core.files import expanded, replacing
 from autola_analysis.data.preprocessing import Preprocessing
 
 
@@ -60,7 +60,7 @@ def save_model(
             `dtype` is no floating-point format.
         CheckpointError: If a weight is NaN or infinite, also when only through `dtype`.
     """
-    path, spec = Path(path), _portable(spec)
+    path, spec = expanded(path), _portable(spec)
     _check_description(model, spec, classes, path)
     tensors = _stored(model, dtype)
     check_finite(tensors, path)

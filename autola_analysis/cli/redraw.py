@@ -25,7 +25,7 @@ def redraw(
 
     Example: autola-analyze redraw reports/demo --width cvpr
     """
-    silent = quiet or no_progress
+    out, silent = expanded(out), quiet or no_progress
     with progress_bar(None, "loading matplotlib and the analyses", quiet=silent):
         from autola_analysis.study.redraw import redraw as draw_again
 

@@ -80,7 +80,7 @@ def search(
         what.seed,
         data,
     )
-    out = out or Path(f"search_{recipe}_order{what.order}_seed{what.seed}")
+    out = expanded(out) if out else Path(f"search_{recipe}_order{what.order}_seed{what.seed}")
     result = run_search(
         asked, out, Machine(machine.device, machine.precision, machine.workers, machine.quiet or machine.no_progress)
     )

@@ -55,6 +55,7 @@ def study(
         raise OptionError("name a study file; 'autola-analyze study --supplement > supplement.toml' writes one.")
     from autola_analysis.study.file import read_study
 
+    file = expanded(file)
     kinds, content, base = split_commas(only), read_study(file), file.absolute().parent
     if dry_run:
         _echo_plan(content, base, kinds, machine.reading())

@@ -51,7 +51,7 @@ def run_and_show(
     if not machine.quiet:
         echo_study(report)
     if show:
-        typer.launch((out / "index.html").absolute().as_uri())
+        typer.launch((report.out / "index.html").absolute().as_uri())
 
 
 def echo_study(report: StudyReport) -> None:

@@ -121,7 +121,7 @@ def train(
         keep_at_accuracy=keep_at_accuracy,
     )
     backbone = network.backbone or training.recipe.backbone
-    out = out or Path(f"{backbone}_{network.label()}_{recipe}_seed{network.seed}.safetensors")
+    out = expanded(out) if out else Path(f"{backbone}_{network.label()}_{recipe}_seed{network.seed}.safetensors")
     silent = machine.quiet or machine.no_progress
     metrics = run_training(
         training, out, Machine(machine.device, machine.precision, machine.workers, silent, machine.half)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autola_analysis.core.errors import CacheError
-from autola_analysis.core.files import forget_unused, leftovers, replacing
+from autola_analysis.core.files import expanded, forget_unused, leftovers, replacing
 
 NAME = "autola-cache"
 TAG = "CACHEDIR.TAG"
@@ -33,7 +33,7 @@ def user_cache() -> Path | None:
     """
     given = os.environ.get("XDG_CACHE_HOME")
     try:
-        return Path(given or Path.home() / ".cache") / "autola-analysis"
+        return (expanded(given) if given else Path.home() / ".cache") / "autola-analysis"
     except RuntimeError:
         logger.warning("this user has no home directory; nothing is kept in a cache, unless --cache names one.")
         return None
@@ -41,7 +41,7 @@ def user_cache() -> Path | None:
 
 def cache_folder(cache: str | Path, kind: str) -> Path:
     """Return the folder for things of one kind, such as "passes", in the cache directory that a user gives."""
-    return Path(cache) / NAME / kind
+    return expanded(cache) / NAME / kind
 
 
 def ready_to_write(folder: Path) -> None:

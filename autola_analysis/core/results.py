@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.core.brief import brief
 from autola_analysis.core.errors import CacheError, DataError, ReportError
-from autola_analysis.core.files import replacing, sha256_of, sync
+from autola_analysis.core.files import expanded, replacing, sha256_of, sync
 from autola_analysis.core.reading import json_of, open_ordinary, read_text
 from autola_analysis.core.tables import Table, has_table, read_table, write_table
 from autola_analysis.core.text import title_of
@@ -104,7 +104,7 @@ class SavedResult(ABC):
         Raises:
             CacheError: If the disk is full or cannot be written.
         """
-        save_result(Path(directory), self.FORMAT, self.stored())
+        save_result(expanded(directory), self.FORMAT, self.stored())
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:
@@ -113,7 +113,7 @@ class SavedResult(ABC):
         Raises:
             DataError: If the directory holds no complete result of this kind.
         """
-        return cls.restored(load_result(Path(directory), cls.FORMAT))
+        return cls.restored(load_result(expanded(directory), cls.FORMAT))
 
 
 class NetworkResult(SavedResult):

@@ -12,6 +12,7 @@ from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import check_integrity
 
 from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.files import expanded
 from autola_analysis.data.preprocessing import CIFAR10_STATISTICS, CIFAR100_STATISTICS
 from autola_analysis.data.source import ImageSource, hash_of
 
@@ -35,7 +36,7 @@ class CifarSource(ImageSource):
     def __init__(self, root: str | Path, split: str = "test") -> None:
         if split not in SPLITS:
             raise OptionError(f"{self.name} has the splits {' and '.join(SPLITS)}; found --split {split}.")
-        parent = self.parent_of_files(Path(root))
+        parent = self.parent_of_files(expanded(root))
         if parent is None:
             raise DataError(
                 f"{self.name} looked for the folder {self.dataset.base_folder} in {root} and found none; "

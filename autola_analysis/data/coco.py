@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.files import expanded
 from autola_analysis.core.objects import COCO_SIGMAS, JointSet, Objects
 from autola_analysis.core.text import apart
 from autola_analysis.data.decoding import bad_image, read_image
@@ -44,9 +45,9 @@ class CocoObjects(ObjectSource):
     def __init__(
         self, annotations: str | Path, images_root: str | Path | None = None, *, drop_bad_boxes: bool = False
     ) -> None:
-        self.path = Path(annotations)
+        self.path = expanded(annotations)
         self.name, self.split = f"objects:{self.path}", self.path.stem
-        self.roots = [Path(images_root)] if images_root is not None else _beside(self.path)
+        self.roots = [expanded(images_root)] if images_root is not None else _beside(self.path)
         self._text, content = _read(self.path)
         images, categories = content["images"], sorted(content["categories"], key=lambda entry: int(entry["id"]))
         for kind, entries in (("image", images), ("category", categories), ("annotation", content["annotations"])):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from autola_analysis.core.files import replacing
+from autola_analysis.core.files import expanded, replacing
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.run_lengths import lengths_of
 
@@ -21,7 +21,8 @@ def export_coco(source: ObjectSource, out: str | Path) -> Path:
     Returns:
         The JSON file, ``annotations/instances_SPLIT.json``.
     """
-    images_folder, path = Path(out) / "images", Path(out) / "annotations" / f"instances_{source.split}.json"
+    out = expanded(out)
+    images_folder, path = out / "images", out / "annotations" / f"instances_{source.split}.json"
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for index, name in enumerate(source.ids):

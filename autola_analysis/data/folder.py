@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.files import expanded
 from autola_analysis.data.files import FileImageSource, class_folders, images_by_folder
 
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
@@ -25,7 +26,7 @@ class ImageFolderSource(FileImageSource):
     """
 
     def __init__(self, root: str | Path, split: str | None = None) -> None:
-        self.root = Path(root)
+        self.root = expanded(root)
         self.name = f"folder:{self.root}"
         self.split = split or (self.root.name if self.root.name in SPLIT_NAMES else "all")
         folders = class_folders(self.root)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.files import expanded
 from autola_analysis.data.files import FileImageSource, class_folders, images_by_folder
 from autola_analysis.data.preprocessing import IMAGENET_STATISTICS
 
@@ -43,11 +44,12 @@ class ImageNetSource(FileImageSource):
     preprocessing = IMAGENET_PREPROCESSING
 
     def __init__(self, root: str | Path, split: str | None = None) -> None:
-        folder = self.split_folder(Path(root), split)
+        root = expanded(root)
+        folder = self.split_folder(root, split)
         if folder is None:
             wanted = split or DEFAULT_SPLIT
             raise DataError(
-                f"imagenet looked for folders named by WordNet id (n01440764) in {Path(root) / wanted} and found none; "
+                f"imagenet looked for folders named by WordNet id (n01440764) in {root / wanted} and found none; "
                 f"give --data imagenet:ROOT with ROOT/{wanted}/n01440764."
             )
         self.root = folder

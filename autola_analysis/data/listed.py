@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from autola_analysis.core.errors import DataError
+from autola_analysis.core.files import expanded
 from autola_analysis.data.file_facts import FileFacts
 from autola_analysis.data.file_source import FileSource
 from autola_analysis.data.files import IMAGE_SUFFIXES, is_left_out
@@ -34,7 +35,7 @@ class ListedImages(FileSource):
     classes = ()
 
     def __init__(self, paths: Sequence[str | Path]) -> None:
-        self.paths = list(dict.fromkeys(file for path in paths for file in _files(Path(path))))
+        self.paths = list(dict.fromkeys(file for path in paths for file in _files(expanded(path))))
         if not self.paths:
             raise DataError("no image was given; name files or folders.")
         self.labels = np.full(len(self.paths), NO_LABEL, dtype=np.int64)

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from threading import Event, Thread
 from typing import Any, TypeVar
 
 import torch
@@ -26,13 +25,10 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from autola_analysis.core.distributed import ProcessError, Processes, difference, enter, leave
 from autola_analysis.core.errors import OptionError
+from autola_analysis.inference.heartbeats import AnsweringStore, Heartbeats, key_of
 from autola_analysis.inference.launching import Launch
 from autola_analysis.inference.messages import MessageError, decoded, encoded, signed, verified
 
-HEARTBEAT = 3.0
-"""Seconds between heartbeats."""
-HEARTBEAT_TIMEOUT = 40.0
-"""Seconds without a heartbeat after which a process is taken for dead."""
 LEAVING = 10.0
 """Seconds that the first process waits for the others at the end."""
 LONGEST_POLL = 0.05
@@ -102,23 +98,22 @@ class Launched(Processes):
     def __init__(self, store: Store, rank: int, world_size: int, secret: bytes = b"") -> None:
         self.rank = rank
         self.world_size = world_size
-        self._store = store
+        self._store = AnsweringStore(store)
+        self._heartbeats = Heartbeats(store, rank, world_size)
         self._secret = secret
         self._steps = 0
-        self._heartbeats: dict[int, tuple[bytes, float]] = {}
-        self._closing = Event()
         self._host = socket.gethostname()
         self._speaks: bool | None = None
-        Thread(target=self._send_heartbeats, daemon=True).start()
 
     def close(self) -> None:
         """Leave the run; the first process, which holds the store, waits a little for the others to read from it."""
         end = time.monotonic() + LEAVING
-        with suppress(RuntimeError):  # the store is gone
+        with suppress(RuntimeError, ProcessError):  # the store is gone
             self._store.set(f"left/{self.rank}", "")
-            while self.first and time.monotonic() < end and not self._store.check(self._keys("left")):
+            others = [f"left/{rank}" for rank in range(self.world_size) if rank not in self._heartbeats.silent]
+            while self.first and time.monotonic() < end and not self._store.check(others):
                 time.sleep(LONGEST_POLL)
-        self._closing.set()
+        self._heartbeats.close()
 
     def all_gather_object(self, value: T) -> list[T]:
         """Return the small values of all processes, in order of rank, once all have given theirs.
@@ -130,7 +125,7 @@ class Launched(Processes):
         self._steps += 1
         with _connection():
             self._put(f"{self._steps}/{self.rank}", encoded(value))
-            return [decoded(self._wait_for(key, rank)) for rank, key in enumerate(self._keys(str(self._steps)))]
+            return [decoded(self._wait_for(f"{self._steps}/{rank}", rank)) for rank in range(self.world_size)]
 
     def broadcast(self, tensor: Tensor | None) -> Tensor | None:
         """Return the tensor of the first process; the tensors that the other processes give are not read."""
@@ -209,19 +204,16 @@ class Launched(Processes):
         report = f"process {self.rank} of {self.world_size} on {self._host} failed: {message}".encode()
         try:
             return self._store.compare_set(FAILED, "", report.decode()) == report
-        except RuntimeError:
+        except (RuntimeError, ProcessError):
             return True  # the store is gone: no other process can have reported
-
-    def _keys(self, folder: str) -> list[str]:
-        """Return the keys that all processes set in a folder of the store, in order of rank."""
-        return [f"{folder}/{rank}" for rank in range(self.world_size)]
 
     def _wait_for(self, key: str, rank: int) -> bytes:
         pause = 0.001
         while not self._store.check([key]):
             self._raise_failure()
             if rank != self.rank:
-                self._check_heartbeat(rank)
+                alive = key_of(rank)
+                self._heartbeats.check(rank, self._store.get(alive) if self._store.check([alive]) else b"")
             time.sleep(pause)
             pause = min(1.5 * pause, LONGEST_POLL)
         return verified(key, self._store.get(key), self._secret)
@@ -232,30 +224,6 @@ class Launched(Processes):
     def _raise_failure(self) -> None:
         if self._store.check([FAILED]):
             raise ProcessError(self._store.get(FAILED).decode(errors="replace"))
-
-    def _check_heartbeat(self, rank: int) -> None:
-        now = time.monotonic()
-        beat = self._store.get(f"alive/{rank}") if self._store.check([f"alive/{rank}"]) else b""
-        before, since = self._heartbeats.setdefault(rank, (beat, now))
-        if beat != before:
-            self._heartbeats[rank] = (beat, now)
-        elif now - since > HEARTBEAT_TIMEOUT:
-            raise ProcessError(
-                f"process {rank} of {self.world_size} has not been heard of for {HEARTBEAT_TIMEOUT:.0f} seconds: it "
-                "was killed, most often for lack of memory, or its machine cannot be reached; start the run again, "
-                "finished passes are kept in the cache."
-            )
-
-    def _send_heartbeats(self) -> None:
-        beats = 0
-        while True:
-            try:
-                self._store.set(f"alive/{self.rank}", str(beats))
-            except RuntimeError:
-                return  # the store is gone: the next call of a collective raises
-            if self._closing.wait(HEARTBEAT):
-                return
-            beats += 1
 
     def _send(self, items: object) -> None:
         data = torch.frombuffer(bytearray(encoded(items)), dtype=torch.uint8)

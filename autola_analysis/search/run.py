@@ -23,7 +23,7 @@ from autola_analysis.checkpoints.reading import read_checkpoint
 from autola_analysis.checkpoints.writing import save_model
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import DataError, OptionError, SearchError
-from autola_analysis.core.files import replacing_directory
+from autola_analysis.core.files import expanded, replacing_directory
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit
@@ -115,7 +115,7 @@ class Search:
         }
 
 
-def run_search(search: Search, out: Path, machine: Machine | None = None) -> SearchResult:
+def run_search(search: Search, out: str | Path, machine: Machine | None = None) -> SearchResult:
     """Search for a wiring and write what was found into the folder `out`.
 
     The folder gets ``genotype.json``, ``supernet.safetensors``, figures, and the result's tables and arrays. A folder
@@ -130,6 +130,7 @@ def run_search(search: Search, out: Path, machine: Machine | None = None) -> Sea
         TrainingError: If the state of an unfinished search is damaged, or another process searches into `out`.
     """
     machine = machine or Machine()
+    out = expanded(out)
     _refuse_existing(out)
     _check(search, machine)
     recipe = search.recipe

@@ -132,7 +132,7 @@ def per_variant(values: Sequence[str], names: Sequence[str], option: str) -> dic
     sorted_values: dict[str, str] = {}
     for text in values:
         name = max((name for name in names if text.startswith(f"{name}=")), key=len, default="")
-        if not name and "=" in text and not Path(text).exists():
+        if not name and "=" in text and not expanded(text).exists():
             given = text.partition("=")[0]
             raise OptionError(f"{option} {text}: no --ckpt is named {given!r}; names: {', '.join(names)}.")
         value = text[len(name) + 1 :] if name else text

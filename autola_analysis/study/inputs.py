@@ -32,7 +32,7 @@ def inputs_of(plan: Plan, base: Path, study: Path | None, cache: Path | None) ->
     if study is not None:
         inputs[study] = "the study file"
     if cache is not None:
-        inputs[cache / NAME] = "the cache"
+        inputs[expanded(cache) / NAME] = "the cache"
     return inputs
 
 

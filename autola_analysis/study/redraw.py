@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from autola_analysis.analyses.options import sentence_of
 from autola_analysis.analyses.registry import registrations
 from autola_analysis.core.errors import ReportError
-from autola_analysis.core.files import sha256_of
+from autola_analysis.core.files import expanded, sha256_of
 from autola_analysis.report.directory import report_directory
 from autola_analysis.report.ownership import MANIFEST
 from autola_analysis.report.record import read_record, recorded_data, write_record
@@ -23,7 +23,7 @@ from autola_analysis.report.style import figure_width
 from autola_analysis.study.draw import Layout, draw_report
 
 
-def redraw(out: Path, width: str | float | None = None, quiet: bool = False) -> None:
+def redraw(out: str | Path, width: str | float | None = None, quiet: bool = False) -> None:
     """Draw figures and page of a report again; tables, arrays and everything else in it stay as they are.
 
     The report is replaced whole or not at all. Its record keeps what it says of the run; the hashes of the outputs
@@ -39,6 +39,7 @@ def redraw(out: Path, width: str | float | None = None, quiet: bool = False) -> 
             earlier version wrote it.
         OptionError: If the width is not one.
     """
+    out = expanded(out)
     if width is not None:
         figure_width(width)
     with _as_written(out):

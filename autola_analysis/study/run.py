@@ -10,6 +10,7 @@ from typing import Any
 
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.core.distributed import current
+from autola_analysis.core.files import expanded
 from autola_analysis.core.progress import Steps
 from autola_analysis.core.results import write_stored
 from autola_analysis.core.tables import write_table
@@ -91,7 +92,7 @@ def run_study(
         AutolaError: If anything about the file, checkpoints, images or the output directory is not as it should be;
             nothing is written then.
     """
-    out, reading = Path(out), reading or Reading()
+    out, reading = expanded(out), reading or Reading()
     check_free(out, overwrite)
     check_settings(reading.settings)
     file, base = opened(study, base)
@@ -102,7 +103,7 @@ def run_study(
         check_same_study(file, only)
         plan = make_plan(file, base, only, quiet)
         check_same_files(plan)
-        own_file = Path(study) if isinstance(study, (str, Path)) else None
+        own_file = expanded(study) if isinstance(study, (str, Path)) else None
         folders = dict.fromkeys(image_folders(plan), "the images' folder")
         refuse_inputs_inside(out, inputs_of(plan, base, own_file, reading.cache), folders)
     with _report_of_first(out, overwrite) as directory:
@@ -125,7 +126,7 @@ def run_study(
 def opened(study: str | Path | StudyFile | Mapping[str, Any], base: str | Path | None) -> tuple[StudyFile, Path]:
     """Return a study and the directory that its relative paths are relative to."""
     if isinstance(study, (str, Path)):
-        return read_study(study), Path(base) if base is not None else Path(study).absolute().parent
+        return read_study(study), Path(base) if base is not None else expanded(study).absolute().parent
     file = study if isinstance(study, StudyFile) else parse_study(study)
     return file, Path(base) if base is not None else Path()
 

@@ -14,7 +14,7 @@ from autola_analysis.backbones.building import build_aside, build_outline
 from autola_analysis.backbones.registry import BACKBONES, create_model, matched_width
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
-from autola_analysis.core.files import sha256_of
+from autola_analysis.core.files import expanded, sha256_of
 from autola_analysis.training.attention import GENOTYPE, check_options, find_attention
 from autola_analysis.training.keeping import check_percent
 from autola_analysis.training.recipes import Recipe
@@ -111,7 +111,7 @@ class Training:
         """Return everything that decides the outcome, JSON-ready; an own module is recorded by its file's content."""
         file = self.attention.rpartition(":")[0]
         controls = {"match_parameters": self.match_parameters, "keep_at_accuracy": self.keep_at_accuracy}
-        own = {"attention_sha256": sha256_of(file)} if file.endswith(".py") else {}
+        own = {"attention_sha256": sha256_of(expanded(file))} if file.endswith(".py") else {}
         return {
             "name": self.recipe_name,
             **self.recipe.to_dict(),

@@ -18,7 +18,7 @@ from autola_analysis.backbones.widths import count_parameters
 from autola_analysis.checkpoints.writing import save_model
 from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.errors import DataError, OptionError, TrainingError
-from autola_analysis.core.files import replacing
+from autola_analysis.core.files import expanded, replacing
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.workers import SupervisedLoader, leave_process_group
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 Loaders = tuple[DataLoader[Any], DataLoader[Any]]
 
 
-def run_training(training: Training, out: Path, machine: Machine | None = None) -> dict[str, float]:
+def run_training(training: Training, out: str | Path, machine: Machine | None = None) -> dict[str, float]:
     """Train a network and write it to `out` (safetensors with recipe, seed and accuracy inside).
 
     A folder ``<out>.training`` holds the state after every epoch; with it, a killed training resumes at its last
@@ -62,6 +62,7 @@ def run_training(training: Training, out: Path, machine: Machine | None = None) 
     """
     machine = machine or Machine()
     percent = training.keep_at_accuracy
+    out = expanded(out)
     _refuse_existing(out)
     if percent is not None and not state_of(out).exists():
         _refuse_existing(kept_path(out, percent))

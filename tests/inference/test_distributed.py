@@ -149,10 +149,9 @@ def test_the_shares_of_a_loader_are_its_batches() -> None:
     assert [len(share) for share in shares] == [2, 1, 1]
 
 
-def test_one_gpu_is_not_for_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_gpu_is_not_for_several_processes() -> None:
     from autola_analysis.inference.distributed import Launched
 
-    monkeypatch.setattr(Launched, "_send_heartbeats", lambda self: None)
     several = Launched(torch.distributed.HashStore(), 0, 2)
     with pytest.raises(OptionError, match="cuda:1 is one GPU, and 2 processes take one each; give cuda"):
         several.check_device(torch.device("cuda:1"))

@@ -40,7 +40,8 @@ from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import BadImageError
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.data.bad_images import drop_unreadable
-from autola_analysis.inference import distributed as module
+from autola_analysis.inference import heartbeats
+from autola_analysis.inference.distributed import joined
 from autola_analysis.inference.run import Settings
 
 BATCH = 4
@@ -148,8 +149,8 @@ def measured(source: ClutteredDigits, cache: Path) -> dict[str, Any]:
 def main() -> None:
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
-    module.HEARTBEAT, module.HEARTBEAT_TIMEOUT = 0.2, 3.0
-    with module.joined():
+    heartbeats.HEARTBEAT, heartbeats.HEARTBEAT_TIMEOUT = 0.2, 3.0
+    with joined():
         rank = current().rank
         if len(sys.argv) == 2:
             reading = Reading(QUIET, batch_size=BATCH, cache=folder / "cache")
