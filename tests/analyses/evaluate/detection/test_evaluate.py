@@ -53,6 +53,7 @@ def test_batches_decide_nothing_and_the_model_is_as_before() -> None:
     other = evaluate(model, Rectangles(), reading=Reading(READING.settings, batch_size=5))
     for name, array in one.found.arrays().items():
         np.testing.assert_array_equal(other.found.arrays()[name], array)
+    assert one.found.images.tolist() == [0, 1, 1, 2, 3, 3, 4, 5, 5, 6]  # whatever the order of the batches
     assert model.training
     assert model.off.grad is None
 
