@@ -7,7 +7,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
@@ -205,7 +205,8 @@ def _run(arguments: list[str], debug: bool) -> int:
 def _say(message: str) -> None:
     """Print why the run ends; of several processes only one does, and the others hear of it."""
     if current().report_failure(one_line(message)):
-        typer.echo(f"autola-analyze: {one_line(message)}", err=True)
+        with suppress(OSError):  # the terminal may have been closed
+            typer.echo(f"autola-analyze: {one_line(message)}", err=True)
 
 
 def one_line(message: str) -> str:

@@ -11,8 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
-"""What a user (Ctrl-C) or a scheduler sends to end a run."""
+ENDING = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, name)
+)
+"""What ends a run: Ctrl-C, a terminal that is closed, Ctrl-\\, a scheduler's order or its warning that time is up."""
 IMPATIENCE = 1.0
 """Seconds in which a second Ctrl-C is taken for the first."""
 
@@ -80,7 +84,7 @@ def ignore_signals() -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold back Ctrl-C and SIGTERM until the context ends; the first that came is delivered then.
+    """Hold back signals until the context ends; the first that came is delivered then.
 
     For what must not stop half-way and takes no time: removing temporary files, renaming. In other threads than the
     main one, which never see signals, nothing is changed.
@@ -96,7 +100,7 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def held_until_repeated() -> Iterator[None]:
-    """Hold back Ctrl-C and SIGTERM until the context ends; one that is sent again a second later ends it at once.
+    """Hold back signals until the context ends; one that is sent again a second later ends it at once.
 
     For what must not stop half-way and may wait for something: a queue between processes, whose lock an interrupt
     might leave locked.

@@ -35,7 +35,7 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
     "a link to itself": lambda path: path.symlink_to(path),
     "not there": lambda path: None,
 }
-READERS = ("--genotype", "--classes", "--arch", "--class-order", "study")
+READERS = ("--genotype", "--classes", "--arch", "--class-order", "--boxes", "study")
 STUDY = """
 [data.d]
 source = "cluttered-digits"
@@ -188,7 +188,7 @@ def _reader_case(reader: str, kind: str, write: Callable[[Path], object]) -> Com
         if reader == "study":
             return ["study", str(path)]
         return [
-            "evaluate",
+            "saliency" if reader == "--boxes" else "evaluate",
             "--ckpt",
             str(folder / "net.pth"),
             reader,

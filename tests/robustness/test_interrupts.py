@@ -127,6 +127,23 @@ def test_an_ended_command_leaves_nothing(name: str, delay: float, number: int, f
     check_nothing_half_written(folder, before)
 
 
+OTHERS = [signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT, signal.SIGUSR2]
+"""Of a terminal that is closed, of a scheduler that warns, of Ctrl-\\."""
+
+
+@pytest.mark.parametrize("number", OTHERS if EVERYTHING else OTHERS[:1], ids=lambda number: number.name)
+@pytest.mark.parametrize("name", SAMPLE if EVERYTHING else ["selectivity, 2 workers"])
+def test_other_signals_end_a_command_too(name: str, number: int, folder: Path) -> None:
+    before = set(folder.rglob("*"))
+    arguments, sign = COMMANDS[name]
+    command = Command(arguments, folder)
+    command.wait_until(sign)
+    command.send(number)
+    assert command.status() == 130, command.said()
+    assert command.said().endswith("autola-analyze: interrupted; nothing was left half-written.\n")
+    check_nothing_half_written(folder, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 @pytest.mark.parametrize("name", ["selectivity, 2 workers", "embed, 2 processes"])
 def test_processes_end_with_the_command_that_started_them(name: str, number: int, folder: Path) -> None:
