@@ -140,6 +140,14 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.report.section import Section as Section
     from autola_analysis.report.sheet import Sheet as Sheet
     from autola_analysis.report.thumbnails import Thumbnails as Thumbnails
+    from autola_analysis.search.agreement import compare_searches as compare_searches
+    from autola_analysis.search.agreement_figure import plot_agreement as plot_agreement
+    from autola_analysis.search.figure import plot_alphas as plot_alphas
+    from autola_analysis.search.figure import plot_entropy as plot_entropy
+    from autola_analysis.search.figure import plot_genotype as plot_genotype
+    from autola_analysis.search.recipes import SearchRecipe as SearchRecipe
+    from autola_analysis.search.result import SearchResult as SearchResult
+    from autola_analysis.search.search_attention import search_attention as search_attention
     from autola_analysis.statistics.claims import Claim as Claim
     from autola_analysis.statistics.compare import Comparison as Comparison
     from autola_analysis.statistics.compare import compare as compare
@@ -212,6 +220,8 @@ _HOMES = {
     "Reading": "analyses.observation",
     "Registration": "analyses.registration",
     "Scene": "data.scene",
+    "SearchRecipe": "search.recipes",
+    "SearchResult": "search.result",
     "Section": "report.section",
     "Settings": "inference.run",
     "Sheet": "report.sheet",
@@ -236,6 +246,7 @@ _HOMES = {
     "bootstrap_interval": "statistics.intervals",
     "columns": "core.columns",
     "compare": "statistics.compare",
+    "compare_searches": "search.agreement",
     "create_attention": "attention",
     "create_detector": "detectors",
     "create_model": "backbones",
@@ -251,11 +262,16 @@ _HOMES = {
     "open_objects": "data.open_objects",
     "open_source": "data.open",
     "option": "analyses.options",
+    "plot_agreement": "search.agreement_figure",
+    "plot_alphas": "search.figure",
     "plot_claims": "study.comparison.figure",
+    "plot_entropy": "search.figure",
+    "plot_genotype": "search.figure",
     "register_attention": "attention",
     "register_source": "data.open",
     "run_study": "study.run",
     "save_model": "checkpoints",
+    "search_attention": "search.search_attention",
     "tap": "inference.tap",
 }
 """Where each public name lives that belongs to no analysis; analyses name theirs in their registrations."""

@@ -6,14 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autola_analysis.core.bounds import LARGEST_SEED
-from autola_analysis.core.errors import MissingExtraError, OptionError
+from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded
 
 if TYPE_CHECKING:
@@ -302,15 +301,3 @@ def overrides(texts: Sequence[str]) -> dict[str, str]:
             raise OptionError(f"--set takes KEY=VALUE; found {text!r}.")
         values[key.replace("-", "_")] = value
     return values
-
-
-def need_lightning(what: str) -> None:
-    """Refuse a command that trains where pytorch-lightning is not installed.
-
-    Raises:
-        MissingExtraError: In one sentence.
-    """
-    if find_spec("pytorch_lightning") is None:
-        raise MissingExtraError(
-            f"{what} needs pytorch-lightning, which is not installed; pip install 'autola-analysis[train]' adds it."
-        )

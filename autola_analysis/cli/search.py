@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
-from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed, need_lightning, overrides
+from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed, overrides
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.extras import need_lightning
 from autola_analysis.core.files import expanded
 
 

@@ -75,21 +75,7 @@ class SearchRecipe:
                 f"alpha_from_epoch must be less than epochs, or alpha never moves; found {self.alpha_from_epoch} and "
                 f"{self.epochs}."
             )
-        self.images()
-
-    def images(self) -> Recipe:
-        """Return the recipe of a training on the same images, with the same augmentation."""
-        return Recipe(
-            self.description,
-            self.data,
-            test_split=self.test_split,
-            backbone=self.backbone,
-            width=self.width,
-            batch_size=self.batch_size,
-            crop_padding=self.crop_padding,
-            flip=self.flip,
-            normalize=self.normalize,
-        )
+        images_of(self)
 
     def learning_rate_of(self, epoch: int) -> float:
         """Return the learning rate of the weights in an epoch, counted from 0."""
@@ -107,6 +93,21 @@ class SearchRecipe:
     def to_dict(self) -> dict[str, Any]:
         """Return the values as a JSON-ready dictionary."""
         return asdict(self)
+
+
+def images_of(recipe: SearchRecipe) -> Recipe:
+    """Return the recipe of a training on the same images, with the same augmentation."""
+    return Recipe(
+        recipe.description,
+        recipe.data,
+        test_split=recipe.test_split,
+        backbone=recipe.backbone,
+        width=recipe.width,
+        batch_size=recipe.batch_size,
+        crop_padding=recipe.crop_padding,
+        flip=recipe.flip,
+        normalize=recipe.normalize,
+    )
 
 
 SEARCH_RECIPES: Registry[SearchRecipe] = Registry("search recipe")

@@ -38,7 +38,7 @@ from autola_analysis.search.halves import EpochBatches, PlannedImages, halves
 from autola_analysis.search.health import warnings_of
 from autola_analysis.search.history import softmax
 from autola_analysis.search.module import ALPHA_HALF, WEIGHTS_HALF, SearchTraining
-from autola_analysis.search.recipes import SearchRecipe
+from autola_analysis.search.recipes import SearchRecipe, images_of
 from autola_analysis.search.result import EPOCHS_TABLE, GAPS_TABLE, SearchResult
 from autola_analysis.search.supernet import SuperNetwork
 from autola_analysis.statistics.intervals import share_interval
@@ -137,7 +137,7 @@ def run_search(search: Search, out: str | Path, machine: Machine | None = None) 
     train, test = open_splits(search.data or recipe.data, recipe.test_split)
     first, second = halves(train, search.seed)
     with isolate_rng(), quiet_lightning():
-        preprocessing = preprocessing_of(recipe.images(), first, machine.workers, machine.quiet)
+        preprocessing = preprocessing_of(images_of(recipe), first, machine.workers, machine.quiet)
         pl.seed_everything(search.seed, workers=True, verbose=False)
         module = SearchTraining(search.build(len(train.classes)), preprocessing, recipe, search.order, search.hessian)
         loaders = _Loaders(search, first, second, preprocessing, machine)
@@ -206,7 +206,7 @@ class _Loaders:
     def _augmented(self, search: Search, half: ImageSource, name: str) -> DataLoader[Any]:
         batches = EpochBatches(len(half), self._batch_size, search.seed, name)
         self._batches.append(batches)
-        images = PlannedImages(AugmentedImages(half, search.recipe.images()))
+        images = PlannedImages(AugmentedImages(half, images_of(search.recipe)))
         return SupervisedLoader(images, sampler=batches, batch_size=None, **self._options)
 
     def plain(self, source: ImageSource) -> DataLoader[Any]:

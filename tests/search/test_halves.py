@@ -11,7 +11,7 @@ from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits
 from autola_analysis.data.source import ImageSource
 from autola_analysis.search.halves import BatchPlan, EpochBatches, PlannedImages, halves, stream
-from autola_analysis.search.recipes import SEARCH_RECIPES
+from autola_analysis.search.recipes import SEARCH_RECIPES, images_of
 from autola_analysis.training.images import AugmentedImages
 
 
@@ -78,7 +78,7 @@ def test_the_batches_of_an_epoch_depend_on_seed_and_epoch_alone() -> None:
 
 
 def test_augmentation_depends_on_the_plan_and_leaves_the_callers_random_state() -> None:
-    recipe = SEARCH_RECIPES.get("cluttered-digits").images()
+    recipe = images_of(SEARCH_RECIPES.get("cluttered-digits"))
     images = PlannedImages(AugmentedImages(ClutteredDigits("train", 8), recipe))
     before = torch.get_rng_state()
     first, _ = images[BatchPlan([0, 1, 2], 5)]
