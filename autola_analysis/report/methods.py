@@ -29,11 +29,17 @@ def write_methods(directory: Path, networks: str, sections: Sequence[Section]) -
         (directory / name).write_text(content, encoding="utf-8", errors="replace")
 
 
+def _network_of(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the specification of a network, of a detector that of the network inside."""
+    backbone = spec.get("backbone")
+    return backbone if isinstance(backbone, Mapping) else spec
+
+
 def _kinds(models: Sequence[Mapping[str, Any]], variants: int) -> str:
     """Say what tells the networks apart, as far as their specifications know it."""
     if variants == 1:
         return "one network"
-    specs = [model.get("spec") or {} for model in models]
+    specs = [_network_of(model.get("spec") or {}) for model in models]
     parts = [
         part
         for key, part in (("attention", "attention module"), ("backbone", "backbone"))

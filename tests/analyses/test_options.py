@@ -161,15 +161,18 @@ def test_flag_key_and_keyword_reach_the_same_field(analysis: str, name: str) -> 
     value = other_value(field, field.annotation)
     expected = kind(**{name: value})
     assert getattr(expected, name) == value != field.default
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict)
     key = value if isinstance(value, bool | int | float | str) or name == "shown" else as_text(value)
+    if extra["repeated"]:
+        assert isinstance(value, list)
+        key = [str(each) for each in value]
     study = {
         "data": {"d": {"source": "cluttered-digits"}},
         "models": {"a": {"path": "a.pth"}},
         "analyses": [{"kind": analysis, name: key}],
     }
     assert parse_study(study).analyses[0].options == expected
-    extra = field.json_schema_extra
-    assert isinstance(extra, dict)
     flag = extra["flag"] or f"--{name.replace('_', '-')}"
     if flag == "-":
         assert name in ("seed", "shown")  # the seed of the command is the study's; no flag takes a list of numbers
