@@ -44,11 +44,13 @@ def check_same_pass(
     Raises:
         ProcessError: In all processes, naming what differs.
     """
-    if current().world_size == 1:
-        return
-    found = {**versions(), "kind of device": resolve_device(settings.device).type}
-    for (variant, preprocessing), of_analyses in zip(networks, asked, strict=True):
-        inputs = pass_inputs(variant, network_address(variant.model).hash, preprocessing, stream, settings)
-        found |= {f"{name} of {variant.title}": value for name, value in inputs.items() if name not in LAWFUL}
-        found |= {f"options of {name} for {variant.title}": value for name, value in of_analyses.items()}
-    current().check_same(found)
+
+    def read() -> dict[str, object]:
+        found = {**versions(), "kind of device": resolve_device(settings.device).type}
+        for (variant, preprocessing), of_analyses in zip(networks, asked, strict=True):
+            inputs = pass_inputs(variant, network_address(variant.model).hash, preprocessing, stream, settings)
+            found |= {f"{name} of {variant.title}": value for name, value in inputs.items() if name not in LAWFUL}
+            found |= {f"options of {name} for {variant.title}": value for name, value in of_analyses.items()}
+        return found
+
+    current().check_same(read)

@@ -88,12 +88,12 @@ class Processes:
 
         return add
 
-    def check_same(self, inputs: Mapping[str, object]) -> None:
+    def check_same(self, inputs: Callable[[], Mapping[str, object]]) -> None:
         """Refuse to go on where processes have read different things.
 
         Args:
-            inputs: What messages call a thing -> a value that must be equal everywhere, small, as
-                `all_gather_object` takes it: a hash, a version, options.
+            inputs: Returns what messages call a thing -> a value that must be equal everywhere, small, as
+                `all_gather_object` takes it: a hash, a version, options. One process alone does not call it.
 
         Raises:
             ProcessError: In all processes, naming what differs.

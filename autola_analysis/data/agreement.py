@@ -19,9 +19,10 @@ def check_same_images(source: Source) -> None:
     if processes.world_size == 1:
         return
     what = f"the images of {source.name.partition(':')[0]}"
-    labelled = hash_of(source.listing(), source.known(), *source.classes)
-    processes.check_same({f"names, sizes or classes of {what}": labelled})
+    processes.check_same(
+        lambda: {f"names, sizes or classes of {what}": hash_of(source.listing(), source.known(), *source.classes)}
+    )
     if source.compared or len(set(processes.all_gather_object(source.address()))) == 1:
         return
-    processes.check_same({f"contents of {what}": source.hash_contents()})
+    processes.check_same(lambda: {f"contents of {what}": source.hash_contents()})
     source.compared = True

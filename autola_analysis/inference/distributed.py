@@ -181,9 +181,9 @@ class Launched(Processes):
 
         return add
 
-    def check_same(self, inputs: Mapping[str, object]) -> None:
+    def check_same(self, inputs: Callable[[], Mapping[str, object]]) -> None:
         """Refuse to go on where processes have read different things; the first process says so, and all know it."""
-        found = difference(self.all_gather_object((self._host, dict(inputs))))
+        found = difference(self.all_gather_object((self._host, dict(inputs()))))
         if found:
             self._speaks = self.first
             raise ProcessError(found)

@@ -354,7 +354,11 @@ def open_stream(
 
 def _compared(stream: LoaderStream) -> LoaderStream:
     """Return a loader's stream, once all processes that share the run are known to have the same labels and batches."""
-    labels = [] if stream.labels is None else stream.labels.tolist()
-    described = [stream.batch_size, stream.classes and list(stream.classes), hash_of(*map(str, labels))]
-    current().check_same({"labels, classes or batches of the loader": described})
+
+    def described() -> dict[str, object]:
+        labels = [] if stream.labels is None else stream.labels.tolist()
+        batches = [stream.batch_size, stream.classes and list(stream.classes), hash_of(*map(str, labels))]
+        return {"labels, classes or batches of the loader": batches}
+
+    current().check_same(described)
     return stream

@@ -23,8 +23,12 @@ def check_same_study(file: StudyFile, only: Sequence[str] | None) -> None:
     Raises:
         ProcessError: In all processes, naming what differs.
     """
-    keys = {f"{place} of the study": value for place, value in _flat(file.values(), "")}
-    current().check_same({**versions(), **keys, "kinds of analyses to run": list(only or ())})
+
+    def read() -> dict[str, object]:
+        keys = {f"{place} of the study": value for place, value in _flat(file.values(), "")}
+        return {**versions(), **keys, "kinds of analyses to run": list(only or ())}
+
+    current().check_same(read)
 
 
 def check_same_files(plan: Plan) -> None:
@@ -33,16 +37,18 @@ def check_same_files(plan: Plan) -> None:
     Raises:
         ProcessError: In all processes, naming what differs.
     """
-    if current().world_size == 1:
-        return
-    inputs: dict[str, object] = {}
-    for model in plan.models:
-        inputs |= _of_model(model)
-    for planned in plan.analyses:
-        for name, value in planned.options:
-            if isinstance(value, Path):
-                inputs[f"{name} of {planned.name}"] = _contents(value)
-    current().check_same(inputs)
+
+    def read() -> dict[str, object]:
+        inputs: dict[str, object] = {}
+        for model in plan.models:
+            inputs |= _of_model(model)
+        for planned in plan.analyses:
+            for name, value in planned.options:
+                if isinstance(value, Path):
+                    inputs[f"{name} of {planned.name}"] = _contents(value)
+        return inputs
+
+    current().check_same(read)
 
 
 def _of_model(model: StudyModel) -> dict[str, object]:

@@ -79,7 +79,7 @@ def open_data(
     if table.hash_contents:
         source.fingerprint()  # before the contents, so that a change since then is noticed
         source.contents_hash = source.hash_contents()
-        current().check_same({f"contents of the images of data.{key}": source.contents_hash})
+        current().check_same(lambda: {f"contents of the images of data.{key}": source.contents_hash})
     return StudyData(key, source, left_out)
 
 
