@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from autola_analysis.inference.datasets import (
 )
 from autola_analysis.inference.resources import decoding_workers, pass_batch_size
 
+SourceT = TypeVar("SourceT", bound=Source)
 ImageData = Source | Dataset[Any] | DataLoader[Any]
 Targets = Any
 """Something per image that can be sliced: a tensor of class numbers, an array of `Objects`"""
@@ -100,54 +101,8 @@ class Stream(Protocol):
         """Number of images, for the progress bar; None where it is not known."""
 
 
-class SourceStream:
-    """The images of an `ImageSource`, decoded and cut to shape once for every model that shares the geometry.
-
-    Args:
-        source: The images.
-        preprocessing: Whose geometry is applied.
-        batch_size: Images per batch.
-        workers: Processes that decode; 0 decodes in this one.
-    """
-
-    raw = True
-
-    def __init__(self, source: ImageSource, preprocessing: Preprocessing, batch_size: int, workers: int = 0) -> None:
-        self.labels: IntArray | None = source.labels
-        self.classes: tuple[str, ...] | None = source.class_names
-        self.fingerprint: str | None = source.address()
-        self.batch_size: int | None = batch_size
-        self._source = source
-        self._preprocessing = preprocessing
-        self._workers = workers
-        self._batches = [
-            range(start, min(start + batch_size, len(source))) for start in range(0, len(source), batch_size)
-        ]
-
-    def batches(self, first: int = 0, step: int = 1) -> Generator[Batch, None, None]:
-        """Decode every `step`-th batch in order, beginning with number `first`."""
-        labels = torch.from_numpy(self._source.labels)
-        pin_memory = torch.cuda.is_available()
-        share = self._batches[first::step]
-        decoded = decoded_batches(
-            self._source, self._preprocessing, share, workers=self._workers, pin_memory=pin_memory
-        )
-        with closing(decoded):
-            for indices, images in decoded:
-                yield Batch(images, labels[indices], indices)
-
-    def check_unchanged(self) -> None:
-        """Check the source."""
-        self._source.check_unchanged()
-
-    @property
-    def images(self) -> int | None:
-        """Number of images of the source."""
-        return len(self._source)
-
-
-class ObjectStream:
-    """The images of an `ObjectSource`; a batch holds images of one size, so that none is padded for another's sake.
+class _DecodedStream(Generic[SourceT]):
+    """The images of a source, decoded and cut to shape once for every model that shares the geometry.
 
     Args:
         source: The images.
@@ -157,39 +112,35 @@ class ObjectStream:
     """
 
     raw = True
-    labels: IntArray | None = None
+    one_size = True
+    """Whether all images must have one size, rather than those of a batch alone."""
 
-    def __init__(self, source: ObjectSource, preprocessing: Preprocessing, batch_size: int, workers: int = 0) -> None:
-        self.classes: tuple[str, ...] | None = source.classes
+    def __init__(self, source: SourceT, preprocessing: Preprocessing, batch_size: int, workers: int = 0) -> None:
+        self.classes: tuple[str, ...] | None = source.class_names
         self.fingerprint: str | None = source.address()
         self.batch_size: int | None = batch_size
         self._source = source
         self._preprocessing = preprocessing
         self._workers = workers
-        by_size: dict[tuple[int, ...], list[int]] = {}
-        for index, size in enumerate(source.sizes.tolist()):
-            by_size.setdefault(() if preprocessing.stretch is not None else tuple(size), []).append(index)
         self._batches = [
             numbers[start : start + batch_size]
-            for numbers in by_size.values()
+            for numbers in self._alike()
             for start in range(0, len(numbers), batch_size)
         ]
 
     def batches(self, first: int = 0, step: int = 1) -> Generator[Batch, None, None]:
-        """Decode every `step`-th batch, beginning with number `first`; targets are an array of `Objects`."""
+        """Decode every `step`-th batch in order, beginning with number `first`."""
         decoded = decoded_batches(
             self._source,
             self._preprocessing,
             self._batches[first::step],
             workers=self._workers,
             pin_memory=torch.cuda.is_available(),
-            one_size=False,
+            one_size=self.one_size,
         )
         with closing(decoded):
             for indices, images in decoded:
-                targets = np.empty(len(indices), dtype=object)
-                targets[:] = [self._source.objects(index) for index in indices.tolist()]
-                yield Batch(images, targets, indices)
+                yield Batch(images, self._targets(indices), indices)
 
     def check_unchanged(self) -> None:
         """Check the source."""
@@ -199,6 +150,46 @@ class ObjectStream:
     def images(self) -> int | None:
         """Number of images of the source."""
         return len(self._source)
+
+    def _alike(self) -> Iterable[Sequence[int]]:
+        """Return the numbers of the images, those that may share a batch together."""
+        return [range(len(self._source))]
+
+    def _targets(self, indices: Tensor) -> Targets:
+        """Return what is known of some images."""
+        raise NotImplementedError
+
+
+class SourceStream(_DecodedStream[ImageSource]):
+    """The images of an `ImageSource`; targets are their labels."""
+
+    def __init__(self, source: ImageSource, preprocessing: Preprocessing, batch_size: int, workers: int = 0) -> None:
+        super().__init__(source, preprocessing, batch_size, workers)
+        self.labels: IntArray | None = source.labels
+
+    def _targets(self, indices: Tensor) -> Targets:
+        return torch.from_numpy(self._source.labels)[indices]
+
+
+class ObjectStream(_DecodedStream[ObjectSource]):
+    """The images of an `ObjectSource`; targets are an array of `Objects`.
+
+    A batch holds images of one size, so that none is padded for another's sake.
+    """
+
+    labels: IntArray | None = None
+    one_size = False
+
+    def _alike(self) -> Iterable[Sequence[int]]:
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for index, size in enumerate(self._source.sizes.tolist()):
+            by_size.setdefault(() if self._preprocessing.stretch is not None else tuple(size), []).append(index)
+        return by_size.values()
+
+    def _targets(self, indices: Tensor) -> Targets:
+        targets = np.empty(len(indices), dtype=object)
+        targets[:] = [self._source.objects(index) for index in indices.tolist()]
+        return targets
 
 
 class LoaderStream:
