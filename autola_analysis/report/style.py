@@ -49,6 +49,17 @@ def figure_width(width: str | float) -> float:
     return inches
 
 
+def grid_shape(panels: int, most: int) -> tuple[int, int]:
+    """Return rows and columns of a grid of panels: no more rows than needed, and rows as equally full as can be.
+
+    Args:
+        panels: Number of panels.
+        most: Panels that fit into a row.
+    """
+    rows = -(-panels // most)
+    return rows, -(-panels // rows)
+
+
 def text_width(text: str, points: float) -> float:
     """Return how wide a line of text of a size is, in inches, in the font of the settings that are in effect."""
     width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=points), ismath=False)

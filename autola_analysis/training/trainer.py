@@ -14,9 +14,11 @@ import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
+from autola_analysis.attention.registry import ATTENTIONS
 from autola_analysis.backbones.widths import count_parameters
 from autola_analysis.checkpoints.writing import save_model
 from autola_analysis.core.allocator import freed_memory_kept
+from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import DataError, OptionError, TrainingError
 from autola_analysis.core.files import expanded, replacing
 from autola_analysis.data.preprocessing import Preprocessing
@@ -27,6 +29,7 @@ from autola_analysis.training.images import KEPT_BYTES, AugmentedImages, Preproc
 from autola_analysis.training.keeping import KeepAtAccuracy, kept_path
 from autola_analysis.training.lightning import interrupts_as_such, make_trainer, quiet_lightning
 from autola_analysis.training.lock import locked_folder
+from autola_analysis.training.memory import check_fits
 from autola_analysis.training.module import ClassifierTraining, DivergedError
 from autola_analysis.training.recipes import MEASURE, Recipe
 from autola_analysis.training.settings import Machine, Training, build_with
@@ -71,6 +74,8 @@ def run_training(training: Training, out: str | Path, machine: Machine | None = 
     record = training.record()
     train_source, test_source = open_splits(training.data or recipe.data, recipe.test_split)
     spec = training.matched_spec(len(train_source.classes), attention)
+    if spec.attention in ATTENTIONS:  # an own module may not be built without memory
+        check_fits(spec.parameters, resolve_device(machine.device))
     with isolate_rng(), quiet_lightning():
         preprocessing = preprocessing_of(recipe, train_source, machine.workers, machine.quiet)
         pl.seed_everything(training.seed, workers=True, verbose=False)

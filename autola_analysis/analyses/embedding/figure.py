@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from autola_analysis.analyses.embedding.labels import spread_labels
 from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import CLASS_COLOURS, figure_width, paper_style, variant_colour
+from autola_analysis.report.style import CLASS_COLOURS, figure_width, grid_shape, paper_style, variant_colour
 
 FloatArray = NDArray[np.float64]
 
@@ -214,7 +214,7 @@ def _layout(embeddings: Sequence[Embedding]) -> _Layout:
         cells.setdefault((row_of(each), column_of(each)), each)
     if len(rows) > 1 and 2 * len(cells) > len(rows) * len(columns):
         return _Layout([[cells.get((row, column)) for column in columns] for row in rows], columns, rows)
-    per_row = min(len(chosen), PANELS_PER_ROW)
+    _, per_row = grid_shape(len(chosen), PANELS_PER_ROW)
     panels: list[Embedding | None] = [*chosen, *[None] * (-len(chosen) % per_row)]
     return _Layout([panels[start : start + per_row] for start in range(0, len(panels), per_row)], [], [])
 

@@ -22,7 +22,7 @@ from autola_analysis.analyses.evaluate.dots import (
 from autola_analysis.analyses.evaluate.result import EvaluationResult
 from autola_analysis.analyses.evaluate.rows import class_accuracies, measured_runs, most_different
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style
+from autola_analysis.report.style import figure_width, grid_shape, paper_style
 
 SHOWN_CLASSES = 20
 NUMBERED_CLASSES = 10  # a cell is wide enough for a number up to so many classes
@@ -142,9 +142,7 @@ def _draw_matrices(shown: Sequence[EvaluationResult], highest: float, width: flo
     classes = len(shown[0].classes)
     names = CHARACTER_INCHES * max(len(shortened(name, MATRIX_CHARACTERS)) for name in shown[0].classes) + 0.35
     room = width - names - BAR_INCHES
-    columns = min(len(shown), max(1, int(room / max(LEAST_MATRIX_INCHES, classes * CELL_INCHES))))
-    rows = -(-len(shown) // columns)
-    columns = -(-len(shown) // rows)
+    rows, columns = grid_shape(len(shown), max(1, int(room / max(LEAST_MATRIX_INCHES, classes * CELL_INCHES))))
     side = min(room / columns, LARGEST_MATRIX_INCHES)
     used = width if side < LARGEST_MATRIX_INCHES else names + columns * side + BAR_INCHES
     figure = Figure(figsize=(used, rows * (side + 0.25) + names), layout="constrained")

@@ -15,7 +15,7 @@ from scipy import stats
 
 from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, grid_shape, paper_style, variant_colour
 
 FloatArray = NDArray[np.float64]
 GRID = np.linspace(0.0, 1.0, 501)
@@ -69,8 +69,7 @@ def plot_selectivity(
 
 
 def _draw_figure(results: Sequence[SelectivityResult], layers: Sequence[str], width: float) -> Figure:
-    columns = min(len(layers), PANELS_PER_ROW)
-    rows = -(-len(layers) // columns)
+    rows, columns = grid_shape(len(layers), PANELS_PER_ROW)
     height = rows * (ROW_INCHES * len(variant_names(results)) + 0.62) + 0.25
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from autola_analysis.analyses.similarity.cka import FloatArray
 from autola_analysis.analyses.similarity.compared import ComparedLayers, fold_interval
 from autola_analysis.analyses.similarity.result import SimilarityResult, compared_layers
-from autola_analysis.report.style import figure_width, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, grid_shape, paper_style, variant_colour
 
 WITHIN = "two runs of one"
 COLUMNS = 4
@@ -41,8 +41,7 @@ def plot_similarity(result: SimilarityResult, width: str | float = "neurips") ->
     compared = compared_layers(result)
     with paper_style():
         inches = figure_width(width)
-        columns = min(COLUMNS, len(compared.models), max(1, int(inches / 1.2)))
-        rows = -(-len(compared.models) // columns)
+        rows, columns = grid_shape(len(compared.models), max(1, min(COLUMNS, int(inches / 1.2))))
         side = min(PANEL_INCHES, (inches - NAME_INCHES) / columns)
         others = [name for name in compared.models[1:] if compared.layers(compared.models[0], name)]
         legend = _legend_columns(inches, others)

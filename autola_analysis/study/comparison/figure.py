@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style
+from autola_analysis.report.style import figure_width, grid_shape, paper_style
 from autola_analysis.study.comparison.verdicts import claimed_directions, verdict_text
 
 PANELS_PER_ROW = 3
@@ -54,8 +54,7 @@ def plot_claims(claims: pd.DataFrame, width: str | float = "neurips") -> Figure:
     others = list(dict.fromkeys(claims["against"]))
     inches = figure_width(width)
     most = int(np.clip((inches - NAME_INCHES) / PANEL_INCHES, 1, min(PANELS_PER_ROW, len(names))))
-    rows = -(-len(names) // most)
-    columns = -(-len(names) // rows)  # as many in each row as can be: four panels stand two by two
+    rows, columns = grid_shape(len(names), most)
     with paper_style():
         height = rows * (ROW_INCHES * (len(others) + 1) + 1.15) + 0.35
         figure = Figure(figsize=(inches, height), layout="constrained")
