@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from autola_analysis.analyses.options import AnalysisOptions
 
+SPELLINGS = {"--layer": ("--layers",), "--layers": ("--layer",)}
+"""Further spellings of a flag: nobody remembers which analysis looks at one layer by default"""
+
 
 def listed(help: str) -> Callable[[], None]:
     """Return a command that ``--help`` lists and nobody calls: the real one is made when it is asked for."""
@@ -147,7 +150,9 @@ def _annotation(name: str, field: FieldInfo, extra: Mapping[str, Any]) -> Any:
         shown = ",".join(map(str, field.default)) if isinstance(field.default, list) else field.default
         text = f"{text.rstrip('.')}. Default: {shown}."
     text += _bounds(field)
-    option = typer.Option(flag, metavar=extra["metavar"] or metavar or None, help=text, show_default=False)
+    option = typer.Option(
+        flag, *SPELLINGS.get(flag, ()), metavar=extra["metavar"] or metavar or None, help=text, show_default=False
+    )
     return Annotated[read_as, option]
 
 

@@ -166,6 +166,14 @@ def test_steps_are_numbered_and_named_in_a_log_unless_they_are_left_out(
     assert ("Report: " in out) == summary
 
 
+@pytest.mark.parametrize("command", ["selectivity", "saliency", "embed", "ablation", "similarity"])
+def test_layers_are_chosen_by_one_flag_everywhere(command: str, run: Callable[..., tuple[int, str, str]]) -> None:
+    for spelling in ("--layer", "--layers"):
+        status, _, err = run(command, spelling, "layer1", "--ckpt", "nothing.pth", "--data", "cluttered-digits")
+        assert status == 2
+        assert "nothing.pth" in err
+
+
 def test_embed_passes_every_flag_on_and_prints_its_summary(
     run: Callable[..., tuple[int, str, str]],
     checkpoint: Callable[..., Path],
