@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.report.style import figure_width, grid_shape, paper_style
-from autola_analysis.study.comparison.verdicts import claimed_directions, verdict_text
+from autola_analysis.study.comparison.verdicts import SCOPES, claimed_directions, verdict_text
 
 PANELS_PER_ROW = 3
 ROW_INCHES = 0.24
@@ -25,9 +25,8 @@ NAME_INCHES = 1.15
 LABEL_CHARACTERS = 18  # of a line of a row's label
 CHARACTERS_PER_INCH = 17  # of a title
 VERDICT_COLOURS = {"supported": "#007A5A", "contradicted": "#D55E00", "equivalent": "#0072B2", "undecided": "0.35"}
-SCOPES = {"checkpoints": "checkpoints", "modules": "modules as trained here"}
 INTERVALS = {
-    "checkpoints": "these checkpoints (interval over images)",
+    "checkpoints": f"{SCOPES['checkpoints']} (over images)",
     "modules": f"{SCOPES['modules']} (over runs and images)",
 }
 BAND: dict[str, Any] = {"color": "0.9", "linewidth": 0}

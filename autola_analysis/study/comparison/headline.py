@@ -6,7 +6,7 @@ from collections import Counter
 
 import pandas as pd
 
-from autola_analysis.study.comparison.verdicts import HOLDS, claimed_directions, holds
+from autola_analysis.study.comparison.verdicts import HOLDS, SCOPES, claimed_directions, holds
 
 OUTCOMES = {
     "contradicted": "{} contradicted",
@@ -25,7 +25,8 @@ def headline(claims: pd.DataFrame) -> str:
         claims: A row per claim and other variant, the columns of ``Comparison.claims``.
 
     Example:
-        "HOGA against none, SE, CBAM (3 v 3 runs): 1 of 4 claims of Ma et al. 2020 holds, 3 undecided."
+        "HOGA against none, SE, CBAM (3 v 3 runs, modules as trained here): 1 of 4 claims of Ma et al. 2020 holds, 3
+        undecided."
     """
     return " ".join(_of_candidate(str(name), rows) for name, rows in claims.groupby("model", sort=False))
 
@@ -38,7 +39,8 @@ def _of_candidate(candidate: str, claims: pd.DataFrame) -> str:
     holding, number = outcomes[HOLDS], len(verdicts)
     held = f"{holding or 'none'} of {number} claims of Ma et al. 2020 {'hold' if holding > 1 else 'holds'}"
     rest = [words.format(outcomes[outcome]) for outcome, words in OUTCOMES.items() if outcomes[outcome]]
-    return f"{candidate} against {others} ({runs} runs): {', '.join([held, *rest])}."
+    scope = SCOPES["modules" if (claims["scope"] == "modules").all() else "checkpoints"]
+    return f"{candidate} against {others} ({runs} runs, {scope}): {', '.join([held, *rest])}."
 
 
 def _outcome(verdict: str, direction: int | None) -> str:

@@ -12,9 +12,9 @@ from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.report.templating import render
 from autola_analysis.study.comparison.controls import lacking
-from autola_analysis.study.comparison.figure import SCOPES, plot_claims
+from autola_analysis.study.comparison.figure import plot_claims
 from autola_analysis.study.comparison.headline import headline
-from autola_analysis.study.comparison.verdicts import claimed_directions, verdict_text
+from autola_analysis.study.comparison.verdicts import SCOPES, claimed_directions, verdict_text
 
 READING = (
     "Differences are the candidate's value minus the other variant's, with a 95% interval. Statistics, layers, "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from autola_analysis.analyses.registry import analysis_of, registrations
 
 HOLDS, FAILS = "holds", "does not hold"
+SCOPES = {"checkpoints": "these checkpoints alone", "modules": "modules as trained here"}
+"""What a difference speaks for: fewer than three runs of a variant say nothing of other trainings."""
 
 
 def claimed_directions() -> dict[str, int]:

@@ -9,10 +9,10 @@ CLAIMS = {claim.direction: claim.name for name in registrations() for claim in a
 LESS, ALIKE, MORE = CLAIMS[-1], CLAIMS[0], CLAIMS[1]
 
 
-def claims(model: str = "HOGA", **verdicts: str) -> pd.DataFrame:
+def claims(model: str = "HOGA", scope: str = "modules", **verdicts: str) -> pd.DataFrame:
     names = {"less": LESS, "alike": ALIKE, "more": MORE}
     return pd.DataFrame(
-        {"claim": names[claim], "model": model, "against": other, "runs": "3 v 3", "verdict": verdict}
+        {"claim": names[claim], "model": model, "against": other, "runs": "3 v 3", "scope": scope, "verdict": verdict}
         for claim, verdict in verdicts.items()
         for other in ("none", "SE")
     )
@@ -20,16 +20,23 @@ def claims(model: str = "HOGA", **verdicts: str) -> pd.DataFrame:
 
 def test_a_claim_of_likeness_holds_where_it_is_equivalent_and_another_does_not() -> None:
     assert headline(claims(less="equivalent", alike="equivalent", more="undecided")) == (
-        "HOGA against none, SE (3 v 3 runs): 1 of 3 claims of Ma et al. 2020 holds, "
+        "HOGA against none, SE (3 v 3 runs, modules as trained here): 1 of 3 claims of Ma et al. 2020 holds, "
         "1 without a difference that matters, 1 undecided."
     )
 
 
 def test_every_outcome_is_counted_once_per_claim() -> None:
     assert headline(claims(less="supported", more="supported", alike="contradicted")) == (
-        "HOGA against none, SE (3 v 3 runs): 2 of 3 claims of Ma et al. 2020 hold, 1 contradicted."
+        "HOGA against none, SE (3 v 3 runs, modules as trained here): 2 of 3 claims of Ma et al. 2020 hold, "
+        "1 contradicted."
     )
     assert "none of 1 claims of Ma et al. 2020 holds, 1 contradicted." in headline(claims(less="contradicted"))
+
+
+def test_a_difference_of_few_runs_speaks_of_their_checkpoints_alone() -> None:
+    alone = claims(scope="checkpoints", less="supported")
+    assert "(3 v 3 runs, these checkpoints alone): 1 of 1 claims" in headline(alone)
+    assert "(3 v 3 runs, these checkpoints alone): " in headline(pd.concat([alone, claims(more="supported")]))
 
 
 def test_every_candidate_has_a_sentence_and_without_claims_there_is_none() -> None:
