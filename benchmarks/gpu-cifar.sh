@@ -7,7 +7,7 @@
 # DATA        JPEG files in train/CLASS/ and test/CLASS/: the folder, or a zip of it
 # PACKAGES    a folder of wheels or of installed packages, as for gpu.sh
 # OUT         where results go (./gpu-cifar): checkpoints.tar (finished, in half precision), unfinished.tar.NN (in parts
-#             of 15 MB), accuracy.md, log.txt: few files, for machines that hand back few
+#             below 15 MB), accuracy.md, log.txt: few files, for machines that hand back few
 # STATE       folder with an earlier call's OUT to go on from (OUT itself)
 # EPOCHS      epochs of every training (60); the same in all calls
 # ATTENTIONS  "none se cbam hoga", each with SEEDS "0 1 2"; GENOTYPES 3: random wirings, trained with seed 0
@@ -37,7 +37,7 @@ trap 'rm -rf "$WORK"' EXIT
 export PYTHON EPOCHS WORK OUT BUDGET SET=${SET:-} DEVICE=${DEVICE:-cuda} PRECISION=${PRECISION:-32-true}
 export WORKERS=${WORKERS:-0} OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 
-. benchmarks/carried.sh
+. benchmarks/gpu-shared.sh
 carried "$PACKAGES" "$WORK/site"
 
 jobs_at_once() {
@@ -76,7 +76,7 @@ export -f train
 STARTED=$(date +%s)
 mkdir -p "$WORK/trainings" "$WORK/genotypes"
 [ -e "$STATE/checkpoints.tar" ] && tar -xf "$STATE/checkpoints.tar" -C "$WORK/trainings"
-compgen -G "$STATE/unfinished.tar.*" >/dev/null && cat "$STATE"/unfinished.tar.* | tar -xf - -C "$WORK/trainings"
+unpacked "$STATE/unfinished.tar" "$WORK/trainings"
 ROOT=$WORK/images
 mkdir -p "$ROOT"
 if [ -f "$DATA" ]; then
@@ -109,7 +109,7 @@ echo "${#names[@]} trainings of $EPOCHS epochs, ${#todo[@]} to do, $JOBS at once
 
 cd "$WORK/trainings" || exit 2
 rm -f "$OUT"/unfinished.tar.*
-compgen -G '*.training' >/dev/null && tar -cf - ./*.training | split -b 15M -d - "$OUT/unfinished.tar."
+compgen -G '*.training' >/dev/null && tar -cf - ./*.training | packed "$OUT/unfinished.tar"
 if compgen -G '*.safetensors' >/dev/null; then
     tar -cf "$OUT/checkpoints.tar" ./*.safetensors
     "$PYTHON" -m benchmarks.cifar_table "$WORK/trainings" >"$OUT/accuracy.md"

@@ -55,7 +55,7 @@ benchmark() {
         "$PYTHON" -m benchmarks --device "$DEVICE" "$SIZE" --only "$1" --out "$OUT/RESULTS-gpu.md"
 }
 
-. benchmarks/carried.sh
+. benchmarks/gpu-shared.sh
 carried "${1:-}" "$SCRATCH/site"
 rm -f "$OUT/summary.txt" "$OUT/tests.txt" "$OUT/benchmarks.txt"
 

@@ -43,7 +43,7 @@ from autola_analysis.search.result import EPOCHS_TABLE, GAPS_TABLE, SearchResult
 from autola_analysis.search.supernet import SuperNetwork
 from autola_analysis.statistics.intervals import share_interval
 from autola_analysis.training.data import open_splits, preprocessing_of
-from autola_analysis.training.images import AugmentedImages, PreprocessedImages
+from autola_analysis.training.images import KEPT_BYTES, AugmentedImages, PreprocessedImages
 from autola_analysis.training.lightning import interrupts_as_such, make_trainer, quiet_lightning
 from autola_analysis.training.lock import locked_folder
 from autola_analysis.training.module import DivergedError
@@ -195,6 +195,7 @@ class _Loaders:
             "worker_init_fn": leave_process_group,
         }
         self._batch_size = recipe.batch_size
+        self._kept_bytes = KEPT_BYTES // max(machine.workers, 1)
         self._preprocessing = preprocessing
         self._batches: list[EpochBatches] = []
         self.halves = {
@@ -210,10 +211,9 @@ class _Loaders:
         return SupervisedLoader(images, sampler=batches, batch_size=None, **self._options)
 
     def plain(self, source: ImageSource) -> DataLoader[Any]:
-        """Return images as evaluation sees them."""
-        return SupervisedLoader(
-            PreprocessedImages(source, self._preprocessing), batch_size=self._batch_size, **self._options
-        )
+        """Return images as evaluation sees them; they are read more than once, so that decoded ones are kept."""
+        images = PreprocessedImages(source, self._preprocessing, self._kept_bytes)
+        return SupervisedLoader(images, batch_size=self._batch_size, **self._options)
 
     def start_at(self, epoch: int) -> None:
         """Choose the epoch, counted from 0, that is read first."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -17,9 +18,35 @@ from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.training.recipes import Recipe
 
+Pixels = TypeVar("Pixels", bound=NDArray[np.uint8] | Tensor)
+
 KEPT_BYTES = 2**30
 """Decoded images that one training keeps in memory, over all its processes: CIFAR-10 takes 0.15 GB. A decoding process
 of one core gives some 2,000 such images a second, far fewer than a GPU trains on."""
+
+
+class Kept(Generic[Pixels]):
+    """Images by index, each made once while there is room for it.
+
+    Args:
+        make: Returns an image.
+        free: Bytes that may be kept.
+    """
+
+    def __init__(self, make: Callable[[int], Pixels], free: int) -> None:
+        self._make = make
+        self._free = free
+        self._kept: dict[int, Pixels] = {}
+
+    def __call__(self, index: int) -> Pixels:
+        """Return an image; whoever changes it changes what is kept."""
+        if index in self._kept:
+            return self._kept[index]
+        image = self._make(index)
+        if image.nbytes <= self._free:
+            self._kept[index] = image
+            self._free -= image.nbytes
+        return image
 
 
 class AugmentedImages(Dataset[tuple[Tensor, Tensor]]):
@@ -36,8 +63,7 @@ class AugmentedImages(Dataset[tuple[Tensor, Tensor]]):
         self.recipe = recipe
         side = recipe.random_resized_crop
         self.resized_crop = v2.RandomResizedCrop(side, antialias=True) if side else None
-        self._kept: dict[int, NDArray[np.uint8]] = {}
-        self._free = 0 if side else kept_bytes
+        self._pixels = Kept(self._decoded, 0 if side else kept_bytes)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -60,15 +86,9 @@ class AugmentedImages(Dataset[tuple[Tensor, Tensor]]):
         batch = torch.from_numpy(np.stack(images))
         return shifted_and_mirrored(batch, self.recipe.crop_padding, self.recipe.flip), labels
 
-    def _pixels(self, index: int) -> NDArray[np.uint8]:
-        if index in self._kept:
-            return self._kept[index]
+    def _decoded(self, index: int) -> NDArray[np.uint8]:
         image = self.source.image(index).convert("RGB")
-        pixels = np.asarray(image if self.resized_crop is None else self.resized_crop(image))
-        if pixels.nbytes <= self._free:
-            self._kept[index] = pixels
-            self._free -= pixels.nbytes
-        return pixels
+        return np.asarray(image if self.resized_crop is None else self.resized_crop(image))
 
 
 def shifted_and_mirrored(images: Tensor, padding: int, mirror: bool) -> Tensor:
@@ -93,17 +113,27 @@ def shifted_and_mirrored(images: Tensor, padding: int, mirror: bool) -> Tensor:
 
 
 class PreprocessedImages(Dataset[tuple[Tensor, int]]):
-    """The images of a source as evaluation sees them: ``(uint8 (3, H, W), label)``."""
+    """The images of a source as evaluation sees them: ``(uint8 (3, H, W), label)``.
 
-    def __init__(self, source: ImageSource, preprocessing: Preprocessing) -> None:
+    Args:
+        source: Of the images.
+        preprocessing: Gives its geometry.
+        kept_bytes: Images are kept up to this size, for what is evaluated more than once.
+    """
+
+    def __init__(self, source: ImageSource, preprocessing: Preprocessing, kept_bytes: int = 0) -> None:
         self.source = source
         self.preprocessing = preprocessing
+        self._pixels = Kept(self._decoded, kept_bytes)
 
     def __len__(self) -> int:
         return len(self.source)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.preprocessing.geometry(self.source.image(index)), int(self.source.labels[index])
+        return self._pixels(index), int(self.source.labels[index])
+
+    def _decoded(self, index: int) -> Tensor:
+        return self.preprocessing.geometry(self.source.image(index))
 
 
 def cutout(images: Tensor, side: int) -> Tensor:

@@ -167,3 +167,56 @@ def test_a_training_that_fails_is_named(tmp_path: Path, images: Path) -> None:
     run = call("gpu-cifar.sh", images, **values, SET="no_such_value=1")
     assert run.returncode == 1
     assert "none-0: FAILED with status 2: autola-analyze: a recipe has no value 'no_such_value'" in run.stdout
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    """A stand-in for Python that adds a file of 20 MB to the experiment and notes how it was called; MPS in its way."""
+    path = tmp_path / "tools" / "python"
+    path.parent.mkdir()
+    path.write_text(
+        "#!/bin/bash\n"
+        'case "$*" in\n'
+        '  *wiring_experiment*) echo "$@" "pipe=${CUDA_MPS_PIPE_DIRECTORY:-none}"; cd "$3"\n'
+        '    head -c 20000000 /dev/urandom > "step$(ls | wc -l)"; exit $(($(ls | wc -l) > 2)) ;;\n'
+        '  *torch.ones*) [ -z "${NO_MPS:-}" ] ;;\n'
+        "esac\n"
+    )
+    path.chmod(0o755)
+    control = path.with_name("nvidia-cuda-mps-control")
+    control.write_text(f'#!/bin/sh\n[ "$1" = -d ] || cat >> {tmp_path}/told\n')
+    control.chmod(0o755)
+    return path
+
+
+def test_the_experiment_on_wirings_goes_on_from_few_files(tmp_path: Path, experiment: Path) -> None:
+    first, then, last = tmp_path / "first", tmp_path / "then", tmp_path / "last"
+    values = {"PYTHON": experiment, "JOBS": 3, "BUDGET": 7, "ARGUMENTS": "--epochs 1"}
+    run = call("gpu-wiring.sh", **values, OUT=first)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "--device cpu --jobs 3 --seconds 7 --epochs 1 pipe=none" in run.stdout
+    assert sorted(path.name for path in first.iterdir()) == ["experiment.tar.00", "experiment.tar.01", "log.txt"]
+    assert max(path.stat().st_size for path in first.iterdir()) < 15e6
+
+    assert call("gpu-wiring.sh", **values, OUT=then, STATE=first).returncode == 0
+    assert call("gpu-wiring.sh", **values, OUT=last, STATE=then).returncode == 1
+    whole = tmp_path / "whole.tar"
+    whole.write_bytes(b"".join(path.read_bytes() for path in sorted(last.glob("experiment.tar.*"))))
+    with tarfile.open(whole) as opened:
+        assert sorted(opened.getnames()) == [".", "./step0", "./step1", "./step2"]
+
+    (first / "experiment.tar.01").unlink()
+    run = call("gpu-wiring.sh", **values, OUT=tmp_path / "none", STATE=first)
+    assert run.returncode == 2
+    assert "first/experiment.tar.* are not whole" in run.stdout
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_processes_share_the_card_where_that_works(tmp_path: Path, experiment: Path, works: bool) -> None:
+    tools = f"{experiment.parent}:{os.environ['PATH']}"
+    out = tmp_path / "out"
+    run = call("gpu-wiring.sh", OUT=out, PYTHON=experiment, DEVICE="cuda", PATH=tools, NO_MPS="" if works else "1")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert ("pipe=none" in run.stdout) != works
+    assert (tmp_path / "told").read_text() == "quit\n"
+    assert ("MPS runs" if works else "MPS does not work here") in (out / "log.txt").read_text()

@@ -1,7 +1,5 @@
 """The experiment on searched and random wirings: its protocol, that it goes on, and its verdict."""
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +14,27 @@ from benchmarks import wiring_experiment as experiment
 
 def test_all_trainings_follow_one_protocol_and_every_wiring_is_trained_once(tmp_path: Path) -> None:
     steps = experiment.plan(tmp_path)
-    trainings = [step for step in steps if step.arguments[0] == "train"]
+    trainings = [step for step in steps if step.command[3] == "train"]
     own = {"--seed", "--out", "--attention", "--attention-option", "--genotype"}
     protocols = set()
     for step in trainings:
-        words = list(step.arguments)
+        words = list(step.command)
         protocols.add(
             tuple(word for before, word in zip(["", *words], words, strict=False) if not {before, word} & own)
         )
     assert len(protocols) == 1
     kinds = [step.name.partition("-")[0] for step in trainings]
     assert {kind: kinds.count(kind) for kind in kinds} == {"searched": 3, "random": 8, "released": 3}
-    random = {
-        step.arguments[step.arguments.index("--attention-option") + 1] for step in trainings if "random" in step.name
-    }
+    random = {step.command[step.command.index("--attention-option") + 1] for step in trainings if "random" in step.name}
     assert random == {f"genotype_seed={seed}" for seed in range(8)}
     for step in trainings:
         if step.name.startswith("searched"):
             search = next(each for each in steps if each.name == step.name.replace("searched", "search"))
-            assert str(search.output / "genotype.json") in step.arguments
-            assert steps.index(search) < steps.index(step)
-    assert steps[-1].arguments.count("--ckpt") == len(trainings)
+            assert str(search.output / "genotype.json") in step.command
+            assert step.needs == (search.name,)
+        else:
+            assert step.needs == ()
+    assert steps[-1].command.count("--ckpt") == len(trainings)
 
 
 def test_every_command_is_one_that_the_command_line_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,30 +51,24 @@ def test_every_command_is_one_that_the_command_line_takes(tmp_path: Path, monkey
     Genotype.random(0).to_json(tmp_path / "search-0" / "genotype.json")
     for step in experiment.plan(tmp_path)[:4]:
         with pytest.raises(KeyError, match="stopped"):
-            entry._run(list(step.arguments), debug=True)
+            entry._run(list(step.command[3:]), debug=True)
     assert called == ["Search", "Training", "Training", "Training"]
     with pytest.raises(AutolaError, match="searched-0"):
-        entry._run(list(experiment.plan(tmp_path)[-1].arguments), debug=True)
+        entry._run(list(experiment.plan(tmp_path)[-1].command[3:]), debug=True)
 
 
-def test_what_is_there_is_not_done_again_and_a_failure_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commands: list[Any] = []
-
-    def ran(command: list[str], **options: Any) -> None:
-        commands.append(command[3])
-        if len(commands) == 3:
-            raise subprocess.CalledProcessError(2, command)
-        Path(command[command.index("--out") + 1]).touch()
-
-    monkeypatch.setattr("benchmarks.wiring_experiment.subprocess.run", ran)
-    with pytest.raises(subprocess.CalledProcessError):
-        experiment.run(experiment.plan(tmp_path), tmp_path)
-    steps = experiment.plan(tmp_path)
-    assert [step.done for step in steps[:3]] == [True, True, False]
-    experiment.run(steps, tmp_path)
-    assert len(commands) == 1 + len(steps)
-    times = [json.loads(line)["step"] for line in (tmp_path / "times.jsonl").read_text().splitlines()]
-    assert times == [step.name for step in steps]
+def test_a_rehearsal_changes_all_commands_alike(tmp_path: Path) -> None:
+    how = experiment.How("cuda", "folder:images", 2, ("width=4",))
+    *steps, report = experiment.plan(tmp_path, how)
+    for step in steps:
+        words = " ".join(step.command)
+        assert "--data folder:images " in words
+        assert "--set width=4 --set epochs=2 --" in words
+        assert words.endswith("--device cuda --quiet")
+    assert "--data folder:images --split test" in " ".join(report.command)
+    protocol = [" ".join(step.command) for step in experiment.plan(tmp_path)]
+    assert sum("--set epochs=6 --set batch_size=128 " in words for words in protocol) == experiment.SEARCHES
+    assert sum("--set" in words for words in protocol) == experiment.SEARCHES
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Whole searches of seconds: what they leave, that they repeat, how they go on and how they fail."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,21 @@ def test_a_search_leaves_wiring_network_and_course(finished: tuple[Path, SearchR
     assert again.epochs.equals(result.epochs)
     assert again.edges.equals(result.edges)
     assert again.warnings == result.warnings
+
+
+def test_an_image_is_decoded_once_to_train_and_once_to_evaluate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: Counter[str] = Counter()
+    original = ClutteredDigits.image
+
+    def image(self: ClutteredDigits, index: int) -> Any:
+        decoded[self.split] += 1
+        return original(self, index)
+
+    monkeypatch.setattr(ClutteredDigits, "image", image)
+    run_search(short(epochs="2"), tmp_path / "found", QUIET)
+    assert decoded == {"train": FEW["train"] + int(SHORT["evaluated_images"]), "test": FEW["test"]}
 
 
 def test_the_super_network_is_a_checkpoint_like_any_other(finished: tuple[Path, SearchResult]) -> None:

@@ -15,7 +15,7 @@ from autola_analysis.checkpoints import load_model
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.training import trainer
-from autola_analysis.training.images import AugmentedImages, cutout, shifted_and_mirrored
+from autola_analysis.training.images import AugmentedImages, PreprocessedImages, cutout, shifted_and_mirrored
 from autola_analysis.training.module import ClassifierTraining
 from autola_analysis.training.recipes import RECIPES, Recipe
 from autola_analysis.training.settings import Machine, Training
@@ -182,6 +182,22 @@ def test_an_image_is_decoded_once_as_long_as_memory_allows(monkeypatch: pytest.M
     for _ in range(2):
         cropped[[0]]
     assert decoded == [0, 0]
+
+
+def test_images_that_are_evaluated_more_than_once_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = ClutteredDigits("test", 3)
+    decoded: list[int] = []
+    original = ClutteredDigits.image
+    monkeypatch.setattr(ClutteredDigits, "image", lambda self, index: (decoded.append(index), original(self, index))[1])
+    plain = PreprocessedImages(source, source.preprocessing)
+    keeping = PreprocessedImages(source, source.preprocessing, kept_bytes=2 * 3 * 32 * 32)
+    for images in (plain, keeping):
+        decoded.clear()
+        for index in (0, 1, 2, 0, 1, 2):
+            image, label = images[index]
+            assert torch.equal(image, source.preprocessing.geometry(original(source, index)))
+            assert label == source.labels[index]
+    assert decoded == [0, 1, 2, 2]
 
 
 def test_images_of_different_sizes_are_one_sentence(tmp_path: Path) -> None:
