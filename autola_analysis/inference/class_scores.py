@@ -79,17 +79,21 @@ def found_output_kind(model: nn.Module, images: Tensor, output: Output) -> Outpu
     return kind_of_output(forward_with_graph(model, images))
 
 
-def kind_of_output(output: Output) -> OutputKind:
+def kind_of_output(output: Output, ending: str | None = None) -> OutputKind:
     """Return what an output is, as its values and the graph that it is part of show it.
 
     The operation that ends the network decides, whatever module or function made it. Where autograd does not show it,
     several outputs are probabilities if they are never negative and add up to 1 for every image, and a single one is
     the logit of a sigmoid.
+
+    Args:
+        output: What a network puts out.
+        ending: What `ending_of` returned, for an output that has left its graph.
     """
     matrix = output_matrix(output)
     if matrix is None or (matrix.shape[1] > 1 and not _within(matrix)):
         return "softmax"
-    ending = _ending(output) if _within(matrix) else ""
+    ending = (ending_of(output) if ending is None else ending) if _within(matrix) else ""
     if matrix.shape[1] == 1:
         return "probabilities" if ending in ENDINGS else "sigmoid"
     sums_to_one = bool(((matrix.sum(1) - 1).abs() <= SUM_OF_PROBABILITIES).all())
@@ -119,9 +123,9 @@ def _within(matrix: Tensor) -> bool:
     return bool((matrix >= 0).all() and (matrix <= 1 + SUM_OF_PROBABILITIES).all())
 
 
-def _ending(output: Tensor) -> str:
+def ending_of(output: Output) -> str:
     """Return the operation that made an output, as autograd calls it; empty where that is not known."""
-    step = output.grad_fn
+    step = output.grad_fn if isinstance(output, Tensor) else None
     while step is not None:
         name = step.name().rpartition("::")[2].split("Backward")[0]
         if name not in SHAPING:

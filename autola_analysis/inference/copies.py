@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,8 @@ def copied(model: nn.Module, device: torch.device | None = None) -> nn.Module:
     except _UNCOPYABLE as error:
         lines = str(error).splitlines()
         raise CopyError(lines[0] if lines else type(error).__name__) from error
-    _pass_wrappers_by(own.eval())
+    own.eval()
+    _pass_by(module for module in own.modules() if _is_wrapped(module))
     return own if device is None else own.to(device)
 
 
@@ -87,15 +88,18 @@ def runnable(model: nn.Module, device: torch.device | None = None) -> Iterator[R
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put a network into evaluation mode, uncompiled; flags and wrappers are as before afterwards."""
     flags = [(module, module.training) for module in model.modules()]
-    called = [(module, {name: value for name, value in vars(module).items() if name in CALLED}) for module, _ in flags]
+    wrappers = [module for module, _ in flags if _is_wrapped(module)]
+    called = [{name: value for name, value in vars(module).items() if name in CALLED} for module in wrappers]
     try:
-        model.eval()
-        _pass_wrappers_by(model)
+        if any(training for _, training in flags):
+            model.eval()
+        _pass_by(wrappers)
         yield
     finally:
         for module, training in flags:
-            module.training = training
-        for module, own in called:
+            if module.training is not training:
+                module.training = training
+        for module, own in zip(wrappers, called, strict=True):
             for name in CALLED:
                 vars(module).pop(name, None)
             vars(module).update(own)
@@ -136,9 +140,13 @@ def _wrapped_by(module: nn.Module) -> nn.Module | None:
     return None
 
 
-def _pass_wrappers_by(model: nn.Module) -> None:
-    """Let every wrapper inside a network call what it wraps, so that hooks and function modes see all of it."""
-    for module in model.modules():
+def _is_wrapped(module: nn.Module) -> bool:
+    return _wrapped_by(module) is not None or module._compiled_call_impl is not None
+
+
+def _pass_by(wrappers: Iterable[nn.Module]) -> None:
+    """Let wrappers inside a network call what they wrap, so that hooks and function modes see all of it."""
+    for module in wrappers:
         if (inner := _wrapped_by(module)) is not None:
             vars(module)["forward"] = inner
         if module._compiled_call_impl is not None:

@@ -17,9 +17,9 @@ from autola_analysis.core.errors import LayerError
 from autola_analysis.inference.copies import evaluating
 from autola_analysis.inference.gate_watch import GateWatch, Product
 from autola_analysis.inference.guided_relu import GuidedReLU
-from autola_analysis.inference.layers import resolve_layers
+from autola_analysis.inference.layers import resolve_places
 from autola_analysis.inference.outputs import Output, Score, describe, detached
-from autola_analysis.inference.places import Place, Runs, place_of
+from autola_analysis.inference.places import Place, Runs
 from autola_analysis.inference.precision import precision_of
 
 _Edge = tuple[Any, Any]
@@ -154,9 +154,12 @@ def trace(
         stack.enter_context(torch.enable_grad())
         stack.enter_context(precision_of("float32", images.device))
         stack.enter_context(evaluating(model))
+        tensors = _tensors_of(model)
+        stand_ins = stack.enter_context(_constant(tensors))
         through_all = image or guided
-        leaf = _own_images(model, images, fast_trunk=not through_all).requires_grad_(through_all)
-        kept = stack.enter_context(_graph_taps(model, layers))
+        own_format = _memory_format(tensors)
+        leaf = _own_images(images, own_format, fast_trunk=not through_all).requires_grad_(through_all)
+        kept = stack.enter_context(_graph_taps(model, layers, own_format))
         relu, gates = GuidedReLU(), list[_Edge]()
         with ExitStack() as forward:
             if guided:
@@ -164,7 +167,7 @@ def trace(
             if guided and not guide_gates:
                 forward.enter_context(GateWatch(lambda product: gates.append(_edge_of(product))))
             # A copy: the network may begin with an operation in place.
-            output = _forward(model, leaf.clone())
+            output = _forward(model, stand_ins, leaf.clone())
         if guided and not relu.met:
             raise NoReLUError(_no_relu(relu))
         scores = sets(output)
@@ -205,16 +208,18 @@ def forward_with_graph(model: nn.Module, images: Tensor) -> Output:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(precision_of("float32", images.device))
         stack.enter_context(evaluating(model))
-        own = _own_images(model, images, fast_trunk=False)
+        tensors = _tensors_of(model)
+        stand_ins = stack.enter_context(_constant(tensors))
+        own = _own_images(images, _memory_format(tensors), fast_trunk=False)
         try:
             with torch.enable_grad():
-                return _forward(model, own.requires_grad_().clone())
+                return _forward(model, stand_ins, own.requires_grad_().clone())
         except RuntimeError:  # it leaves torch, with detours that refuse what takes a gradient
             with torch.no_grad():
-                return _forward(model, own.detach().clone())
+                return _forward(model, stand_ins, own.detach().clone())
 
 
-def _own_images(model: nn.Module, images: Tensor, fast_trunk: bool) -> Tensor:
+def _own_images(images: Tensor, own_format: torch.memory_format, fast_trunk: bool) -> Tensor:
     """Return the images outside any graph, in the memory format of the model's convolutions.
 
     On a CPU, what runs before the graph begins runs channels-last, which took 0.87 of the time of a ResNet-50; the
@@ -222,25 +227,39 @@ def _own_images(model: nn.Module, images: Tensor, fast_trunk: bool) -> Tensor:
     """
     if images.is_inference():
         images = images.clone()
-    channels_last = _has_channels_last_weights(model) or (fast_trunk and images.device.type == "cpu")
-    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    memory_format = torch.channels_last if fast_trunk and images.device.type == "cpu" else own_format
     return images.detach().contiguous(memory_format=memory_format)
 
 
-def _has_channels_last_weights(model: nn.Module) -> bool:
-    """Return whether the model's convolutions are in channels-last memory format."""
-    weights = [parameter for parameter in model.parameters() if parameter.ndim == 4]
-    return any(
-        weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous() for weight in weights
+def _tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers of a network by name, each once."""
+    found: dict[Tensor, str] = {}
+    for prefix, module in model.named_modules():
+        for name, tensor in chain(module._parameters.items(), module._buffers.items()):
+            if tensor is not None:
+                found.setdefault(tensor, f"{prefix}.{name}" if prefix else name)
+    return {name: tensor for tensor, name in found.items()}
+
+
+def _memory_format(tensors: Mapping[str, Tensor]) -> torch.memory_format:
+    """Return the memory format of a network's convolutions."""
+    last = any(
+        isinstance(tensor, nn.Parameter)
+        and tensor.ndim == 4
+        and not tensor.is_contiguous()
+        and tensor.is_contiguous(memory_format=torch.channels_last)
+        for tensor in tensors.values()
     )
+    return torch.channels_last if last else torch.contiguous_format
 
 
 @contextmanager
-def _graph_taps(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+def _graph_taps(
+    model: nn.Module, layers: Sequence[str], own_format: torch.memory_format
+) -> Iterator[dict[str, Tensor]]:
     """Keep the layers' outputs as places to take gradients at; the first that runs begins the graph."""
     kept: dict[str, Tensor] = {}
     runs = Runs(model)
-    own_format = torch.channels_last if _has_channels_last_weights(model) else torch.contiguous_format
 
     def begun(activation: Tensor) -> Tensor:
         memory_format = own_format if activation.ndim == 4 else torch.contiguous_format
@@ -262,7 +281,7 @@ def _graph_taps(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, T
 
     with ExitStack() as stack:
         stack.callback(model.register_forward_pre_hook(begin).remove)
-        places = [place_of(model, layer) for layer in resolve_layers(model, layers)]
+        places = resolve_places(model, layers)
         for place in places:
             handle = model.get_submodule(place.module).register_forward_hook(partial(hook, place))
             stack.callback(handle.remove)
@@ -285,16 +304,30 @@ def _reached(begin: Iterable[Any], closed: Iterable[_Edge] = ()) -> set[Any]:
     return reached
 
 
-def _forward(model: nn.Module, images: Tensor) -> Any:
-    """Run the network with parameters that take no gradient, whatever their flags."""
-    tensors = chain(model.named_parameters(), model.named_buffers())
-    own = {name: _constant(tensor) for name, tensor in tensors if tensor.requires_grad or tensor.is_inference()}
-    return functional_call(model, own, (images,)) if own else model(images)
+def _forward(model: nn.Module, stand_ins: Mapping[str, Tensor], images: Tensor) -> Any:
+    """Run the network with some of its tensors replaced."""
+    return functional_call(model, dict(stand_ins), (images,)) if stand_ins else model(images)
 
 
-def _constant(tensor: Tensor) -> Tensor:
-    # What was made under inference_mode cannot be saved for a backward pass.
-    return tensor.clone() if tensor.is_inference() else tensor.detach()
+@contextmanager
+def _constant(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Let a network's tensors take no gradient while the context lasts; yield those that must be replaced for it."""
+    stand_ins: dict[str, Tensor] = {}
+    flagged: list[Tensor] = []
+    for name, tensor in tensors.items():
+        if tensor.is_inference():
+            stand_ins[name] = tensor.clone()  # what was made under inference_mode cannot be saved for a backward pass
+        elif tensor.requires_grad and tensor.is_leaf:
+            flagged.append(tensor)
+        elif tensor.requires_grad:
+            stand_ins[name] = tensor.detach()  # the flag of what is part of a graph cannot be changed
+    try:
+        for tensor in flagged:
+            tensor.requires_grad = False
+        yield stand_ins
+    finally:
+        for tensor in flagged:
+            tensor.requires_grad = True
 
 
 def _backward(total: Tensor, wanted: Mapping[str, Tensor], retain_graph: bool = False) -> dict[str, Tensor]:

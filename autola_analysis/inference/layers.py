@@ -9,7 +9,7 @@ from torch import nn
 
 from autola_analysis.core.errors import LayerError, UnknownNameError
 from autola_analysis.core.registry import nearest
-from autola_analysis.inference.places import place_of
+from autola_analysis.inference.places import Place, place_among
 
 STAGE = re.compile(r"^(?P<around>(?:.*\.)?)(layer\d+|stages?[._]?\d+)$")
 
@@ -45,9 +45,20 @@ def resolve_layers(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
             children = ", ".join(name for name, _ in model.named_children())
             raise LayerError(f"this network has no stages named layer1, layer2, ...; name layers, e.g. of: {children}.")
         return stages
-    names = layer_names(model)
-    for layer in layers:
-        place = place_of(model, layer)
+    return [place.name for place in resolve_places(model, layers)]
+
+
+def resolve_places(model: nn.Module, layers: Sequence[str]) -> list[Place]:
+    """Return the places that names mean, which the network has.
+
+    Raises:
+        UnknownNameError: As `resolve_layers`.
+        LayerError: If one was named twice.
+    """
+    modules = [name for name, _ in model.named_modules()]
+    places = [place_among(modules, layer) for layer in layers]
+    names = [name for name in modules if name]
+    for place in places:
         module = place.module
         if module not in names and not (module == "" and place.gate):
             raise UnknownNameError(
@@ -55,4 +66,4 @@ def resolve_layers(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
             )
     if len(set(layers)) != len(layers):
         raise LayerError(f"a layer is named twice: {', '.join(layers)}.")
-    return list(layers)
+    return places

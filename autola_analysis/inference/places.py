@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,7 +90,11 @@ def place_of(model: nn.Module, name: str) -> Place:
     Raises:
         LayerError: If the name asks for run 0.
     """
-    modules = [module for module, _ in model.named_modules()]
+    return place_among([module for module, _ in model.named_modules()], name)
+
+
+def place_among(modules: Collection[str], name: str) -> Place:
+    """Return the place that a name means in a network with modules of these names, see `place_of`."""
     if name in modules:
         return Place(name, name)
     match = NOTATION.fullmatch(name)

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from autola_analysis.inference.gate_watch import GateWatch, Product
-from autola_analysis.inference.layers import resolve_layers
-from autola_analysis.inference.places import Place, Runs, place_of
+from autola_analysis.inference.layers import resolve_places
+from autola_analysis.inference.places import Place, Runs
 
 Reduce = Callable[[str, Tensor], Any]
 """(layer, activation) -> whatever is kept of it"""
@@ -70,7 +70,7 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
 
     with ExitStack() as stack:
         stack.callback(model.register_forward_pre_hook(forget).remove)
-        places = [place_of(model, layer) for layer in resolve_layers(model, layers)]
+        places = resolve_places(model, layers)
         for place in places:
             module, hook = model.get_submodule(place.module), hook_for(place)
             if place.gate is None:

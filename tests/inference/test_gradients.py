@@ -104,6 +104,35 @@ def test_everything_of_the_callers_is_as_before(network: type[Tiny]) -> None:
     assert images.grad is None
 
 
+def test_a_graph_of_the_callers_can_be_walked_back_afterwards() -> None:
+    model = Tiny().eval()
+    heard: list[int] = []
+    model.fc.weight.register_hook(lambda gradient: heard.append(1))
+    loss = model(IMAGES).sum()
+    gradients(model, IMAGES, best, ["layer1"], image=True)
+    assert heard == []
+    loss.backward()
+    assert heard == [1]
+    assert model.fc.weight.grad is not None
+    assert model.fc.weight.grad.abs().sum() > 0
+
+
+def test_a_weight_that_is_part_of_a_graph_takes_no_gradient_either() -> None:
+    made = torch.randn(5, 6, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    models = [Tiny().eval(), Tiny().eval()]
+    models[1].load_state_dict(models[0].state_dict())
+    for model in models:
+        shape = model.fc.weight.shape
+        del model.fc.weight
+        model.fc.register_buffer("weight", made.new_ones(shape) * 0.1)
+    models[1].fc.weight = models[1].fc.weight * made.mean() / made.mean().detach()
+    weight = models[1].fc.weight
+    expected, found = (gradients(model, IMAGES, best, ["layer1"]) for model in models)
+    torch.testing.assert_close(found.layers["layer1"], expected.layers["layer1"])
+    assert models[1].fc.weight is weight
+    assert weight.requires_grad
+
+
 def test_randomness_of_the_network_does_not_move_the_callers_random_state() -> None:
     class Noisy(Tiny):
         def forward(self, x: Tensor) -> Tensor:

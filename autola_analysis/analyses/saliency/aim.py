@@ -6,26 +6,33 @@ import torch
 from torch import Tensor
 
 from autola_analysis.analyses.saliency.explanation import NO_CLASS
+from autola_analysis.inference.class_scores import ending_of
 from autola_analysis.inference.outputs import Output, Score
 from autola_analysis.inference.tasks import Classification
 from autola_analysis.inference.tasks.classification import predicted_classes
 
 
 class ClassScore:
-    """Reads the score of a class of each image; the first output shows what outputs are, where that is not known.
+    """Reads the score of a class of each image.
 
-    Attributes:
-        task: How outputs are read.
+    Args:
+        task: How outputs are read, as far as that is known.
+        classes: Class of each image, ``(B,)``; None takes the class with the highest score.
     """
 
     def __init__(self, task: Classification, classes: Tensor | None) -> None:
-        self.task = task
-        self._classes = classes
+        self._task = task
+        self._score = task.score(classes)
+        self._ending = ""
 
     def __call__(self, output: Output) -> Tensor:
         """Return the scores of a batch, ``(B,)``."""
-        self.task = self.task.settled_by(output)
-        return self.task.score(self._classes)(output)
+        self._ending = ending_of(output)
+        return self._score(output)
+
+    def settled(self, output: Output) -> Classification:
+        """Return how outputs are read, as the output that was scored shows it; its graph is no longer needed."""
+        return self._task.settled_by(output, self._ending)
 
 
 def targets_and_scores(

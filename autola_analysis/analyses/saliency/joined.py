@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from autola_analysis.analyses.saliency.explanation import Explanation, MapKey, status_of
 from autola_analysis.analyses.saliency.plan import Part, Plan
@@ -27,7 +28,7 @@ def joined(
         asked: Settings as they were asked for; those that the batches show are added.
     """
     first = parts[0]
-    maps = {key: torch.cat([part.maps[key] for part in parts]) for key in plan.keys}
+    maps = {key: _together([part.maps[key] for part in parts]) for key in plan.keys}
     status = {key: status_of(of_key) for key, of_key in maps.items()}
     settings = {
         "methods": list(plan.methods),
@@ -56,6 +57,11 @@ def joined(
             *_warnings(variant, status, first.about),
         ),
     )
+
+
+def _together(batches: Sequence[Tensor]) -> Tensor:
+    """Return the maps of all batches; those of a single one are not copied."""
+    return batches[0].contiguous() if len(batches) == 1 else torch.cat(list(batches))
 
 
 def written_target(target: Target) -> str | int:

@@ -34,11 +34,14 @@ class Signals:
     guided: Tensor | None = None
 
     def cam(self, cam: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Return a class activation map at the size of the images, ``(B, H, W)``."""
+        """Return a class activation map at the size of the images, ``(B, H, W)``, on the CPU.
+
+        It leaves a GPU before it grows a thousandfold.
+        """
         assert self.activation is not None
         assert self.gradient is not None
         assert self.grid is not None
-        return self.grid.place(cam(self.activation.float(), self.gradient.float()))
+        return self.grid.place(cam(self.activation.float(), self.gradient.float()).cpu())
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def _guided_backprop(signals: Signals) -> Tensor:
 
 
 def _guided_grad_cam(signals: Signals) -> Tensor:
-    return _guided_backprop(signals) * signals.cam(grad_cam)[:, None]
+    return _guided_backprop(signals).cpu() * signals.cam(grad_cam)[:, None]
 
 
 METHODS.register("gradient")(

@@ -146,10 +146,10 @@ class Plan:
             guided=any(method.guided for method in ours),
             guide_gates=self.guide_gates,
         )
-        task = score.task if isinstance(score, ClassScore) else task
-        targets, logits = targets_and_scores(found.output, aim, len(images), task)
         size = (images.shape[2], images.shape[3])
         maps, grids = self._own_maps(found, size)
+        task = score.settled(found.output) if isinstance(score, ClassScore) else task
+        targets, logits = targets_and_scores(found.output, aim, len(images), task)
         for key in self.keys:
             method = self.methods[key[0]]
             if isinstance(method, CaptumMethod):

@@ -13,6 +13,7 @@ from autola_analysis.inference.class_scores import (
     about_output,
     class_scores,
     found_output_kind,
+    is_single,
     kind_of_output,
     output_matrix,
 )
@@ -44,9 +45,9 @@ class Classification:
         """
         return self if self.output is not None else replace(self, output=found_output_kind(model, images, output))
 
-    def settled_by(self, output: Output) -> Classification:
+    def settled_by(self, output: Output, ending: str | None = None) -> Classification:
         """Return the task with what an output is found to be, where that was not said; see `kind_of_output`."""
-        return self if self.output is not None else replace(self, output=kind_of_output(output))
+        return self if self.output is not None else replace(self, output=kind_of_output(output, ending))
 
     @property
     def read_as(self) -> OutputKind:
@@ -105,9 +106,11 @@ class Classification:
         """
 
         def score(output: Output) -> Tensor:
-            scores = self.settled_by(output).scores(output)
+            # Only a single number is read by what it is; the numbers of others, on a GPU, need not be waited for.
+            scores = (self.settled_by(output) if is_single(output) else self).scores(output)
+            if targets is not None:
+                check_range(targets, scores.shape[1])
             classes = predicted_classes(scores) if targets is None else targets.to(scores.device)
-            check_range(classes, scores.shape[1])
             return scores.gather(1, classes[:, None])[:, 0]
 
         return score

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency import measure
+from autola_analysis.analyses.saliency.aim import ClassScore
 from autola_analysis.analyses.saliency.measure import measure_saliency
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.question import drawn_by_class
@@ -22,7 +24,10 @@ from autola_analysis.core.errors import DataError
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.data.listed import ListedImages
 from autola_analysis.data.subset import limit
+from autola_analysis.inference.gradients import gradients
 from autola_analysis.inference.run import Settings
+from autola_analysis.inference.tasks import Classification
+from autola_analysis.inference.tasks.classification import check_range
 from tests.inference.networks import Tiny
 
 QUIET = Settings(device="cpu", quiet=True)
@@ -85,6 +90,37 @@ def test_a_fixed_target_costs_no_forward_and_a_prediction_one_without_backward(
     assert [model.forwards for model in models] == [3 + own, 3]
     # Grad-CAM and guided backpropagation, for each network and batch.
     assert len(backwards) == 2 * 2 * 3
+
+
+class _Waits(TorchDispatchMode):
+    """Notes in what order numbers are looked at and gradients taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in ("_local_scalar_dense", "nonzero", "is_nonzero", "convolution_backward"):
+            self.seen.append("backward" if "backward" in name else "wait")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("target", ["predicted", "given"])
+def test_the_numbers_of_a_forward_are_not_looked_at_before_its_gradients_are_taken(target: str) -> None:
+    # That makes a GPU finish what it was asked for, and only then is it asked for more.
+    torch.manual_seed(0)
+    task, given = Classification(), torch.tensor([1, 2])
+    score = ClassScore(task, None if target == "predicted" else given)
+    with _Waits() as waits:
+        found = gradients(Tiny(), torch.randn(2, 3, 16, 16), score, ["layer1"])
+        assert "backward" in waits.seen
+        looked = waits.seen[: waits.seen.index("backward")].count("wait")
+        assert score.settled(found.output).read_as == "softmax"
+    alone = _Waits()
+    with alone:
+        check_range(given, 5)  # given targets are on the CPU
+    assert looked == (0 if target == "predicted" else alone.seen.count("wait"))
 
 
 def test_images_to_show_are_drawn_by_class(tmp_path: Path, pair: list[Variant]) -> None:
