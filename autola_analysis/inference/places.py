@@ -182,8 +182,8 @@ class Runs:
                 raise LayerError(f"there is no {place.name!r}: layer {place.module!r} has not so many gates.")
             if place.name not in kept and place.run is None:
                 raise LayerError(
-                    f"there is no {place.name!r}: layer {place.module!r} does not run in a forward; where the network "
-                    "runs what is inside it one by one, name a layer inside it, as autola-analyze layers lists them."
+                    f"layer {place.module!r} does not run in a forward; where the network runs what is inside it one by "
+                    "one, name a layer inside it, as autola-analyze layers lists them."
                 )
             if place.name not in kept:
                 count = self._counts.get(place.name, 0)
