@@ -19,7 +19,7 @@ from autola_analysis.inference.gate_watch import GateWatch, Product
 from autola_analysis.inference.guided_relu import GuidedReLU
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.outputs import Output, Score, describe, detached
-from autola_analysis.inference.places import Place, Runs, place_of
+from autola_analysis.inference.places import Place, Runs, places_of
 from autola_analysis.inference.precision import precision_of
 
 _Edge = tuple[Any, Any]
@@ -262,7 +262,7 @@ def _graph_taps(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, T
 
     with ExitStack() as stack:
         stack.callback(model.register_forward_pre_hook(begin).remove)
-        places = [place_of(model, layer) for layer in resolve_layers(model, layers)]
+        places = places_of(model, resolve_layers(model, layers))
         for place in places:
             handle = model.get_submodule(place.module).register_forward_hook(partial(hook, place))
             stack.callback(handle.remove)

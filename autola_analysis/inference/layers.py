@@ -9,7 +9,7 @@ from torch import nn
 
 from autola_analysis.core.errors import LayerError, UnknownNameError
 from autola_analysis.core.registry import nearest
-from autola_analysis.inference.places import place_of
+from autola_analysis.inference.places import places_of
 
 STAGE = re.compile(r"^(?P<around>(?:.*\.)?)(layer\d+|stages?[._]?\d+)$")
 
@@ -46,8 +46,7 @@ def resolve_layers(model: nn.Module, layers: Sequence[str] | None) -> list[str]:
             raise LayerError(f"this network has no stages named layer1, layer2, ...; name layers, e.g. of: {children}.")
         return stages
     names = layer_names(model)
-    for layer in layers:
-        place = place_of(model, layer)
+    for place in places_of(model, layers):
         module = place.module
         if module not in names and not (module == "" and place.gate):
             raise UnknownNameError(

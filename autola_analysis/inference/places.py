@@ -90,7 +90,21 @@ def place_of(model: nn.Module, name: str) -> Place:
     Raises:
         LayerError: If the name asks for run 0.
     """
-    modules = [module for module, _ in model.named_modules()]
+    (place,) = places_of(model, [name])
+    return place
+
+
+def places_of(model: nn.Module, names: Iterable[str]) -> list[Place]:
+    """Return the places that names mean, see `place_of`; a large network is listed once for all of them.
+
+    Raises:
+        LayerError: If a name asks for run 0.
+    """
+    modules = dict.fromkeys(module for module, _ in model.named_modules())
+    return [_place_among(modules, name) for name in names]
+
+
+def _place_among(modules: Mapping[str, None], name: str) -> Place:
     if name in modules:
         return Place(name, name)
     match = NOTATION.fullmatch(name)

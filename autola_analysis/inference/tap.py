@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from autola_analysis.inference.gate_watch import GateWatch, Product
 from autola_analysis.inference.layers import resolve_layers
-from autola_analysis.inference.places import Place, Runs, place_of
+from autola_analysis.inference.places import Place, Runs, places_of
 
 Reduce = Callable[[str, Tensor], Any]
 """(layer, activation) -> whatever is kept of it"""
@@ -70,7 +70,7 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
 
     with ExitStack() as stack:
         stack.callback(model.register_forward_pre_hook(forget).remove)
-        places = [place_of(model, layer) for layer in resolve_layers(model, layers)]
+        places = places_of(model, resolve_layers(model, layers))
         for place in places:
             module, hook = model.get_submodule(place.module), hook_for(place)
             if place.gate is None:

@@ -77,8 +77,8 @@ def test_all_analyses_share_one_forward_and_one_decoding() -> None:
     selectivity, gates, few = observe_all(networks, data, watchers(), Reading(QUIET, batch_size=40))
     assert data.decoded == 40
     # The copies count too. Beyond the images they see a probe, the same for any number of images: four images plain
-    # and four folded, and twice a single one. Two images of noise show the gates.
-    assert forwards == {"none": 40 + 10 + 2, "se": 40 + 10 + 2}
+    # and four folded, and a single one. Two images of noise show the gates.
+    assert forwards == {"none": 40 + 9 + 2, "se": 40 + 9 + 2}
     assert len(passes_of(selectivity)) == 1
     assert gates[0] is None
     assert gates[1] is not None
