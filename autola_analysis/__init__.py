@@ -125,6 +125,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.detectors import create_detector as create_detector
     from autola_analysis.detectors import list_detectors as list_detectors
     from autola_analysis.inference.cost import Cost as Cost
+    from autola_analysis.inference.decoding import DecodingRecord as DecodingRecord
+    from autola_analysis.inference.decoding import NetworkDifference as NetworkDifference
     from autola_analysis.inference.distributed import joined as joined
     from autola_analysis.inference.run import NetworkRecord as NetworkRecord
     from autola_analysis.inference.run import PassRecord as PassRecord
@@ -188,6 +190,7 @@ _HOMES = {
     "Comparison": "statistics.compare",
     "Cost": "inference.cost",
     "DataTable": "study.file",
+    "DecodingRecord": "inference.decoding",
     "Detections": "inference.tasks.average_precision",
     "DetectorSpec": "detectors",
     "Difference": "statistics.difference",
@@ -204,6 +207,7 @@ _HOMES = {
     "ModelTable": "study.file",
     "Names": "analyses.options",
     "Network": "study.networks",
+    "NetworkDifference": "inference.decoding",
     "NetworkRecord": "inference.run",
     "ObjectSource": "data.object_source",
     "Objects": "core.objects",

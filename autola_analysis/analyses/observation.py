@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Generic, Protocol, TypeVar
@@ -75,7 +75,7 @@ class Reading:
     """How the data are read and the networks run.
 
     Attributes:
-        settings: Device, precision, folding, progress bar.
+        settings: Device, precision, folding, decoder, progress bar.
         batch_size: Images per batch; None chooses by their size and the device.
         workers: Processes that decode images; None chooses by the device.
         cache: Directory that keeps finished passes; None keeps nothing.
@@ -257,6 +257,7 @@ class _Watched:
                 "copied": network.copied,
                 **({} if network.part_size is None else {"part_size": network.part_size}),
                 "compiled": network.compiled,
+                **({} if record.decoding is None else {"decoding": asdict(record.decoding)}),
             },
             "noticed": list(network.warnings),
         }

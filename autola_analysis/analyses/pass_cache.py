@@ -52,6 +52,7 @@ def pass_inputs(
         "images": stream.fingerprint,
         "preprocessing": preprocessing.to_dict() if preprocessing else None,
         "precision": settings.precision,
+        "decoder": settings.decoder,
         "channel axis": settings.channel_axis,
         "folding": settings.fold,
         "compiling": settings.compile,

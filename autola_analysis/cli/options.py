@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autola_analysis.core.bounds import LARGEST_SEED
+from autola_analysis.core.decoder import DECODER, checked_decoder
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded
 
@@ -197,6 +198,14 @@ class MachineFlags:
             help="Processes that decode images; 0 decodes in this one. Default: 0 on a CPU, up to 16 beside a GPU.",
         ),
     ] = None
+    decode: Annotated[
+        str,
+        typer.Option(
+            metavar="cpu|gpu",
+            help="What decodes JPEG files of images with labels: Pillow on the CPU, or the GPU's own decoder, which is "
+            "faster and differs by a few levels; both are compared on up to 256 images first.",
+        ),
+    ] = DECODER
     cache: Cache = None
     no_cache: NoCache = False
     compile: Annotated[
@@ -232,6 +241,7 @@ class MachineFlags:
             quiet=self.silent,
             compile=self.compile,
             channel_axis=axis_of(self.channel_axis),
+            decoder=checked_decoder(self.decode),
         )
         cache = None if self.no_cache else self.cache or user_cache()
         return Reading(settings, self.batch_size, self.workers, cache)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from autola_analysis.data.workers import SupervisedLoader, has_shared_memory, le
 logger = logging.getLogger(__name__)
 Item = tuple[int, Tensor]
 Batch = tuple[Tensor, Tensor]
+ItemT = TypeVar("ItemT")
+BatchT = TypeVar("BatchT")
 
 
 class DecodedImages(Dataset[Item]):
@@ -91,48 +94,93 @@ def decoded_batches(
         BadImageError: If an image cannot be decoded.
         DataError: If the images differ in size.
     """
+    decoded = read_batches(
+        DecodedImages(source, preprocessing),
+        partial(collate, ids=source.ids),
+        batches,
+        workers=workers,
+        pin_memory=pin_memory,
+    )
+    yield from of_one_size(decoded, source.ids) if one_size else decoded
+
+
+def read_batches(
+    images: Dataset[ItemT],
+    collate_items: Callable[[Sequence[ItemT]], BatchT],
+    batches: Sequence[Sequence[int]],
+    *,
+    workers: int = 0,
+    pin_memory: bool = False,
+) -> Generator[BatchT, None, None]:
+    """Read the given batches of a data set in order; errors arrive as they were raised, see `decoded_batches`.
+
+    Args:
+        images: The data set.
+        collate_items: Makes a batch of its items.
+        batches: Image indices of each batch.
+        workers: Processes that read; 0 reads here.
+        pin_memory: Whether to place the batches in page-locked memory.
+
+    Raises:
+        DataError: As the data set and `collate_items`.
+    """
     if workers and not has_shared_memory():
         logger.warning("there is no /dev/shm, which several processes need; images are decoded in one.")
         workers = 0
-    loader: SupervisedLoader[Item | DataError] = SupervisedLoader(
-        _ErrorsAsItems(DecodedImages(source, preprocessing)),
+    loader: SupervisedLoader[BatchT | DataError] = SupervisedLoader(
+        _ErrorsAsItems(images),  # type: ignore[arg-type]
         batch_sampler=[list(batch) for batch in batches],
         num_workers=workers,
-        collate_fn=partial(_collate_or_error, ids=source.ids),
+        collate_fn=partial(_collate_or_error, collate_items),
         pin_memory=pin_memory,
         worker_init_fn=leave_process_group,
         generator=torch.Generator(),  # else the loader draws its seed from the global one
     )
-    first: Item | None = None
     for batch in loader:
         if isinstance(batch, DataError):
             raise batch
-        indices, images = batch
+        yield batch
+
+
+def of_one_size(batches: Iterable[Batch], ids: Sequence[str]) -> Generator[Batch, None, None]:
+    """Yield batches as they come, while their images have one size.
+
+    Args:
+        batches: Image indices and images.
+        ids: Names of all images of the source, for the error message.
+
+    Raises:
+        DataError: If images of two batches differ in size.
+    """
+    first: Item | None = None
+    for indices, images in batches:
         first = first or (int(indices[0]), images[0].clone())
-        if one_size and images.shape[1:] != first[1].shape:
-            raise _sizes_differ((int(indices[0]), images[0]), first, source.ids)
+        if images.shape[1:] != first[1].shape:
+            raise _sizes_differ((int(indices[0]), images[0]), first, ids)
         yield indices, images
 
 
-class _ErrorsAsItems(Dataset[Item | DataError]):
-    def __init__(self, images: DecodedImages) -> None:
+class _ErrorsAsItems(Dataset[ItemT | DataError], Generic[ItemT]):
+    def __init__(self, images: Dataset[ItemT]) -> None:
         self.images = images
 
-    def __getitem__(self, index: int) -> Item | DataError:
+    def __getitem__(self, index: int) -> ItemT | DataError:
         try:
             return self.images[index]
         except DataError as error:
             return error
 
 
-def _collate_or_error(items: Sequence[Item | DataError], ids: Sequence[str]) -> Batch | DataError:
-    decoded: list[Item] = []
+def _collate_or_error(
+    collate_items: Callable[[Sequence[ItemT]], BatchT], items: Sequence[ItemT | DataError]
+) -> BatchT | DataError:
+    good: list[ItemT] = []
     for item in items:
         if isinstance(item, DataError):
             return item
-        decoded.append(item)
+        good.append(item)
     try:
-        return collate(decoded, ids)
+        return collate_items(good)
     except DataError as error:
         return error
 

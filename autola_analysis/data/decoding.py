@@ -65,11 +65,16 @@ def bad_image(path: Path, reason: str) -> BadImageError:
 
 def _decoded(path: Path, turned: bool) -> Image.Image:
     with open_ordinary(path) as file, Image.open(file, formats=FORMATS) as image:
-        _check_size(image)
+        check_size(image)
         return _as_rgb(ImageOps.exif_transpose(image) if turned else image, image.format)
 
 
-def _check_size(image: Image.Image) -> None:
+def check_size(image: Image.Image) -> None:
+    """Refuse more pixels than are allowed, and lines; the header is enough for that.
+
+    Raises:
+        ValueError: Saying what the size is.
+    """
     width, height = image.size
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
         raise ValueError(f"its {width:,} x {height:,} pixels are more than the {Image.MAX_IMAGE_PIXELS:,} allowed")

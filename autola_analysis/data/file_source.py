@@ -44,6 +44,14 @@ class FileSource(ImageSource):
         except OSError as error:
             raise bad_image(self.path(index), str(error.strerror).lower()) from error
 
+    def file(self, index: int) -> bytes | None:
+        """Return the bytes of one file.
+
+        Raises:
+            BadImageError: If it cannot be read.
+        """
+        return self.contents(index)
+
     def fingerprint(self) -> str:
         """Return a hash of the names, sizes and modification times of the files, taken once; none is opened.
 

@@ -44,6 +44,10 @@ class FileImageSource(FileSource):
             raise bad_image(self.path(index), "its name is no UTF-8 text, so no table can show it; rename it")
         return super().image(index)
 
+    def file(self, index: int) -> bytes | None:
+        """Return the bytes of one file; None where `image` refuses its name."""
+        return super().file(index) if _is_text(self.ids[index]) else None
+
     @cached_property
     def facts(self) -> FileFacts:
         """What the file system says of the files, taken once."""

@@ -84,6 +84,14 @@ class Source(ABC):
         image = self.image(index)
         return f"{image.mode} {image.size} ".encode() + image.tobytes()
 
+    def file(self, index: int) -> bytes | None:
+        """Return the file that `image` decodes; None where an image has no file of its own, or is a part of one.
+
+        Raises:
+            BadImageError: If it cannot be read.
+        """
+        return None
+
     @abstractmethod
     def known(self) -> bytes:
         """Return what is known of the images, labels or objects, as bytes."""

@@ -47,6 +47,10 @@ class _Part(Source, Generic[SourceT]):
         """Return one image as the source stores it."""
         return self.source.contents(int(self.indices[index]))
 
+    def file(self, index: int) -> bytes | None:
+        """Return the file of one image, where the source has one."""
+        return self.source.file(int(self.indices[index]))
+
     def fingerprint(self) -> str:
         """Return a hash of the source's own and of the chosen indices: the same images, however chosen, share it."""
         return self._with_choice(self.source.fingerprint())

@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from autola_analysis.inference.copies import Runnable
 from autola_analysis.inference.fusing import fuse, unfuse
 from autola_analysis.inference.outputs import Output, same_up_to_rounding, tensors_of
-from autola_analysis.inference.places import place_of
+from autola_analysis.inference.places import places_of
 from autola_analysis.inference.tap import tap
 from autola_analysis.inference.tasks import Classification, Task
 
@@ -90,8 +90,10 @@ def fast_copy(
         output = plain(probe.clone())
         expected = dict(expected)
     task.check(output, len(probe))
-    depends = task.depends_on_batch(plain(probe[:1].clone()), output)
-    if fold and not ready.uncopied:
+    fold = fold and not ready.uncopied
+    pairs, alone = foldable_pairs(plain, layers, probe[:1]) if fold else ([], plain(probe[:1].clone()))
+    depends = task.depends_on_batch(alone, output)
+    if fold:
         memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
         def is_same() -> bool:
@@ -100,7 +102,7 @@ def fast_copy(
             same_layers = all(same_up_to_rounding(expected[layer], found[layer]) for layer in layers)
             return same_layers and task.same(output, fast_output)
 
-        replaced = _fold(plain, layers, probe)
+        replaced = _fold(plain, pairs)
         plain.to(memory_format=memory_format)
         folded = len(replaced) // 2
         fused = fuse(plain, _tapped(plain, layers)) if fusing and channels_last and probe.device.type == "cpu" else []
@@ -114,13 +116,13 @@ def fast_copy(
 
 
 def _tapped(model: nn.Module, layers: Sequence[str]) -> list[nn.Module]:
-    return [model.get_submodule(place_of(model, layer).module) for layer in layers]
+    return [model.get_submodule(place.module) for place in places_of(model, layers)]
 
 
-def _fold(model: nn.Module, layers: Sequence[str], probe: Tensor) -> dict[str, nn.Module]:
-    """Fold batch norms of a copy; return the modules that were replaced, by name."""
+def _fold(model: nn.Module, pairs: Sequence[tuple[str, str]]) -> dict[str, nn.Module]:
+    """Fold batch norms of a copy into convolutions; return the modules that were replaced, by name."""
     replaced: dict[str, nn.Module] = {}
-    for convolution, norm in foldable_pairs(model, layers, probe[:1]):
+    for convolution, norm in pairs:
         conv2d, batch_norm = model.get_submodule(convolution), model.get_submodule(norm)
         assert isinstance(conv2d, nn.Conv2d)
         assert isinstance(batch_norm, nn.BatchNorm2d)
@@ -136,13 +138,13 @@ def _unfold(model: nn.Module, replaced: Mapping[str, nn.Module]) -> None:
         model.set_submodule(name, module)
 
 
-def foldable_pairs(model: nn.Module, layers: Sequence[str], probe: Tensor) -> list[tuple[str, str]]:
-    """Return the names of (convolution, batch norm) pairs that can become one convolution.
+def foldable_pairs(model: nn.Module, layers: Sequence[str], probe: Tensor) -> tuple[list[tuple[str, str]], Output]:
+    """Return the names of (convolution, batch norm) pairs that can become one convolution, and the watched output.
 
     Both run once in a forward; the norm, and nothing else, reads what the convolution put out; nobody else listens to
     either.
     """
-    tapped = {place_of(model, layer).module for layer in layers}
+    tapped = {place.module for place in places_of(model, layers)}
     calls: Counter[str] = Counter()
     pairs: list[tuple[str, str]] = []
     with ExitStack() as stack:
@@ -171,14 +173,15 @@ def foldable_pairs(model: nn.Module, layers: Sequence[str], probe: Tensor) -> li
                 stack.callback(module.register_forward_hook(watch_convolution(name)).remove)
             elif type(module) is nn.BatchNorm2d and module.running_mean is not None:
                 stack.callback(module.register_forward_pre_hook(watch_norm(name)).remove)
-        model(probe.clone())
-    return [
+        output = model(probe.clone())
+    foldable = [
         (convolution, norm)
         for convolution, norm in pairs
         if calls[convolution] == calls[norm] == 1
         and convolution not in readers.read_elsewhere
         and not {convolution, norm} & tapped
     ]
+    return foldable, output
 
 
 class _OtherReaders(TorchFunctionMode):

@@ -9,7 +9,7 @@ from torch import nn
 
 from autola_analysis.core.errors import LayerError, UnknownNameError
 from autola_analysis.core.registry import nearest
-from autola_analysis.inference.places import Place, place_among
+from autola_analysis.inference.places import Place, places_of
 
 STAGE = re.compile(r"^(?P<around>(?:.*\.)?)(layer\d+|stages?[._]?\d+)$")
 
@@ -55,9 +55,8 @@ def resolve_places(model: nn.Module, layers: Sequence[str]) -> list[Place]:
         UnknownNameError: As `resolve_layers`.
         LayerError: If one was named twice.
     """
-    modules = [name for name, _ in model.named_modules()]
-    places = [place_among(modules, layer) for layer in layers]
-    names = [name for name in modules if name]
+    names = layer_names(model)
+    places = places_of(model, layers)
     for place in places:
         module = place.module
         if module not in names and not (module == "" and place.gate):

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,11 +90,21 @@ def place_of(model: nn.Module, name: str) -> Place:
     Raises:
         LayerError: If the name asks for run 0.
     """
-    return place_among([module for module, _ in model.named_modules()], name)
+    (place,) = places_of(model, [name])
+    return place
 
 
-def place_among(modules: Collection[str], name: str) -> Place:
-    """Return the place that a name means in a network with modules of these names, see `place_of`."""
+def places_of(model: nn.Module, names: Iterable[str]) -> list[Place]:
+    """Return the places that names mean, see `place_of`; a large network is listed once for all of them.
+
+    Raises:
+        LayerError: If a name asks for run 0.
+    """
+    modules = dict.fromkeys(module for module, _ in model.named_modules())
+    return [_place_among(modules, name) for name in names]
+
+
+def _place_among(modules: Mapping[str, None], name: str) -> Place:
     if name in modules:
         return Place(name, name)
     match = NOTATION.fullmatch(name)
@@ -182,8 +192,8 @@ class Runs:
                 raise LayerError(f"there is no {place.name!r}: layer {place.module!r} has not so many gates.")
             if place.name not in kept and place.run is None:
                 raise LayerError(
-                    f"layer {place.module!r} does not run in a forward; where the network runs what is inside it one by "
-                    "one, name a layer inside it, as autola-analyze layers lists them."
+                    f"layer {place.module!r} does not run in a forward; where the network runs what is inside it one "
+                    "by one, name a layer inside it, as autola-analyze layers lists them."
                 )
             if place.name not in kept:
                 count = self._counts.get(place.name, 0)

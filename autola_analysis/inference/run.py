@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -14,14 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.core.allocator import freed_memory_kept
+from autola_analysis.core.decoder import DECODER, Decoder, checked_decoder
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.distributed import Processes, current
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
+from autola_analysis.data.device_decoding import gpu_decoder
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.channels import ChannelAxis, channel_axis
 from autola_analysis.inference.compiling import CompiledForward, check_compiler, compiled_forward
 from autola_analysis.inference.copies import runnable
+from autola_analysis.inference.decoding import DecodingRecord, counted_in, decoded_by
 from autola_analysis.inference.failures import forward_of, out_of_memory
 from autola_analysis.inference.folding import FastCopy, fast_copy, prefers_channels_last
 from autola_analysis.inference.observer import Observer, Selective
@@ -67,6 +71,7 @@ class Settings:
         quiet: Whether to leave out the progress bar.
         compile: Whether to compile the copy with `torch.compile`; only in float32, where it is verified.
         channel_axis: See `channel_axis`.
+        decoder: What decodes image files; a GPU's decoder is compared with Pillow first, see `DecodingRecord`.
     """
 
     device: str = "auto"
@@ -75,6 +80,7 @@ class Settings:
     quiet: bool = False
     compile: bool = False
     channel_axis: ChannelAxis | None = None
+    decoder: Decoder = DECODER
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,7 @@ class PassRecord:
         precision: Arithmetic of the forwards.
         networks: How every network ran, in the order of the jobs.
         processes: Number of processes that shared it.
+        decoding: What a GPU decoded; None where it was not to.
     """
 
     images: int
@@ -123,19 +130,22 @@ class PassRecord:
     precision: str
     networks: tuple[NetworkRecord, ...] = ()
     processes: int = 1
+    decoding: DecodingRecord | None = None
 
 
 def check_settings(settings: Settings | None) -> None:
-    """Check device, precision and compiler before any work is done.
+    """Check device, precision, decoder and compiler before any work is done.
 
     Raises:
-        OptionError: If there is no such device or precision, or the networks cannot be compiled.
+        OptionError: If there is no such device, precision or decoder, or the networks cannot be compiled.
     """
     settings = settings or Settings()
     device = resolve_device(settings.device)
     current().check_device(device)
     with precision_of(settings.precision, device), channel_axis(settings.channel_axis):
         pass
+    if checked_decoder(settings.decoder) == "gpu":
+        gpu_decoder(device)
     if settings.compile:
         if settings.precision != "float32":
             raise OptionError(
@@ -167,6 +177,9 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         stack.enter_context(channel_axis(settings.channel_axis))
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.inference_mode())
+        stream, decoding = decoded_by(
+            settings.decoder, stream, [(job.name, partial(_plain_outputs, job, device)) for job in jobs], device
+        )
         bar = stack.enter_context(progress_bar(stream.images, "images", quiet=settings.quiet))
         batches = stack.enter_context(closing(stream.batches(processes.rank, processes.world_size)))
         first = list(islice(batches, 1))
@@ -193,10 +206,23 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         device=str(device),
         precision=settings.precision,
         networks=tuple(
-            job.record(_smallest(parts)) for job, parts in zip(running, _parts(running, processes), strict=True)
+            job.record(_smallest(parts), decoding.warnings() if decoding else ())
+            for job, parts in zip(running, _parts(running, processes), strict=True)
         ),
         processes=processes.world_size,
+        decoding=decoding and counted_in(decoding, stream, images),
     )
+
+
+def _plain_outputs(job: Job, device: torch.device, parts: Sequence[Tensor]) -> list[Tensor]:
+    """Return what a network as it is, in float32, puts out for each of some batches of decoded images."""
+    outputs = []
+    with runnable(job.model, device) as ready, precision_of("float32", device):
+        for images in parts:
+            with forward_of(job.name, images.shape[1:]):
+                outputs.append(ready.model(_inputs(job, images, ready.model)))
+            job.task.check(outputs[-1], len(images))
+    return outputs
 
 
 @dataclass
@@ -285,14 +311,15 @@ class _Running:
         """Type of the weights, in which the network takes the images."""
         return str(number_type(self.copy.model)).removeprefix("torch.")
 
-    def record(self, part_size: int | None) -> NetworkRecord:
+    def record(self, part_size: int | None, noticed: Sequence[str]) -> NetworkRecord:
         """Return how the network ran.
 
         Args:
             part_size: Images that ran at once, in the process that had the least memory; None for whole batches.
+            noticed: What else was noticed.
         """
         copy = self.copy
-        warnings = tuple(self.warnings())
+        warnings = (*self.warnings(), *noticed)
         return NetworkRecord(
             name=self.job.name,
             folded=copy.folded,

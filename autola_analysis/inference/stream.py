@@ -109,6 +109,10 @@ class _DecodedStream(Generic[SourceT]):
         preprocessing: Whose geometry is applied.
         batch_size: Images per batch, at most.
         workers: Processes that decode; 0 decodes in this one.
+
+    Attributes:
+        source: As it was given; likewise `preprocessing` and `workers`.
+        numbers: Of the images of each batch.
     """
 
     raw = True
@@ -119,10 +123,10 @@ class _DecodedStream(Generic[SourceT]):
         self.classes: tuple[str, ...] | None = source.class_names
         self.fingerprint: str | None = source.address()
         self.batch_size: int | None = batch_size
-        self._source = source
-        self._preprocessing = preprocessing
-        self._workers = workers
-        self._batches = [
+        self.source = source
+        self.preprocessing = preprocessing
+        self.workers = workers
+        self.numbers = [
             numbers[start : start + batch_size]
             for numbers in self._alike()
             for start in range(0, len(numbers), batch_size)
@@ -131,31 +135,31 @@ class _DecodedStream(Generic[SourceT]):
     def batches(self, first: int = 0, step: int = 1) -> Generator[Batch, None, None]:
         """Decode every `step`-th batch in order, beginning with number `first`."""
         decoded = decoded_batches(
-            self._source,
-            self._preprocessing,
-            self._batches[first::step],
-            workers=self._workers,
+            self.source,
+            self.preprocessing,
+            self.numbers[first::step],
+            workers=self.workers,
             pin_memory=torch.cuda.is_available(),
             one_size=self.one_size,
         )
         with closing(decoded):
             for indices, images in decoded:
-                yield Batch(images, self._targets(indices), indices)
+                yield Batch(images, self.targets(indices), indices)
 
     def check_unchanged(self) -> None:
         """Check the source."""
-        self._source.check_unchanged()
+        self.source.check_unchanged()
 
     @property
     def images(self) -> int | None:
         """Number of images of the source."""
-        return len(self._source)
+        return len(self.source)
 
     def _alike(self) -> Iterable[Sequence[int]]:
         """Return the numbers of the images, those that may share a batch together."""
-        return [range(len(self._source))]
+        return [range(len(self.source))]
 
-    def _targets(self, indices: Tensor) -> Targets:
+    def targets(self, indices: Tensor) -> Targets:
         """Return what is known of some images."""
         raise NotImplementedError
 
@@ -167,8 +171,9 @@ class SourceStream(_DecodedStream[ImageSource]):
         super().__init__(source, preprocessing, batch_size, workers)
         self.labels: IntArray | None = source.labels
 
-    def _targets(self, indices: Tensor) -> Targets:
-        return torch.from_numpy(self._source.labels)[indices]
+    def targets(self, indices: Tensor) -> Targets:
+        """Return the labels of some images."""
+        return torch.from_numpy(self.source.labels)[indices]
 
 
 class ObjectStream(_DecodedStream[ObjectSource]):
@@ -182,13 +187,14 @@ class ObjectStream(_DecodedStream[ObjectSource]):
 
     def _alike(self) -> Iterable[Sequence[int]]:
         by_size: dict[tuple[int, ...], list[int]] = {}
-        for index, size in enumerate(self._source.sizes.tolist()):
-            by_size.setdefault(() if self._preprocessing.stretch is not None else tuple(size), []).append(index)
+        for index, size in enumerate(self.source.sizes.tolist()):
+            by_size.setdefault(() if self.preprocessing.stretch is not None else tuple(size), []).append(index)
         return by_size.values()
 
-    def _targets(self, indices: Tensor) -> Targets:
+    def targets(self, indices: Tensor) -> Targets:
+        """Return the objects of some images."""
         targets = np.empty(len(indices), dtype=object)
-        targets[:] = [self._source.objects(index) for index in indices.tolist()]
+        targets[:] = [self.source.objects(index) for index in indices.tolist()]
         return targets
 
 

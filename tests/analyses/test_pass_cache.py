@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import TensorDataset
 
 from autola_analysis.analyses import observation as module
@@ -23,13 +25,18 @@ from autola_analysis.analyses.observation import Reading, Watcher, observe, obse
 from autola_analysis.analyses.selectivity.measure import SelectivityWatcher, measure_selectivity, selectivity_result
 from autola_analysis.analyses.selectivity.observer import SelectivityObserver
 from autola_analysis.analyses.selectivity.options import SelectivityOptions
+from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.analyses.selectivity.top_images import TopImageWatcher, top_images_result
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.core.cache import cache_folder
-from autola_analysis.data import ClutteredDigits, Preprocessing
+from autola_analysis.core.decoder import Decoder
+from autola_analysis.data import ClutteredDigits, Preprocessing, open_source
+from autola_analysis.inference import decoding
+from autola_analysis.inference import run as run_module
 from autola_analysis.inference.address import network_address
 from autola_analysis.inference.run import Settings
+from tests.decoders import by_pillow
 from tests.inference.networks import InPlaceAfterwards, Tiny
 
 QUIET = Settings(device="cpu", quiet=True)
@@ -70,8 +77,8 @@ def test_all_analyses_share_one_forward_and_one_decoding() -> None:
     selectivity, gates, few = observe_all(networks, data, watchers(), Reading(QUIET, batch_size=40))
     assert data.decoded == 40
     # The copies count too. Beyond the images they see a probe, the same for any number of images: four images plain
-    # and four folded, and twice a single one. Two images of noise show the gates.
-    assert forwards == {"none": 40 + 10 + 2, "se": 40 + 10 + 2}
+    # and four folded, and a single one. Two images of noise show the gates.
+    assert forwards == {"none": 40 + 9 + 2, "se": 40 + 9 + 2}
     assert len(passes_of(selectivity)) == 1
     assert gates[0] is None
     assert gates[1] is not None
@@ -173,6 +180,37 @@ def test_of_a_pass_with_other_inputs_it_is_said_which(tmp_path: Path, said: Call
     assert said() == []  # other images and other analyses are other questions
     selectivity_of([Variant(network[0].model, "renamed")], tmp_path, 8)
     assert said() == []
+
+
+def test_a_pass_that_a_gpu_decoded_is_kept_apart_and_its_comparison_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Callable[[], list[str]]
+) -> None:
+    for number in range(20):
+        path = tmp_path / "photographs" / f"{number % 2}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((50, 40)).save(path)
+    source = open_source(f"folder:{tmp_path / 'photographs'}")
+    variant = replace(variants()[0], preprocessing=Preprocessing(36, 32))
+    for place in (decoding, run_module):
+        monkeypatch.setattr(place, "gpu_decoder", lambda device: by_pillow)
+
+    def measured(decoder: Decoder) -> SelectivityResult:
+        settings = replace(QUIET, decoder=decoder)
+        return measure_selectivity(variant, source, reading=Reading(settings, 8, cache=tmp_path / "cache"))
+
+    exact = measured("cpu")
+    assert "decoding" not in exact.settings
+    fresh = measured("gpu")
+    assert said() == ["the cache holds a pass of none with other decoder; it is run again."]
+    again = measured("gpu")
+    assert said() == []
+    assert again.units.equals(fresh.units)
+    for result in (fresh, again):
+        found = result.settings["decoding"]
+        assert (found["refused"], found["compared"], found["on_gpu"], found["on_cpu"]) == ("", 20, 20, 0)
+        assert [network["name"] for network in found["networks"]] == ["none"]
+    np.testing.assert_allclose(fresh.units["selectivity"], exact.units["selectivity"], atol=0.01)
 
 
 def test_classes_of_one_name_stay_apart() -> None:

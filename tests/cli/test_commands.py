@@ -219,6 +219,11 @@ def test_quiet_prints_nothing(
         (["selectivity", "--ckpt", "a.pth", "--top-images", "21"], "--top-images is a number up to 20; found 21"),
         (["compare", "--ckpt", "a=a.pth"], "a comparison needs at least two variants; there is a: give --ckpt again"),
         (["compare", "--ckpt", "a=a.pth", "--ckpt", "b=b.pth", "--limit", "0"], "--limit takes a number of images"),
+        (["selectivity", "--ckpt", "a.pth", "--decode", "tpu"], "--decode is one of cpu, gpu; found 'tpu'"),
+        (
+            ["selectivity", "--ckpt", "a.pth", "--device", "cpu", "--decode", "gpu"],
+            "--decode gpu decodes images on a GPU, and the device is cpu; give --decode cpu",
+        ),
         (["study"], "name a study file"),
         (["embed"], "no checkpoint was given"),
         (

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
@@ -15,7 +18,7 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
-from autola_analysis.data import ClutteredDigits
+from autola_analysis.data import ClutteredDigits, Preprocessing, open_source
 from autola_analysis.inference.resources import free_memory, pass_batch_size
 from autola_analysis.inference.run import Job, PassRecord, Settings, run
 from autola_analysis.inference.stream import Stream, open_stream
@@ -169,6 +172,35 @@ def test_a_pass_on_the_gpu_is_kept_and_not_taken_for_one_on_the_cpu(
     )
     assert ran == [GPU_DEVICE, "cpu"]
     assert again.equals(fresh)
+
+
+def test_photographs_that_the_gpu_decodes_stand_for_pillows(
+    cuda: torch.device, demo: list[Variant], tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    for number in range(40):
+        path = tmp_path / "photographs" / f"{number % 2}" / f"{number:02}.{'png' if number == 7 else 'jpg'}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        coarse = generator.integers(40, 216, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((400, 300) if number % 3 else (300, 400), Image.Resampling.BICUBIC).save(path)
+    source, preprocessing = open_source(f"folder:{tmp_path / 'photographs'}"), Preprocessing(40, 32)
+
+    def logits(settings: Settings) -> tuple[Tensor, PassRecord]:
+        recorder = Recorder()
+        stream = open_stream(source, preprocessing, batch_size=16, workers=2, device=cuda)
+        record = run([Job(demo[0].model, [recorder], preprocessing)], stream, settings)
+        assert recorder.indices == list(range(40))
+        return torch.cat(recorder.logits).cpu(), record
+
+    expected, _ = logits(ON_DEVICE)
+    found, record = logits(replace(ON_DEVICE, decoder="gpu"))
+    assert record.decoding is not None
+    assert record.decoding.refused == ""
+    assert (record.decoding.on_gpu, record.decoding.on_cpu) == (39, 1)
+    assert 0 < record.decoding.mean_levels < 2
+    assert float((found - expected).abs().mean() / expected.std()) < 0.05
+    again, _ = logits(replace(ON_DEVICE, decoder="gpu"))
+    assert torch.equal(again, found)
 
 
 def test_the_network_stays_where_it_was(demo: list[Variant], digits: ClutteredDigits) -> None:

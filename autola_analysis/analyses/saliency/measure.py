@@ -58,7 +58,8 @@ def measure_saliency(
         models: A loaded checkpoint or any network, or several, in the order they are to be shown.
         data: The images.
         options: Methods, layers, target, boxes, images to show and to check.
-        reading: Device, batch size, workers, progress bar, cache; the arithmetic is always float32, uncompiled.
+        reading: Device, batch size, workers, progress bar, cache; the arithmetic is always float32, uncompiled, and
+            Pillow decodes.
         values: Fields of `SaliencyOptions`, instead of `options`.
 
     Raises:
@@ -75,7 +76,7 @@ def explained_source(
 ) -> SaliencyResult:
     """Explain every image with every network, without the sanity check; all processes of a run share the images."""
     asked = reading.settings
-    reading = replace(reading, settings=replace(asked, compile=False, precision="float32"))
+    reading = replace(reading, settings=replace(asked, compile=False, precision="float32", decoder="cpu"))
     question = Question.of(data, options)
     targets = CommonTargets.of(question.data, options.target)
     findings = _explain_all(variants, question, targets, reading)
