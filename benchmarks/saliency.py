@@ -18,20 +18,31 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-GRAD_CAM = ["plain", "ours", "captum", "torch-cam", "pytorch-grad-cam"]
-BOTH = ["ours-both", "captum-both"]
+GRAD_CAM = ["plain", "ours", "ours-many", "captum", "torch-cam", "pytorch-grad-cam"]
+BOTH = ["ours-both", "ours-both-many", "captum-both"]
+"""Ours is a single call of `explain`, ours-many a batch of many, as the command runs them."""
 LIMITS = [
     # what, over what, largest ratio
     ("ours", "plain", 1.05),
-    ("ours", "pytorch-grad-cam", 0.35),
     ("ours", "captum", 1.0),
     ("ours", "torch-cam", 1.0),
-    ("ours-both", "captum-both", 0.55),
+    ("ours", "pytorch-grad-cam", 0.35),
+    ("ours-many", "plain", 0.75),
+    ("ours-many", "captum", 1.0),
+    ("ours-many", "torch-cam", 1.0),
+    ("ours-many", "pytorch-grad-cam", 1.0),
+    ("ours-both", "captum-both", 0.62),
+    ("ours-both-many", "captum-both", 0.62),
     ("ours-both", "plain", 2.2),
 ]
+LEAST_MEMORY = 0.36
+"""Largest peak of a single call over that of the leanest other"""
+ALL_BATCHES = ExitStack()
+"""What lasts for all batches of a run lasts here as long as the process."""
 
 
 class Setting(NamedTuple):
@@ -66,10 +77,8 @@ def contender(name: str, setting: Setting) -> Callable[[], Any]:
 
         return plain
     if name.startswith("ours"):
-        from autola_analysis.analyses.saliency.explain import explain
-
-        methods = ("grad-cam", "guided-backprop") if name == "ours-both" else "grad-cam"
-        return lambda: explain(model, images, methods, layer, target=targets)
+        methods = ("grad-cam", "guided-backprop") if "both" in name else ("grad-cam",)
+        return ours(model, images, methods, layer, targets, many=name.endswith("many"))
     if name.startswith("captum"):
         from captum.attr import GuidedBackprop, LayerAttribution, LayerGradCam
 
@@ -101,6 +110,23 @@ def contender(name: str, setting: Setting) -> Callable[[], Any]:
     cam = PytorchGradCAM(model, [last])
     chosen = [ClassifierOutputTarget(int(target)) for target in targets]
     return lambda: cam(images, chosen)
+
+
+def ours(model: Any, images: Any, methods: tuple[str, ...], layer: str, targets: Any, many: bool) -> Callable[[], Any]:
+    """Return a call of ours: a single one, or one batch of many, for which the network is prepared once."""
+    from autola_analysis.analyses.saliency.explain import explain, explained
+    from autola_analysis.analyses.saliency.plan import Plan
+    from autola_analysis.analyses.variants import Variant
+    from autola_analysis.core.allocator import freed_memory_kept
+    from autola_analysis.inference.trunk import faster_trunk
+
+    if not many:
+        return lambda: explain(model, images, methods, layer, target=targets)
+    variant = Variant(model)
+    plan = Plan.of(variant, methods, layer, True, None, {})
+    trunk = faster_trunk(model, [layer], images[:4]) if plan.begins_at_layers else None
+    ALL_BATCHES.enter_context(freed_memory_kept())
+    return lambda: explained(variant, plan, images, targets.cpu(), trunk=trunk)
 
 
 def work(name: str, setting: Setting) -> None:
@@ -180,8 +206,10 @@ def report(seconds: dict[str, list[float]], peaks: dict[str, float]) -> bool:
         print(f"time {what} / {over}: {ratio:.3f} (limit {limit}) {'ok' if ratio <= limit else 'MISSED'}")
     leanest = min(("captum", "torch-cam", "pytorch-grad-cam"), key=lambda name: peaks[name])
     ratio = peaks["ours"] / peaks[leanest]
-    fine &= ratio < 0.5
-    print(f"peak memory ours / {leanest}: {ratio:.3f} (limit 0.5) {'ok' if ratio < 0.5 else 'MISSED'}")
+    fine &= ratio <= LEAST_MEMORY
+    verdict = "ok" if ratio <= LEAST_MEMORY else "MISSED"
+    print(f"peak memory ours / {leanest}: {ratio:.3f} (limit {LEAST_MEMORY}) {verdict}")
+    print(f"peak memory ours-many / {leanest}: {peaks['ours-many'] / peaks[leanest]:.3f}")
     return fine
 
 

@@ -65,7 +65,7 @@ def fast_copy(
     ready: Runnable,
     layers: Sequence[str],
     probe: Tensor,
-    fold: bool = True,
+    folding: bool = True,
     task: Task | None = None,
     channels_last: bool = True,
     fusing: bool = True,
@@ -76,7 +76,7 @@ def fast_copy(
         ready: The copy, which is changed, on the device of the probe.
         layers: Tapped layers, which must put out the same too and are not folded themselves.
         probe: A few standardised images ``(B, 3, H, W)``, in the network's type; they stay as they are.
-        fold: Whether to try.
+        folding: Whether to try.
         task: What the output means; None is classification.
         channels_last: Whether the faster copy is channels-last.
         fusing: Whether to try to fuse what `fuse` can, on a CPU; a compiler does that itself.
@@ -90,10 +90,10 @@ def fast_copy(
         output = plain(probe.clone())
         expected = dict(expected)
     task.check(output, len(probe))
-    fold = fold and not ready.uncopied
-    pairs, alone = foldable_pairs(plain, layers, probe[:1]) if fold else ([], plain(probe[:1].clone()))
+    folding = folding and not ready.uncopied
+    pairs, alone = foldable_pairs(plain, layers, probe[:1]) if folding else ([], plain(probe[:1].clone()))
     depends = task.depends_on_batch(alone, output)
-    if fold:
+    if folding:
         memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
         def is_same() -> bool:
@@ -102,24 +102,30 @@ def fast_copy(
             same_layers = all(same_up_to_rounding(expected[layer], found[layer]) for layer in layers)
             return same_layers and task.same(output, fast_output)
 
-        replaced = _fold(plain, pairs)
+        replaced = fold(plain, pairs)
         plain.to(memory_format=memory_format)
         folded = len(replaced) // 2
-        fused = fuse(plain, _tapped(plain, layers)) if fusing and channels_last and probe.device.type == "cpu" else []
+        fused = (
+            fuse(plain, tapped_modules(plain, layers))
+            if fusing and channels_last and probe.device.type == "cpu"
+            else []
+        )
         if fused and is_same():
             return FastCopy(plain, True, folded, len(fused), channels_last, depends, output, ready.uncopied)
         unfuse(fused)
         if is_same():
             return FastCopy(plain, True, folded, 0, channels_last, depends, output, ready.uncopied)
-        _unfold(plain, replaced)
+        plain.to(memory_format=torch.contiguous_format)
+        put_back(plain, replaced)
     return FastCopy(plain, False, 0, 0, False, depends, output, ready.uncopied)
 
 
-def _tapped(model: nn.Module, layers: Sequence[str]) -> list[nn.Module]:
+def tapped_modules(model: nn.Module, layers: Sequence[str]) -> list[nn.Module]:
+    """Return the modules whose outputs are read at some layers."""
     return [model.get_submodule(place.module) for place in places_of(model, layers)]
 
 
-def _fold(model: nn.Module, pairs: Sequence[tuple[str, str]]) -> dict[str, nn.Module]:
+def fold(model: nn.Module, pairs: Sequence[tuple[str, str]]) -> dict[str, nn.Module]:
     """Fold batch norms of a copy into convolutions; return the modules that were replaced, by name."""
     replaced: dict[str, nn.Module] = {}
     for convolution, norm in pairs:
@@ -132,19 +138,29 @@ def _fold(model: nn.Module, pairs: Sequence[tuple[str, str]]) -> dict[str, nn.Mo
     return replaced
 
 
-def _unfold(model: nn.Module, replaced: Mapping[str, nn.Module]) -> None:
-    model.to(memory_format=torch.contiguous_format)
+def put_back(model: nn.Module, replaced: Mapping[str, nn.Module]) -> None:
+    """Undo what `fold` did."""
     for name, module in replaced.items():
         model.set_submodule(name, module)
 
 
-def foldable_pairs(model: nn.Module, layers: Sequence[str], probe: Tensor) -> tuple[list[tuple[str, str]], Output]:
+def foldable_pairs(
+    model: nn.Module, layers: Sequence[str], probe: Tensor, below: bool = False
+) -> tuple[list[tuple[str, str]], Output]:
     """Return the names of (convolution, batch norm) pairs that can become one convolution, and the watched output.
 
     Both run once in a forward; the norm, and nothing else, reads what the convolution put out; nobody else listens to
     either.
+
+    Args:
+        model: In evaluation mode.
+        layers: Tapped layers.
+        probe: Standardised images ``(B, 3, H, W)``.
+        below: Whether only what runs before the first of the layers has put out something counts.
     """
-    tapped = {place.module for place in places_of(model, layers)}
+    places = places_of(model, layers)
+    tapped = {place.module for place in places}
+    reached: list[str] = []
     calls: Counter[str] = Counter()
     pairs: list[tuple[str, str]] = []
     with ExitStack() as stack:
@@ -160,13 +176,19 @@ def foldable_pairs(model: nn.Module, layers: Sequence[str], probe: Tensor) -> tu
         def watch_norm(name: str) -> Callable[..., None]:
             def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
                 calls[name] += 1
-                if id(inputs[0]) in readers.watched:
+                if id(inputs[0]) in readers.watched and not (below and reached):
                     pairs.append((readers.watched[id(inputs[0])][0], name))
 
             return hook
 
+        heard = {name for name, module in model.named_modules() if module._forward_hooks or module._forward_pre_hooks}
+        for place in places:
+            layer = model.get_submodule(place.module)
+            # A gate is read while its layer runs.
+            register = layer.register_forward_hook if place.gate is None else layer.register_forward_pre_hook
+            stack.callback(register(lambda *_: reached.append("")).remove)
         for name, module in model.named_modules():
-            if module._forward_hooks or module._forward_pre_hooks:
+            if name in heard:
                 continue  # somebody else reads this module
             # Exact types: a subclass or a parametrised module may do more than its class says.
             if type(module) is nn.Conv2d:

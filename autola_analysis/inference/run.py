@@ -183,7 +183,7 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
         bar = stack.enter_context(progress_bar(stream.images, "images", quiet=settings.quiet))
         batches = stack.enter_context(closing(stream.batches(processes.rank, processes.world_size)))
         first = list(islice(batches, 1))
-        probe = processes.broadcast(_spread(first[0].images).to(device) if first else None)
+        probe = processes.broadcast(spread(first[0].images).to(device) if first else None)
         if probe is None:
             raise DataError("there is no image to run the networks on.")
         running = [stack.enter_context(_started(job, probe, settings, device)) for job in jobs]
@@ -358,7 +358,7 @@ def _smallest(parts: Sequence[int]) -> int | None:
     return min(parts, default=None)
 
 
-def _spread(images: Tensor) -> Tensor:
+def spread(images: Tensor) -> Tensor:
     """Return a few images of a batch, spread over it: neighbours in a sorted folder are of one class."""
     return images[:: max(1, len(images) // PROBE_IMAGES)][:PROBE_IMAGES]
 

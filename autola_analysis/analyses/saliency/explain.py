@@ -21,6 +21,7 @@ from autola_analysis.analyses.saliency.plan import Part, Plan, Reshape
 from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_targets
 from autola_analysis.analyses.variants import Variant, as_variant, classification_of
 from autola_analysis.checkpoints import LoadedModel
+from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.inference.channels import ChannelAxis
 from autola_analysis.inference.channels import channel_axis as assumed_axis
 from autola_analysis.inference.class_scores import is_single
@@ -28,9 +29,9 @@ from autola_analysis.inference.gradients import NoReLUError, gradients
 from autola_analysis.inference.outputs import Score
 from autola_analysis.inference.resources import gradient_batch_size
 from autola_analysis.inference.tasks.classification import predicted_classes
+from autola_analysis.inference.trunk import Trunk
 
 
-@by_itself
 def explain(
     model: LoadedModel | nn.Module | Variant,
     images: Tensor,
@@ -49,7 +50,7 @@ def explain(
     """Make saliency maps of some images.
 
     All layers and methods of a batch share one forward; the graph begins at the earliest layer where no method
-    explains the image itself. The network runs unfolded, in evaluation mode, in its own memory format and where it
+    explains the image itself. The network runs as it is, in evaluation mode, in its own memory format and where it
     is. Everything of the caller's is as before afterwards, also after an exception.
 
     Args:
@@ -90,26 +91,64 @@ def explain(
         [(('grad-cam', 'layer3'), (2, 32, 32)), (('guided-backprop', None), (2, 3, 32, 32))]
     """
     variant = as_variant(model)
-    images = standardised(variant, images, needs_head=not callable(target))
     plan = Plan.of(variant, methods, layers, guide_gates, reshape, method_options or {})
+    return explained(
+        variant, plan, images, target, labels, grid=grid, channel_axis=channel_axis, batch_size=batch_size
+    )  # fmt: skip
+
+
+@by_itself
+def explained(
+    variant: Variant,
+    plan: Plan,
+    images: Tensor,
+    target: Target,
+    labels: Classes | None = None,
+    *,
+    grid: Grid | Mapping[str, CellGrid] = "stretched",
+    channel_axis: ChannelAxis | None = None,
+    batch_size: int | None = None,
+    trunk: Trunk | None = None,
+) -> Explanation:
+    """Make saliency maps of some images as a plan says.
+
+    Args:
+        variant: The network.
+        plan: Methods and layers.
+        images: As `explain` takes them.
+        target: As `explain` takes it.
+        labels: As `explain` takes them.
+        grid: As `explain` takes it.
+        channel_axis: As `explain` takes it.
+        batch_size: As `explain` takes it.
+        trunk: What runs, see `faster_trunk`, for a plan that begins at layers; None is the network itself.
+
+    Raises:
+        AutolaError: As `explain`.
+    """
+    trunk = trunk or Trunk(variant.model, reason="this is a single call")
+    images = standardised(variant, images, needs_head=not callable(target))
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
-    with assumed_axis("first" if reshape else channel_axis):
+    with assumed_axis("first" if plan.reshape else channel_axis), freed_memory_kept():
         plan = plan.with_grids(grid, variant.model, images)
         chosen = None if callable(target) else fixed_targets(target, labels, len(images))
         same_aim = repeat(target if callable(target) else None)
-        plan, parts, left_out = _explained(
-            plan, variant, _batches(images, size), same_aim if chosen is None else _batches(chosen, size)
-        )
+        aims = same_aim if chosen is None else _batches(chosen, size)
+        plan, parts, left_out = _parts(plan, variant, trunk.model, _batches(images, size), aims)
     asked = {"target": written_target(target), "grid": grid if isinstance(grid, str) else "given", "batch_size": size}
-    return joined(variant, plan, parts, left_out, asked)
+    return joined(variant, plan, parts, left_out, {**asked, "trunk": trunk.described()})
 
 
 def _batches(values: Tensor, size: int) -> list[Tensor]:
     return [values[start : start + size] for start in range(0, len(values), size)]
 
 
-def _explained(
-    plan: Plan, variant: Variant, batches: Iterable[Tensor], aims: Iterable[Tensor | Score | None]
+def _parts(
+    plan: Plan,
+    variant: Variant,
+    network: nn.Module,
+    batches: Iterable[Tensor],
+    aims: Iterable[Tensor | Score | None],
 ) -> tuple[Plan, list[Part], list[str]]:
     """Return the plan that was followed, the batches, and what to say of methods that were left out on the way."""
     parts: list[Part] = []
@@ -119,11 +158,11 @@ def _explained(
         copy = stack.enter_context(copied_for_captum(variant.model)) if plan.has_captum else None
         for batch, aim in zip(batches, aims, strict=False):  # one aim may stand for all batches
             try:
-                parts.append(plan.run(variant.model, copy, batch, aim, task))
+                parts.append(plan.run(network, copy, batch, aim, task))
             except NoReLUError as error:
                 plan, sentence = plan.without_guided(error)
                 left_out.append(sentence)
-                parts.append(plan.run(variant.model, copy, batch, aim, task))
+                parts.append(plan.run(network, copy, batch, aim, task))
             task = parts[-1].task
     return plan, parts, left_out
 

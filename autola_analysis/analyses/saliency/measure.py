@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.address import network_address
 from autola_analysis.inference.precision import remarks_on_type
 from autola_analysis.inference.resources import gradient_batch_size
-from autola_analysis.inference.run import Settings
+from autola_analysis.inference.run import Settings, spread
 from autola_analysis.inference.stream import Stream
 
 Progress = Callable[[int], object]
@@ -189,7 +190,10 @@ def _take_batches(networks: Sequence[Network], stream: Stream, settings: Setting
     assert geometry is not None
     count, before = processes.counter(), 0
     with freed_memory_kept(), closing(stream.batches(processes.rank, processes.world_size)) as batches:
-        for batch in batches:
+        first = list(islice(batches, 1))
+        probe = processes.broadcast(spread(first[0].images).to(device) if first else None)
+        running = [network.prepared(probe, settings.fold) for network in running]
+        for batch in chain(first, batches):
             masks = question.masks(batch, geometry)
             for network in running:
                 network.take(batch, masks)

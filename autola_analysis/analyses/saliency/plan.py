@@ -113,6 +113,14 @@ class Plan:
         """Whether a method is captum's, which needs a copy of the network."""
         return any(isinstance(method, CaptumMethod) for method in self.methods.values())
 
+    @property
+    def begins_at_layers(self) -> bool:
+        """Whether no gradient is taken below the layers."""
+        return all(
+            isinstance(method, Method) and method.by_layer and not method.image and not method.guided
+            for method in self.methods.values()
+        )
+
     def without_guided(self, error: NoReLUError) -> tuple[Plan, str]:
         """Return the plan without the methods that guide ReLUs, and what to say of them.
 

@@ -14,6 +14,7 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency import network
 from autola_analysis.analyses.saliency import plan as planning
 from autola_analysis.analyses.saliency.explain import explain
+from autola_analysis.analyses.saliency.explain import explained as explain_as_planned
 from autola_analysis.analyses.saliency.faithfulness import faithfulness
 from autola_analysis.analyses.saliency.localisation import METRICS, localise
 from autola_analysis.analyses.saliency.measure import measure_saliency
@@ -237,9 +238,9 @@ def test_the_maps_of_a_network_that_is_done_are_kept(
         if variant.title == "SE (run 2)" and not explained.count("again"):
             raise RuntimeError("killed on purpose")
         explained.append(variant.title)
-        return explain(variant, *arguments, **named)
+        return explain_as_planned(variant, *arguments, **named)
 
-    monkeypatch.setattr(network, "explain", counting)
+    monkeypatch.setattr(network, "explained", counting)
     reading = replace(READING, cache=tmp_path)
     with pytest.raises(RuntimeError, match="killed on purpose"):
         measure_saliency(variants, source, options, reading)
