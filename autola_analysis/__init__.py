@@ -65,6 +65,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.saliency.figure import plot_saliency as plot_saliency
     from autola_analysis.analyses.saliency.measure import measure_saliency as measure_saliency
     from autola_analysis.analyses.saliency.object_figure import plot_objects as plot_objects
+    from autola_analysis.analyses.saliency.objects.result import ObjectSaliencyResult as ObjectSaliencyResult
     from autola_analysis.analyses.saliency.options import SaliencyOptions as SaliencyOptions
     from autola_analysis.analyses.saliency.result import Panel as Panel
     from autola_analysis.analyses.saliency.result import Picture as Picture

@@ -14,6 +14,7 @@ REGISTRATION = Registration(
         "ComparedMaps": f"{__name__}.sanity.result",
         "Explanation": f"{__name__}.explanation",
         "ObjectExplanation": f"{__name__}.explain_objects",
+        "ObjectSaliencyResult": f"{__name__}.objects.result",
         "Panel": f"{__name__}.result",
         "Picture": f"{__name__}.result",
         "SaliencyOptions": f"{__name__}.options",
