@@ -59,12 +59,17 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.saliency.cells import CellAxis as CellAxis
     from autola_analysis.analyses.saliency.cells import CellGrid as CellGrid
     from autola_analysis.analyses.saliency.explain import explain as explain
+    from autola_analysis.analyses.saliency.explain_joints import JointExplanation as JointExplanation
+    from autola_analysis.analyses.saliency.explain_joints import explain_joints as explain_joints
+    from autola_analysis.analyses.saliency.explain_joints import joint_matrix as joint_matrix
+    from autola_analysis.analyses.saliency.explain_joints import joint_radii as joint_radii
     from autola_analysis.analyses.saliency.explain_objects import ObjectExplanation as ObjectExplanation
     from autola_analysis.analyses.saliency.explain_objects import explain_objects as explain_objects
     from autola_analysis.analyses.saliency.explanation import Explanation as Explanation
     from autola_analysis.analyses.saliency.figure import plot_saliency as plot_saliency
     from autola_analysis.analyses.saliency.measure import measure_saliency as measure_saliency
     from autola_analysis.analyses.saliency.object_figure import plot_objects as plot_objects
+    from autola_analysis.analyses.saliency.objects.result import ObjectSaliencyResult as ObjectSaliencyResult
     from autola_analysis.analyses.saliency.options import SaliencyOptions as SaliencyOptions
     from autola_analysis.analyses.saliency.result import Panel as Panel
     from autola_analysis.analyses.saliency.result import Picture as Picture

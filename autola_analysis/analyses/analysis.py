@@ -95,8 +95,13 @@ class Analysis(ABC, Generic[OptionsT, ResultT]):
     needs: frozenset[str] = frozenset()
     claims: Sequence[Claim] = ()
 
-    def own_images(self, options: OptionsT) -> Source | None:
-        """Open the images that the options name instead of a data source; None where they name none."""
+    def own_images(self, options: OptionsT, finds_objects: bool = False) -> Source | None:
+        """Open the images that the options name instead of a data source; None where they name none.
+
+        Args:
+            options: Its options; `AnalysisOptions.names_images` says whether there are such images.
+            finds_objects: Whether the networks are detectors, which take an `ObjectSource`.
+        """
         return None
 
     def check(self, options: OptionsT, subject: Subject) -> None:

@@ -119,6 +119,11 @@ class AnalysisOptions(BaseModel):
         except ValidationError as error:
             raise OptionError(sentence_of(error, type(self))) from error
 
+    @property
+    def names_images(self) -> bool:
+        """Whether they name images to look at instead of a data source."""
+        return False
+
     def relative_to(self, base: Path) -> Self:
         """Return the options with relative paths taken from a directory, and ``~`` as the home directory."""
         changes: dict[str, Any] = {}

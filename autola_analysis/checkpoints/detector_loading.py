@@ -115,6 +115,22 @@ def load_detector(
     )
 
 
+def holds_detector(path: str | Path, weights: str | None = None, trust: bool = False) -> bool:
+    """Return whether a checkpoint file holds a whole detector, by the names of its tensors.
+
+    Args:
+        path: The checkpoint file.
+        weights: Which of several sets of weights in the file, see `load_model`.
+        trust: Whether code that the file asks for may run while it is read.
+
+    Raises:
+        CheckpointError: If the file cannot be read.
+    """
+    state = begin(read_checkpoint(path, trust=trust), weights).unwrapped.state
+    dialects = [DETECTOR_DIALECTS.get(name) for name in DETECTOR_DIALECTS]
+    return any(dialect.root(key) is not None for key in state for dialect in dialects)
+
+
 def _recognised(state: Mapping[str, Tensor], path: Path) -> tuple[str, DetectorDialect, str]:
     """Return the dialect that a tensor's name shows, and what the names of its tensors begin with."""
     found = [

@@ -10,7 +10,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -79,6 +79,12 @@ class Format:
     tables: tuple[Table, ...] = ()
     arrays: tuple[str, ...] = ()
     large: tuple[str, ...] = ()
+
+    @classmethod
+    def either(cls, kind: str, *formats: Format) -> Format:
+        """Return the format of a result of one of several kinds: any of their tables may be missing."""
+        tables = tuple(replace(table, optional=True) for each in formats for table in each.tables)
+        return cls(kind, tables, tuple(name for each in formats for name in each.arrays))
 
 
 class SavedResult(ABC):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -12,6 +14,8 @@ from autola_analysis.core.errors import BadImageError
 from autola_analysis.core.patience import within
 from autola_analysis.core.reading import open_ordinary
 from autola_analysis.core.text import printable
+
+T = TypeVar("T")
 
 UNSCALED_MODES = ("I", "F")
 """32-bit pixels: no agreed range to bring to 8 bits."""
@@ -22,6 +26,10 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 NARROWEST = 500
 """Length over width from which an image is a line: resized by its shorter side it would fill the memory."""
 
+
+ORIENTATION = 0x0112
+SIDEWAYS = (5, 6, 7, 8)
+"""Number of the EXIF entry that says how an image is turned, and its values that exchange width and height"""
 
 SECONDS = 50
 """How long decoding an image may take. 10^8 pixels take seconds, but a file may ask for all of them again and again."""
@@ -44,9 +52,33 @@ def read_image(path: Path, turned: bool = True) -> Image.Image:
             pixels have no agreed range, it has more than ``PIL.Image.MAX_IMAGE_PIXELS`` of them, it is a line, or
             decoding it takes more than `SECONDS`.
     """
-    try:
+
+    def read() -> Image.Image:
         quick = path.stat().st_size <= QUICK
         return _decoded(path, turned) if quick else within(SECONDS, partial(_decoded, path, turned))
+
+    return _or_bad(path, read)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return width and height of an image as it is shown, turned as its EXIF data say, from the head of its file.
+
+    Raises:
+        BadImageError: If the file cannot be read, or is no image.
+    """
+
+    def read() -> tuple[int, int]:
+        with open_ordinary(path) as file, Image.open(file, formats=FORMATS) as image:
+            width, height = image.size
+            return (height, width) if image.getexif().get(ORIENTATION) in SIDEWAYS else (width, height)
+
+    return _or_bad(path, read)
+
+
+def _or_bad(path: Path, read: Callable[[], T]) -> T:
+    """Return what is read from a file, or raise the error that names it."""
+    try:
+        return read()
     except MemoryError:
         raise
     except Exception as error:  # on damaged files Pillow's plugins raise all from KeyError to struct.error

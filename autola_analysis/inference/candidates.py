@@ -82,6 +82,11 @@ class ScoredCandidates:
     candidates: Sequence[Candidates]
 
 
+def traces_candidates(detector: nn.Module) -> bool:
+    """Return whether a detector says which candidates its detections come from."""
+    return any(getattr(each, TRACES, False) for each in (detector, getattr(detector, "roi_heads", None)))
+
+
 class CandidateScores(nn.Module):
     """A detector that puts out the scores of some of its candidates.
 
@@ -101,7 +106,7 @@ class CandidateScores(nn.Module):
 
     def __init__(self, detector: nn.Module, choose: Choose, margin: bool = False) -> None:
         super().__init__()
-        if not any(getattr(each, TRACES, False) for each in (detector, getattr(detector, "roi_heads", None))):
+        if not traces_candidates(detector):
             raise DataError(
                 f"candidates are known of the detectors of this package, and {type(detector).__name__} is none; load "
                 "it with load_detector or make it with create_detector."

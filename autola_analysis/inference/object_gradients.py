@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from autola_analysis.core.errors import LayerError
 from autola_analysis.inference.candidates import Candidates, CandidateScores, Choose, Chosen, ScoredCandidates
 from autola_analysis.inference.gradients import trace
 from autola_analysis.inference.layers import resolve_layers
@@ -19,31 +20,31 @@ INSIDE = "detector."
 
 @dataclass(frozen=True)
 class ObjectGradients:
-    """What one forward and its backward passes give of D objects, image by image. No tensor is part of a graph.
+    """What one forward and its backward passes give of D objects or joints, image by image, without a graph.
 
     Attributes:
         owners: Number of the image of every object, ``(D,)``.
         scores: What was explained, ``(D,)``.
-        chosen: Candidates and labels, of every image.
-        candidates: Of every image.
         activations: Output per layer of the image of every object, ``(D, K, h, w)``.
         layers: Gradient of the score per layer, ``(D, K, h, w)``.
         image: Gradient at the image, ``(D, 3, H, W)``; None where it was not asked for.
         guided: The same by guided backpropagation's rule.
         relus: ReLUs that followed that rule.
         ordinary: Names of activations that did not.
+        chosen: Candidates and labels, of every image; none of joints.
+        candidates: Of every image; none of joints.
     """
 
     owners: Tensor
     scores: Tensor
-    chosen: Sequence[Chosen]
-    candidates: Sequence[Candidates]
     activations: Mapping[str, Tensor]
     layers: Mapping[str, Tensor]
     image: Tensor | None = None
     guided: Tensor | None = None
     relus: int = 0
     ordinary: tuple[str, ...] = ()
+    chosen: Sequence[Chosen] = ()
+    candidates: Sequence[Candidates] = ()
 
 
 def object_gradients(
@@ -78,22 +79,25 @@ def object_gradients(
     names = resolve_layers(model, layers)
     scored = CandidateScores(model, choose, margin)
     inside = [INSIDE + name for name in names]
-    traced = trace(scored, images, _rounds, inside, image, guided, guide_gates)
+    try:
+        traced = trace(scored, images, _rounds, inside, image, guided, guide_gates)
+    except LayerError as error:
+        raise LayerError(str(error).replace(INSIDE, "")) from error
     output = traced.output
     assert isinstance(output, ScoredCandidates)
     places = _places(output.owners)
-    of_round = partial(_gathered, owners=output.owners, rounds=places)
+    of_round = partial(gathered, owners=output.owners, rounds=places)
     return ObjectGradients(
         output.owners,
         output.scores.detach(),
-        output.chosen,
-        output.candidates,
         {name: traced.activations[INSIDE + name][output.owners] for name in names},
         {name: of_round([plain[INSIDE + name] for _, plain, _ in traced.rounds]) for name in names},
         of_round([plain[""] for _, plain, _ in traced.rounds]) if image else None,
         of_round([found for _, _, found in traced.rounds if found is not None]) if guided else None,
         traced.relus,
         traced.ordinary,
+        output.chosen,
+        output.candidates,
     )
 
 
@@ -110,7 +114,7 @@ def _rounds(output: ScoredCandidates) -> list[Tensor]:
     return [output.scores[places == place] for place in range(int(places.max()) + 1 if len(places) else 0)]
 
 
-def _gathered(gradients: Sequence[Tensor], owners: Tensor, rounds: Tensor) -> Tensor:
+def gathered(gradients: Sequence[Tensor], owners: Tensor, rounds: Tensor) -> Tensor:
     """Return the gradient of every object from its round and its image."""
     if not len(owners):
         return torch.empty(0)

@@ -93,6 +93,4 @@ def faster_trunk(model: nn.Module, layers: Sequence[str], probe: Tensor) -> Trun
             return Trunk(copy, folded)
         put_back(copy, replaced)
         tried = folded or fused
-        return Trunk(
-            model, reason="its faster copy puts out something else" if tried else "nothing in it can be folded"
-        )
+        return Trunk(model, reason=OTHER_OUTPUT if tried else "nothing in it can be folded")

@@ -9,7 +9,7 @@ from pathlib import Path
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.checkpoints import LoadedModel, load_model
 from autola_analysis.checkpoints.class_names import BUILT_IN
-from autola_analysis.checkpoints.detector_loading import LoadedDetector, load_detector
+from autola_analysis.checkpoints.detector_loading import LoadedDetector, holds_detector, load_detector
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.core.files import expanded
 from autola_analysis.study.file import ModelTable
@@ -45,13 +45,16 @@ class StudyModel:
         return self.variant.title
 
 
-def load_models(tables: Mapping[str, ModelTable], base: Path, detectors: Collection[str] = ()) -> list[StudyModel]:
+def load_models(
+    tables: Mapping[str, ModelTable], base: Path, detectors: Collection[str] = (), either: Collection[str] = ()
+) -> list[StudyModel]:
     """Load the checkpoints of all tables in order; the files of one table are training runs, from 1 on.
 
     Args:
         tables: By key.
         base: Directory that relative paths are relative to.
         detectors: Keys of the tables whose files are read as detectors, whole; of any other the backbone is read.
+        either: Keys of the tables whose files are read as what they hold.
 
     Raises:
         OptionError: If two tables have one name, two files hold one set of weights, runs of one table are different
@@ -67,7 +70,8 @@ def load_models(tables: Mapping[str, ModelTable], base: Path, detectors: Collect
             path = base / expanded(file)
             if not path.exists() and Path(file).stem != key:  # an '=' in a file's name looks like that of NAME=PATH
                 raise CheckpointError(f"there is no checkpoint file {path}, read from {key}={file}; check the path.")
-            loaded = _detector(path, key, table) if key in detectors else _loaded(path, table, base)
+            whole = key in detectors or (key in either and holds_detector(path, table.weights, table.trust))
+            loaded = _detector(path, key, table) if whole else _classifier(path, key, table, base)
             seen.add(path, loaded)
             of_table.append(loaded)
             group = table.group or _group(loaded)
@@ -86,11 +90,21 @@ def _group(loaded: LoadedModel | LoadedDetector) -> str:
 def _detector(path: Path, key: str, table: ModelTable) -> LoadedDetector:
     given = [name for name in CLASSIFIER_KEYS if getattr(table, name) is not None]
     if given:
-        raise OptionError(
-            f"{key} is read as a detector, since the data are of objects, and a detector's file takes no {given[0]}; "
-            "leave it out."
-        )
+        raise OptionError(f"{key} is read as a detector, and a detector's file takes no {given[0]}; leave it out.")
     return load_detector(path, weights=table.weights, device="cpu", trust=table.trust)
+
+
+def _classifier(path: Path, key: str, table: ModelTable, base: Path) -> LoadedModel:
+    """Load a classifier, or the backbone of a detector that can be read as one."""
+    try:
+        return _loaded(path, table, base)
+    except CheckpointError as error:
+        if not holds_detector(path, table.weights, table.trust):
+            raise
+        raise OptionError(
+            f"{key} holds a detector, and the data are images with a label each; give a source of objects, such as "
+            "--data coco:ROOT, objects:FILE.json or cluttered-scenes."
+        ) from error
 
 
 def _loaded(path: Path, table: ModelTable, base: Path) -> LoadedModel:

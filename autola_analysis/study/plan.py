@@ -107,7 +107,7 @@ def make_plan(file: StudyFile, base: Path, only: Sequence[str] | None = None, qu
     figure_width(file.width)
     used = {key for request in file.analyses for key in request.models or file.models}
     tables = {key: table for key, table in file.models.items() if key in used}
-    models = load_models(tables, base, _detectors(file))
+    models = load_models(tables, base, *_detectors(file))
     names = list(dict.fromkeys(model.variant.name for model in models))
     if file.candidate is not None and file.candidate not in names:
         raise UnknownNameError(f"the candidate {file.candidate!r} is none of the models; there are {', '.join(names)}.")
@@ -118,19 +118,23 @@ def make_plan(file: StudyFile, base: Path, only: Sequence[str] | None = None, qu
     return Plan(file, models, sorted(planned, key=lambda each: order.index(each.name)), plan.data)
 
 
-def _detectors(file: StudyFile) -> set[str]:
-    """Return the keys of the models that see objects.
+def _detectors(file: StudyFile) -> tuple[set[str], set[str]]:
+    """Return the keys of the models that see objects, and of those that see nothing but images named one by one.
 
     Raises:
-        OptionError: If one is to see images with labels too.
+        OptionError: If one is to see objects, and images with labels too.
     """
     found: dict[bool, set[str]] = {True: set(), False: set()}
+    named: set[str] = set()
     for request in file.analyses:
-        table = file.data[request.data or next(iter(file.data))]
-        found[holds_objects(table)] |= set(request.models or file.models)
+        models = set(request.models or file.models)
+        if request.options.names_images:
+            named |= models
+        else:
+            found[holds_objects(file.data[request.data or next(iter(file.data))])] |= models
     if both := sorted(found[True] & found[False]):
         raise OptionError(f"{both[0]} is to see objects and images with labels; give each analysis models of its own.")
-    return found[True]
+    return found[True], named - found[True] - found[False]
 
 
 def _restricted(file: StudyFile, only: Sequence[str] | None) -> StudyFile:
@@ -149,7 +153,8 @@ def _planned(request: AnalysisRequest, plan: Plan, base: Path, quiet: bool) -> P
     options = request.options.relative_to(base)
     if "seed" not in options.model_fields_set:
         options = options.model_copy(update={"seed": plan.file.seed})
-    source, data = analysis.own_images(options), None
+    finds_objects = any(model.variant.finds_objects for model in models)
+    source, data = analysis.own_images(options, finds_objects), None
     if source is not None and request.data is not None:
         raise OptionError(f"{request.kind} names images of its own and data; give one of them.")
     if source is None:

@@ -10,44 +10,14 @@ import torch
 
 from autola_analysis.analyses.evaluate.detection.result import DETECTION_CLASS_TABLE, DETECTION_TABLE
 from autola_analysis.analyses.observation import Reading
-from autola_analysis.backbones import ModelSpec
-from autola_analysis.backbones.building import build_aside
 from autola_analysis.cli import main as entry
 from autola_analysis.core.errors import AutolaError
-from autola_analysis.data.coco_export import export_coco
-from autola_analysis.detectors import DetectorSpec
 from autola_analysis.inference.run import Settings
 from autola_analysis.study.file import DataTable
 from autola_analysis.study.redraw import redraw
-from tests.analyses.evaluate.detection.planted import Rectangles
-from tests.checkpoints.test_detectors import TO_NVIDIA, renamed
 from tests.pictures import assert_drawn
 from tests.study.asked import asked
-
-IMAGES = 5
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two SSD300 in NVIDIA's names, five images with objects, and a file of detections that finds them all."""
-    folder = tmp_path_factory.mktemp("detection")
-    for seed, attention in enumerate(("none", "hoga")):
-        torch.manual_seed(seed)
-        spec = DetectorSpec("ssd300", ModelSpec("resnet18", attention, 0, {"width": 8}), 2)
-        labels = {0: "background", 1: "red", 2: "green"}
-        model = renamed(build_aside(spec.build).state_dict(), TO_NVIDIA)
-        torch.save({"model": model, "label_map": labels}, folder / f"{attention}.pth")
-    source = Rectangles(IMAGES)
-    export_coco(source, folder)
-    found = [
-        {"image_id": int(source.image_ids[index]), "category_id": source.category_ids[label], "score": 0.5,
-         "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]]}
-        for index in range(IMAGES)
-        for objects in [source.objects(index)]
-        for box, label in zip(objects.boxes.tolist(), objects.labels.tolist(), strict=True)
-    ]  # fmt: skip
-    (folder / "theirs.json").write_text(json.dumps(found))
-    return folder
+from tests.study.conftest import DETECTED
 
 
 def data(folder: Path, **values: object) -> DataTable:
@@ -55,11 +25,11 @@ def data(folder: Path, **values: object) -> DataTable:
 
 
 def test_the_report_holds_detectors_and_another_detectors_file_in_one_table_and_compares_them(
-    folder: Path, tmp_path: Path
+    detectors: Path, tmp_path: Path
 ) -> None:
-    files = [f"plain={folder / 'none.pth'}", f"HOGA={folder / 'hoga.pth'}"]
+    files = [f"plain={detectors / 'none.pth'}", f"HOGA={detectors / 'hoga.pth'}"]
     reading = Reading(Settings(device="cpu", quiet=True), cache=tmp_path / "cache")
-    asking = {"data": data(folder), "detections": [f"theirs={folder / 'theirs.json'}"], "reading": reading}
+    asking = {"data": data(detectors), "detections": [f"theirs={detectors / 'theirs.json'}"], "reading": reading}
     out = tmp_path / "out"
     report = asked("evaluate", files, out, **asking)
     metrics, per_class = (
@@ -79,7 +49,7 @@ def test_the_report_holds_detectors_and_another_detectors_file_in_one_table_and_
     ]
     assert ap["ci_low"].notna().all()
     accuracy = pd.read_csv(out / "tables" / "accuracy.csv")
-    assert (accuracy["top1"].isna().all(), accuracy["images"].tolist()) == (True, [IMAGES] * 2)
+    assert (accuracy["top1"].isna().all(), accuracy["images"].tolist()) == (True, [DETECTED] * 2)
     assert (accuracy["macs"] > 1e6).all()
     record = json.loads((out / "run.json").read_text())
     assert [model["spec"]["kind"] for model in record["models"]] == ["ssd300"] * 2
@@ -100,9 +70,9 @@ def test_the_report_holds_detectors_and_another_detectors_file_in_one_table_and_
     assert (out / "figures" / "precision_recall.caption.txt").read_text() == drawn
 
 
-def test_intervals_can_be_recomputed_from_the_arrays(folder: Path, tmp_path: Path) -> None:
+def test_intervals_can_be_recomputed_from_the_arrays(detectors: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    asked("evaluate", [f"plain={folder / 'none.pth'}"], out, data=data(folder, limit=4))
+    asked("evaluate", [f"plain={detectors / 'none.pth'}"], out, data=data(detectors, limit=4))
     metrics = pd.read_csv(out / "tables" / f"{DETECTION_TABLE.name}.csv").set_index("metric")
     with np.load(out / "arrays" / "evaluation_detection_numbers.npz") as arrays:
         values, drawn = arrays["plain/1/metrics"], arrays["plain/1/metrics_drawn"]
@@ -114,9 +84,11 @@ def test_intervals_can_be_recomputed_from_the_arrays(folder: Path, tmp_path: Pat
     assert metrics.loc["ar100", ["ci_low", "ci_high"]].tolist() == pytest.approx(expected)
 
 
-def test_the_command_prints_average_precision(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["evaluate", "--ckpt", f"plain={folder / 'none.pth'}", "--data", str(data(folder).source),
-                 "--detections", f"theirs={folder / 'theirs.json'}", "--out", tmp_path / "out", "--limit", "3",
+def test_the_command_prints_average_precision(
+    detectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--ckpt", f"plain={detectors / 'none.pth'}", "--data", str(data(detectors).source),
+                 "--detections", f"theirs={detectors / 'theirs.json'}", "--out", tmp_path / "out", "--limit", "3",
                  "--no-cache", "--no-progress", "--device", "cpu"]  # fmt: skip
     assert entry._run([str(argument) for argument in arguments], False) == 0
     printed = capsys.readouterr().out
@@ -135,15 +107,15 @@ def test_the_command_prints_average_precision(folder: Path, tmp_path: Path, caps
     ],
 )
 def test_what_does_not_fit_is_refused_before_the_pass(
-    folder: Path, tmp_path: Path, analysis: str, how: dict[str, list[str]], values: dict[str, str], message: str
+    detectors: Path, tmp_path: Path, analysis: str, how: dict[str, list[str]], values: dict[str, str], message: str
 ) -> None:
-    table = data(folder).model_copy(update=values)
+    table = data(detectors).model_copy(update=values)
     with pytest.raises(AutolaError, match=message):
-        asked(analysis, [f"plain={folder / 'none.pth'}"], tmp_path / "out", data=table, how=how)
+        asked(analysis, [f"plain={detectors / 'none.pth'}"], tmp_path / "out", data=table, how=how)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_classifiers_file_beside_objects_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_classifiers_file_beside_objects_is_refused(detectors: Path, tmp_path: Path) -> None:
     torch.save({"fc.weight": torch.zeros(2, 2)}, tmp_path / "fc.pth")
     with pytest.raises(AutolaError, match="holds no detector that is known here"):
-        asked("evaluate", [tmp_path / "fc.pth"], tmp_path / "out", data=data(folder))
+        asked("evaluate", [tmp_path / "fc.pth"], tmp_path / "out", data=data(detectors))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
@@ -32,12 +32,6 @@ from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
 
 
-def _optional(*formats: Format) -> Format:
-    """Return the tables and arrays of several formats, each of which a result may lack."""
-    tables = tuple(replace(table, optional=True) for each in formats for table in each.tables)
-    return Format("evaluate", tables, tuple(name for each in formats for name in each.arrays))
-
-
 @dataclass(frozen=True)
 class EvaluationResults:
     """Results of classifiers that have a head, or of detectors.
@@ -57,7 +51,7 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
     """Accuracy, likelihood, calibration and confusions of classifiers; average precision of detectors."""
 
     name = "evaluate"
-    format = _optional(FORMAT, DETECTION_FORMAT)
+    format = Format.either("evaluate", FORMAT, DETECTION_FORMAT)
     tasks = frozenset({"classification", "detection"})
 
     def check(self, options: EvaluationOptions, subject: Subject) -> None:

@@ -15,7 +15,13 @@ from autola_analysis.analyses.saliency.compared import saliency_statistics
 from autola_analysis.analyses.saliency.localisation import METRICS
 from autola_analysis.analyses.saliency.measure import checked_by_randomising, explained_source
 from autola_analysis.analyses.saliency.methods import resolve_methods
-from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.analyses.saliency.objects.check import check_objects
+from autola_analysis.analyses.saliency.objects.compared import object_lines, object_statistics
+from autola_analysis.analyses.saliency.objects.measure import explained_objects
+from autola_analysis.analyses.saliency.objects.result import FORMAT as OBJECTS_FORMAT
+from autola_analysis.analyses.saliency.objects.result import OBJECTS, ObjectSaliencyResult
+from autola_analysis.analyses.saliency.objects.section import object_section
+from autola_analysis.analyses.saliency.options import FOR_DETECTORS, SaliencyOptions
 from autola_analysis.analyses.saliency.question import Question
 from autola_analysis.analyses.saliency.result import CHANCE, FORMAT, SaliencyResult
 from autola_analysis.analyses.saliency.sanity.section import sanity_section
@@ -23,10 +29,12 @@ from autola_analysis.analyses.saliency.sanity.weights import cascade
 from autola_analysis.analyses.saliency.section import saliency_section
 from autola_analysis.analyses.variants import check_layer_names
 from autola_analysis.core.errors import DataError, OptionError
-from autola_analysis.core.results import Stored
+from autola_analysis.core.results import Format, Stored
 from autola_analysis.core.text import counted, interval_text
 from autola_analysis.data.listed import ListedImages
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.listed_objects import ListedObjects
+from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.data.source import ImageSource, Source
 from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
@@ -36,21 +44,35 @@ FIRST = next(iter(METRICS))
 PRINTED = ("auc", "energy")
 FORWARDS_PER_METHOD = 3.0
 """A map costs a forward and a backward, which is about two forwards."""
+FORWARDS_OF_OBJECTS = 10.0
+"""The objects of an image cost a forward, and two backward passes each."""
 
 
-class Saliency(Analysis[SaliencyOptions, SaliencyResult]):
-    """Maps of some images by all networks, and where they lie."""
+Result = SaliencyResult | ObjectSaliencyResult
+"""Of classifiers, or of detectors"""
+
+
+class Saliency(Analysis[SaliencyOptions, Result]):
+    """Maps of some images, or of single objects in them, by all networks, and where they lie."""
 
     name = "saliency"
-    format = FORMAT
+    format = Format.either("saliency", FORMAT, OBJECTS_FORMAT)
+    tasks = frozenset({"classification", "detection"})
     claims = CLAIMS
 
-    def own_images(self, options: SaliencyOptions) -> ImageSource | None:
+    def own_images(self, options: SaliencyOptions, finds_objects: bool = False) -> Source | None:
         """Open the image files that the options name."""
-        return None if options.images is None else ListedImages(options.images)
+        if options.images is None:
+            return None
+        return ListedObjects(options.images) if finds_objects else ListedImages(options.images)
 
     def check(self, options: SaliencyOptions, subject: Subject) -> None:
         """Refuse what cannot be explained: methods, layers, targets, boxes, images to show; networks without a head."""
+        if isinstance(subject.source, ObjectSource):
+            check_objects(options, subject.variants, subject.source)
+            return
+        if given := options.given(FOR_DETECTORS):
+            raise OptionError(f"--{given[0]} is for detectors, and {subject.variants[0].title} is a classifier.")
         methods = resolve_methods(options.methods)
         if any(method.by_layer for method in methods.values()):
             check_layer_names(subject.variants, options.layers)
@@ -63,37 +85,45 @@ class Saliency(Analysis[SaliencyOptions, SaliencyResult]):
         check_target(options.target, subject.variants, source)
         Question.of(source, options)
 
-    def measure(
-        self, options: SaliencyOptions, subject: Subject, observed: Observed, reading: Reading
-    ) -> SaliencyResult:
+    def measure(self, options: SaliencyOptions, subject: Subject, observed: Observed, reading: Reading) -> Result:
         """Explain the images with all networks; processes share them."""
+        if isinstance(subject.source, ObjectSource):
+            return explained_objects(subject.variants, subject.source, options, reading)
         return explained_source(subject.variants, _source(subject), options, reading)
 
-    def finish(
-        self, options: SaliencyOptions, subject: Subject, result: SaliencyResult, reading: Reading
-    ) -> SaliencyResult:
+    def finish(self, options: SaliencyOptions, subject: Subject, result: Result, reading: Reading) -> Result:
         """Check the methods against random weights, where that was asked for."""
+        if isinstance(result, ObjectSaliencyResult):
+            return result
         return checked_by_randomising(result, subject.variants, _source(subject), options, reading)
 
-    def store(self, result: SaliencyResult) -> Stored:
+    def store(self, result: Result) -> Stored:
         """Return the result as tables and arrays."""
         return result.stored()
 
-    def restore(self, stored: Stored) -> SaliencyResult:
+    def restore(self, stored: Stored) -> Result:
         """Return the result of its tables and arrays."""
+        if OBJECTS.name in stored.tables:
+            return ObjectSaliencyResult.restored(stored)
         return SaliencyResult.restored(stored)
 
-    def statistics(self, result: SaliencyResult) -> tuple[Sequence[Comparable], Sequence[str]]:
+    def statistics(self, result: Result) -> tuple[Sequence[Comparable], Sequence[str]]:
         """Return every metric of every method and layer."""
+        if isinstance(result, ObjectSaliencyResult):
+            return object_statistics(result)
         return saliency_statistics(result), ()
 
-    def sections(self, result: SaliencyResult, sheet: Sheet) -> Sequence[Section]:
+    def sections(self, result: Result, sheet: Sheet) -> Sequence[Section]:
         """Draw Figure 3, and the curves of the sanity check where there are some."""
+        if isinstance(result, ObjectSaliencyResult):
+            return [object_section(result, sheet)]
         sections = [saliency_section(result, sheet)]
         return sections if result.sanity is None else [*sections, sanity_section(result.sanity, sheet)]
 
-    def lines(self, result: SaliencyResult) -> Lines:
+    def lines(self, result: Result) -> Lines:
         """Return a line per variant, method and layer; the tables have the other metrics."""
+        if isinstance(result, ObjectSaliencyResult):
+            return object_lines(result)
         rows = []
         everywhere = result.metrics[result.metrics["subset"] == "all"]
         for (model, method, layer), group in everywhere.groupby(["model", "method", "layer"], sort=False):
@@ -105,29 +135,39 @@ class Saliency(Analysis[SaliencyOptions, SaliencyResult]):
             rows.append([str(model), f"{method!s} {layer!s}".rstrip(), *cells])
         return Lines(["model", "map", "images", f"{FIRST}, 95% interval", *PRINTED], rows)
 
-    def warnings(self, result: SaliencyResult) -> Sequence[str]:
+    def warnings(self, result: Result) -> Sequence[str]:
         """Return what belongs beside the maps."""
         return result.warnings
 
-    def settings(self, result: SaliencyResult) -> Mapping[str, Any]:
+    def settings(self, result: Result) -> Mapping[str, Any]:
         """Return what else decided the maps."""
         return dict(result.settings)
 
-    def accuracies(self, result: SaliencyResult) -> Mapping[tuple[str, str], Accuracy]:
-        """Return the accuracy of each network on the images that it explained."""
+    def accuracies(self, result: Result) -> Mapping[tuple[str, str], Accuracy]:
+        """Return the accuracy of each network on the images that it explained; detectors have none."""
+        if isinstance(result, ObjectSaliencyResult):
+            return {(model, run): Accuracy(result.settings["images"], None, None) for model, run in result.networks}
         return accuracies_of(result.images)
 
-    def renamed(self, result: SaliencyResult, names: Mapping[str, str]) -> SaliencyResult:
+    def renamed(self, result: Result, names: Mapping[str, str]) -> Result:
         """Return the result with images called by other names."""
+        pictures = [replace(picture, image=names[picture.image]) for picture in result.pictures]
+        if isinstance(result, ObjectSaliencyResult):
+            objects = result.objects.assign(image=result.objects["image"].map(names))
+            return replace(result, objects=objects, pictures=pictures)
         return replace(
             result,
             images=result.images.assign(image=result.images["image"].map(names)),
-            pictures=[replace(picture, image=names[picture.image]) for picture in result.pictures],
+            pictures=pictures,
             sanity=None if result.sanity is None else result.sanity.renamed(names),
         )
 
     def steps(self, options: SaliencyOptions, subject: Subject, seconds: float) -> Sequence[Step]:
         """Return the step that makes the maps."""
+        if isinstance(subject.source, ObjectSource):
+            what = f"maps of the objects of {counted(len(subject.source), 'image')}"
+            seconds *= len(subject.source) * FORWARDS_OF_OBJECTS
+            return [Step(f"{what}, through {counted(len(subject.variants), 'network')}", seconds)]
         images = len(Question.of(_source(subject), options).data)
         what = f"{', '.join(options.methods)} of {counted(images, 'image')}"
         per_image = seconds * FORWARDS_PER_METHOD * len(options.methods)

@@ -11,22 +11,24 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torchvision.ops import box_iou
 
 from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.analyses.saliency.explanation import MapKey, status_of
-from autola_analysis.analyses.saliency.methods import METHODS, Method, Signals
-from autola_analysis.analyses.saliency.object_targets import ObjectTarget, chooser, overlaps_of
+from autola_analysis.analyses.saliency.methods import ALIASES, METHODS, Method, Signals
+from autola_analysis.analyses.saliency.object_targets import OVERLAP, chooser, overlaps_of
+from autola_analysis.analyses.saliency.options import MOST_DETECTIONS, THRESHOLD, ObjectTarget
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.checkpoints.detector_loading import LoadedDetector
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.objects import Objects
+from autola_analysis.inference.candidates import Candidates, Chosen
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.object_gradients import ObjectGradients, object_gradients
 from autola_analysis.inference.precision import fitting
 
-ALIASES = {"odam": "hires-cam"}
-"""ODAM (Zhao and Chan, ICLR 2023) is HiResCAM's formula for the score of one detection"""
-COLUMNS = ["image", "label", "candidate", "score", "probability", "x1", "y1", "x2", "y2", "overlap", "detected"]
+CORNERS = ["x1", "y1", "x2", "y2"]
+COLUMNS = ["image", "label", "candidate", "score", "probability", *CORNERS, "overlap", "detected", "found"]
 DEFAULT_METHODS = ("grad-cam", "odam", "guided-backprop")
 
 
@@ -40,8 +42,11 @@ class ObjectExplanation:
         objects: A row per object: ``image`` (number in the batch), ``label`` (class, from 0 on), ``candidate`` (-1 for
             a given box), ``score`` (what is explained), ``probability``, the box ``x1, y1, x2, y2`` of the candidate in
             pixels of the image, ``overlap`` with the object (missing for detections), ``detected`` (whether the
-            candidate survives suppression as this class).
+            candidate survives suppression as this class), ``found`` (whether a detection of this class overlaps the
+            object by an IoU of at least 0.5; a detection finds itself).
         status: Per (method, layer) and object: "ok", "zero", "constant" or "non-finite".
+        support: Per layer and object the share of the layer's cells whose gradient is not zero.
+        strongest: Probability of the strongest detection of every image, ``(B,)``; 0 where there is none.
         grids: Where the cells of each explained layer lie in the images.
         settings: What else decided the maps.
     """
@@ -49,8 +54,21 @@ class ObjectExplanation:
     maps: Mapping[MapKey, Tensor]
     objects: pd.DataFrame
     status: Mapping[MapKey, tuple[str, ...]]
+    support: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    strongest: tuple[float, ...] = ()
     grids: Mapping[str, CellGrid] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def part(self, places: Sequence[int] | NDArray[np.int64]) -> ObjectExplanation:
+        """Return the explanation of some of the objects."""
+        chosen = [int(place) for place in places]
+        return replace(
+            self,
+            maps={key: maps[chosen] for key, maps in self.maps.items()},
+            objects=self.objects.iloc[chosen].reset_index(drop=True),
+            status={key: tuple(of_key[place] for place in chosen) for key, of_key in self.status.items()},
+            support={key: tuple(of_layer[place] for place in chosen) for key, of_layer in self.support.items()},
+        )
 
     def _repr_html_(self) -> str:
         html: str = self.objects.to_html(index=False, float_format="{:.4f}".format)
@@ -65,7 +83,8 @@ def explain_objects(
     target: ObjectTarget = "detection",
     objects: Sequence[Objects] | None = None,
     *,
-    threshold: float = 0.5,
+    threshold: float = THRESHOLD,
+    most: int = MOST_DETECTIONS,
     margin: bool = False,
     guide_gates: bool = True,
 ) -> ObjectExplanation:
@@ -83,6 +102,7 @@ def explain_objects(
         target: "detection", "object" or "given-box", see `object_targets.chooser`.
         objects: For the last two, the objects of every image, in pixels of the image; labels count from 0.
         threshold: Least probability of a detection that is explained.
+        most: Detections of an image that are explained, at most: the strongest.
         margin: Whether the score is the logit less that of the background, which does not change when a constant is
             added to all logits of a candidate.
         guide_gates: As `explain` takes it.
@@ -108,14 +128,14 @@ def explain_objects(
     found = object_gradients(
         network,
         images,
-        chooser(network, target, objects, threshold),
+        chooser(network, target, objects, threshold, most),
         chosen if any(method.by_layer for method in known.values()) else (),
         image=any(method.image for method in known.values()),
         guided=any(method.guided for method in known.values()),
         guide_gates=guide_gates,
         margin=margin,
     )
-    maps, grids = _maps(found, known, (images.shape[2], images.shape[3]))
+    maps, grids = maps_of(found, known, (images.shape[2], images.shape[3]))
     settings = {
         "methods": names,
         "layers": list(found.layers),
@@ -127,7 +147,8 @@ def explain_objects(
         "ordinary_activations": list(found.ordinary),
     }
     status = {key: tuple(status_of(of_key)) for key, of_key in maps.items()}
-    return ObjectExplanation(maps, _rows(found, objects), status, grids, settings)
+    strongest = tuple(float(each.scores.max()) if len(each.scores) else 0.0 for each in found.candidates)
+    return ObjectExplanation(maps, _rows(found, objects), status, support_of(found), strongest, grids, settings)
 
 
 def _as_floats(images: Tensor, network: nn.Module) -> Tensor:
@@ -138,9 +159,16 @@ def _as_floats(images: Tensor, network: nn.Module) -> Tensor:
     return fitting(images.to(weight.device) / 255 if images.dtype == torch.uint8 else images.to(weight.device), network)
 
 
-def _maps(
+def maps_of(
     found: ObjectGradients, methods: Mapping[str, Method], size: tuple[int, int]
 ) -> tuple[dict[MapKey, Tensor], dict[str, CellGrid]]:
+    """Return the maps of objects or joints by method and layer, and where the cells of each layer lie.
+
+    Args:
+        found: Gradients and activations.
+        methods: By name.
+        size: Height and width of the images.
+    """
     grids = {
         layer: CellGrid.stretched((each.shape[-2], each.shape[-1]), size) for layer, each in found.activations.items()
     }
@@ -161,10 +189,18 @@ def _maps(
     return maps, grids
 
 
+def support_of(found: ObjectGradients) -> dict[str, tuple[float, ...]]:
+    """Return, per layer and object or joint, the share of the layer's cells whose gradient is not zero."""
+    return {
+        layer: tuple((gradient != 0).any(1).flatten(1).float().mean(1).tolist()) if len(found.owners) else ()
+        for layer, gradient in found.layers.items()
+    }
+
+
 def _rows(found: ObjectGradients, objects: Sequence[Objects] | None) -> pd.DataFrame:
     rows, scores = [], iter(found.scores.tolist())
     for image, (candidates, chosen) in enumerate(zip(found.candidates, found.chosen, strict=True)):
-        overlaps = _overlaps(found, image, objects)
+        overlaps, there = _overlaps(found, image, objects), _found(candidates, chosen, image, objects)
         survivors = set(zip(candidates.detected.tolist(), candidates.labels.tolist(), strict=True))
         for place, (candidate, label) in enumerate(
             zip(chosen.candidates.tolist(), chosen.labels.tolist(), strict=True)
@@ -178,9 +214,10 @@ def _rows(found: ObjectGradients, objects: Sequence[Objects] | None) -> pd.DataF
                     "candidate": candidate,
                     "score": next(scores),
                     "probability": float(candidates.probabilities[candidate, label]) if own else float("nan"),
-                    **dict(zip(("x1", "y1", "x2", "y2"), box.tolist(), strict=True)),
+                    **dict(zip(CORNERS, box.tolist(), strict=True)),
                     "overlap": float(overlaps[place]),
                     "detected": (candidate, label) in survivors,
+                    "found": bool(there[place]),
                 }
             )
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -190,3 +227,12 @@ def _overlaps(found: ObjectGradients, image: int, objects: Sequence[Objects] | N
     if objects is None:
         return np.full(len(found.chosen[image].labels), np.nan)
     return overlaps_of(found.candidates[image], found.chosen[image], objects[image])
+
+
+def _found(candidates: Candidates, chosen: Chosen, image: int, objects: Sequence[Objects] | None) -> NDArray[np.bool_]:
+    if objects is None:
+        return np.ones(len(chosen.labels), dtype=np.bool_)
+    boxes = torch.from_numpy(objects[image].boxes).to(candidates.boxes)
+    overlaps = box_iou(boxes, candidates.boxes[candidates.detected, candidates.labels])
+    same = chosen.labels[:, None] == candidates.labels
+    return ((overlaps >= OVERLAP) & same).any(1).cpu().numpy()

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
@@ -25,6 +26,8 @@ FloatArray = NDArray[np.float64]
 SCALES = ("own", "shared")
 COLOURS = "inferno"
 RED = "#B23A00"
+BOX = "#00D8FF"
+"""Of the box that a detector predicts"""
 # Inches.
 GAP, GROUP_GAP, MARGIN = 0.03, 0.12, 0.04
 HEAD, LABEL, LINE, FOOT = 0.36, 0.135, 0.085, 0.30
@@ -36,7 +39,8 @@ def plot_saliency(pictures: Sequence[Picture], width: str | float = "neurips", s
 
     Below each map stand the class that the network predicts and its probability: in red where it is wrong, in italics
     where it differs from a class that is explained and not the image's label.
-    A white line is the outline of the object, where it is known. Of a variant with several runs, the first is shown.
+    A white line is the outline of the object, where it is known, a blue one the box that a detector predicts. Of a
+    variant with several runs, the first is shown.
 
     Args:
         pictures: Images with their maps, as `SaliencyResult.pictures` has them.
@@ -106,6 +110,7 @@ class _Sheet:
             ax = self._axes(row, 0, 0)
             ax.imshow(picture.pixels, interpolation="nearest")
             _outline(ax, picture.mask)
+            _frame(ax, picture.panels[0].box)
             self._below(ax, self._name(picture.label or picture.target), "black")
             found = {(p.method, p.layer, p.variant): p for p in first_runs(picture.panels)}
             for group, key in enumerate(self.groups):
@@ -165,6 +170,7 @@ class _Sheet:
             _outline(ax, mask)
         else:  # an outline would hide the edges that these pictures consist of
             ax.imshow(gradient_display(panel.map), interpolation="nearest")
+        _frame(ax, panel.box)
         if panel.status != "ok":
             ax.text(
                 0.5, 0.5, panel.status, transform=ax.transAxes, ha="center", va="center", fontsize=SMALL, color="white"
@@ -248,6 +254,19 @@ def _outline(ax: Axes, mask: NDArray[np.bool_] | None) -> None:
     limits = ax.get_xlim(), ax.get_ylim()
     lines = ax.contour(columns, rows, padded, levels=[0.5], colors="white", linewidths=0.45)
     lines.set_path_effects([Stroke(linewidth=0.9, foreground="black"), Normal()])
+    ax.set_xlim(limits[0])
+    ax.set_ylim(limits[1])
+
+
+def _frame(ax: Axes, box: Sequence[float] | None) -> None:
+    """Draw a box; the edges of pixels are half a pixel from their centres."""
+    if box is None:
+        return
+    limits = ax.get_xlim(), ax.get_ylim()
+    x1, y1, x2, y2 = (value - 0.5 for value in box)
+    patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=BOX, linewidth=0.6)
+    patch.set_path_effects([Stroke(linewidth=1.1, foreground="black"), Normal()])
+    ax.add_patch(patch)
     ax.set_xlim(limits[0])
     ax.set_ylim(limits[1])
 

@@ -12,7 +12,14 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from autola_analysis.analyses.saliency.figure import Scale, first_runs, gradient_display, largest_value, overlay
+from autola_analysis.analyses.saliency.figure import (
+    BOX,
+    Scale,
+    first_runs,
+    gradient_display,
+    largest_value,
+    overlay,
+)
 from autola_analysis.analyses.saliency.methods import title_of
 from autola_analysis.analyses.saliency.result import Panel, Picture
 from autola_analysis.report.templating import render
@@ -77,7 +84,7 @@ def _card(picture: Picture, variants: Sequence[str], scale: Scale) -> Card:
         shared = max(largest_value(panel.map) for panel in group if panel is not None) if scale == "shared" else None
         title = title_of(method) + (f", {layer}" if layer else "")
         rows[title] = [None if panel is None else _tile(picture, panel, title, shared) for panel in group]
-    return Card(picture, _uri(picture.pixels, picture.mask), rows)
+    return Card(picture, _uri(picture.pixels, picture.mask, panels[0].box if panels else None), rows)
 
 
 def _tile(picture: Picture, panel: Panel, title: str, shared: float | None) -> Tile:
@@ -87,7 +94,7 @@ def _tile(picture: Picture, panel: Panel, title: str, shared: float | None) -> T
     else:  # an outline would hide the edges that these pictures consist of
         shown, mask = gradient_display(panel.map), None
     return Tile(
-        uri=_uri((255 * shown).round().astype(np.uint8), mask),
+        uri=_uri((255 * shown).round().astype(np.uint8), mask, panel.box),
         predicted=f"{panel.predicted} ({panel.probability:.2f})",
         remark=picture.remark(panel),
         status=panel.status,
@@ -95,14 +102,19 @@ def _tile(picture: Picture, panel: Panel, title: str, shared: float | None) -> T
     )
 
 
-def _uri(pixels: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> str:
-    """Return a picture as a data URI, small ones enlarged, the object's outline in white beside black."""
+def _uri(pixels: NDArray[np.uint8], mask: NDArray[np.bool_] | None, box: Sequence[float] | None = None) -> str:
+    """Return a picture as a data URI, small ones enlarged, outlines in white beside black, boxes in blue."""
     factor = max(1, TILE // max(pixels.shape[:2]))
     shown = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
     if mask is not None and mask.any():
         inside = mask.repeat(factor, axis=0).repeat(factor, axis=1)
         shown[_border(inside)] = 255
         shown[_border(~inside) & ~inside] = 0
+    if box is not None:
+        x1, y1, x2, y2 = (round(value * factor) for value in box)
+        framed = np.zeros(shown.shape[:2], dtype=np.bool_)
+        framed[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = True
+        shown[_border(framed)] = tuple(bytes.fromhex(BOX[1:]))
     file = BytesIO()
     if max(pixels.shape[:2]) >= STORED_AS_JPEG:
         Image.fromarray(shown).save(file, "JPEG", quality=88)

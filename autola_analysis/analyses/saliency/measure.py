@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from autola_analysis.analyses.saliency.assembly import assembled
 from autola_analysis.analyses.saliency.common_targets import CommonTargets
 from autola_analysis.analyses.saliency.findings import Findings
 from autola_analysis.analyses.saliency.network import ANALYSIS, Network
+from autola_analysis.analyses.saliency.objects.result import ObjectSaliencyResult
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.question import Question, drawn_by_class, way_of_choosing
 from autola_analysis.analyses.saliency.result import SaliencyResult
@@ -29,6 +30,7 @@ from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.distributed import current
 from autola_analysis.core.progress import progress_bar
+from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.address import network_address
@@ -41,14 +43,32 @@ Progress = Callable[[int], object]
 """takes the number of images that one more network has explained"""
 
 
+@overload
 def measure_saliency(
     models: Model | Sequence[Model],
     data: ImageSource,
+    options: SaliencyOptions | None = ...,
+    reading: Reading | None = ...,
+    **values: Any,
+) -> SaliencyResult: ...
+@overload
+def measure_saliency(
+    models: Model | Sequence[Model],
+    data: ObjectSource,
+    options: SaliencyOptions | None = ...,
+    reading: Reading | None = ...,
+    **values: Any,
+) -> ObjectSaliencyResult: ...
+def measure_saliency(
+    models: Model | Sequence[Model],
+    data: ImageSource | ObjectSource,
     options: SaliencyOptions | None = None,
     reading: Reading | None = None,
     **values: Any,
-) -> SaliencyResult:
+) -> SaliencyResult | ObjectSaliencyResult:
     """Explain every image with every network, the same target for all, and measure the maps against the objects.
+
+    With detectors and a source of objects, single objects are explained, the same for all networks.
 
     Images are decoded once for networks that share their geometry. Nothing grows with the number of images but the
     rows of the table; maps are kept of the images to show. The networks are as before afterwards. With a cache, what a
@@ -57,7 +77,7 @@ def measure_saliency(
 
     Args:
         models: A loaded checkpoint or any network, or several, in the order they are to be shown.
-        data: The images.
+        data: The images; of detectors a source of objects.
         options: Methods, layers, target, boxes, images to show and to check.
         reading: Device, batch size, workers, progress bar, cache; the arithmetic is always float32, uncompiled, and
             Pillow decodes.

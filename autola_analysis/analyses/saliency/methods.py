@@ -70,6 +70,8 @@ class Method:
 
 
 METHODS: Registry[Method] = Registry("saliency method")
+ALIASES = {"odam": "hires-cam"}
+"""ODAM (Zhao and Chan, ICLR 2023) is HiResCAM's formula for the score of one detection"""
 
 METHODS.register("grad-cam")(
     Method(
@@ -183,10 +185,13 @@ def resolve_methods(
 
 def title_of(method: str) -> str:
     """Return what figures call a method; its name where it is none of ours."""
+    if method in ALIASES:
+        return method.upper()
     return METHODS.get(method).title if method in METHODS else method
 
 
 def list_methods() -> list[str]:
     """Return a line per method, for ``list methods``."""
     ours = [f"{name}: {METHODS.get(name).description} ({METHODS.get(name).reference})" for name in METHODS]
-    return [*ours, "captum:NAME: any attribution of captum, e.g. captum:IntegratedGradients"]
+    odam = "odam: of detectors, hires-cam of one detection (Zhao and Chan, ICLR 2023)"
+    return [*ours, odam, "captum:NAME: any attribution of captum, e.g. captum:IntegratedGradients"]

@@ -13,7 +13,7 @@ from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autola_analysis.analyses.saliency.explain_objects import ALIASES, ObjectExplanation
+from autola_analysis.analyses.saliency.explain_objects import ObjectExplanation
 from autola_analysis.analyses.saliency.figure import gradient_display, overlay
 from autola_analysis.analyses.saliency.methods import title_of
 from autola_analysis.core.errors import OptionError
@@ -98,5 +98,5 @@ def _frame(ax: Axes, box: Sequence[float]) -> None:
 
 
 def _title(method: str, layer: str | None) -> str:
-    name = "ODAM" if method in ALIASES else title_of(method)
+    name = title_of(method)
     return name if layer is None else f"{name}\n{layer.rpartition('.')[2]}"

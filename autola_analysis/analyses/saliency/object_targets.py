@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -11,29 +10,34 @@ from torch import Tensor, nn
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import box_iou
 
+from autola_analysis.analyses.saliency.options import MOST_DETECTIONS, ObjectTarget
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.objects import Objects
 from autola_analysis.inference.candidates import Candidates, Choose, Chosen
 
-ObjectTarget = Literal["detection", "object", "given-box"]
 OVERLAP = 0.5
 """Least IoU of an object and a candidate that stands for it"""
-MOST_DETECTIONS = 20
-"""Detections of an image that are explained"""
 NO_CANDIDATE = -1
 
 
-def chooser(model: nn.Module, target: ObjectTarget, objects: Sequence[Objects] | None, threshold: float) -> Choose:
+def chooser(
+    model: nn.Module,
+    target: ObjectTarget,
+    objects: Sequence[Objects] | None,
+    threshold: float,
+    most: int = MOST_DETECTIONS,
+) -> Choose:
     """Return what chooses the candidates of a batch.
 
     Args:
         model: The detector.
-        target: "detection": what suppression leaves with a probability above `threshold`, at most 20 per image.
+        target: "detection": what suppression leaves with a probability above `threshold`, the strongest of them.
             "object": of every annotated object, the candidate with an IoU of at least 0.5 whose probability of the
             object's class is largest; the one with the largest IoU where none has so much. "given-box": the annotated
             box itself as the region that Faster R-CNN's head reads, whatever its proposals.
         objects: The objects of every image of the batch, in pixels of the image as the network gets it.
         threshold: Least probability of a detection.
+        most: Detections of an image, at most.
 
     Raises:
         OptionError: If objects are missing or superfluous, or the detector cannot read a given box.
@@ -41,7 +45,7 @@ def chooser(model: nn.Module, target: ObjectTarget, objects: Sequence[Objects] |
     if target == "detection":
         if objects is not None:
             raise OptionError("the target 'detection' explains what is detected; leave the objects out.")
-        return lambda _, candidates: _detections(candidates, threshold)
+        return lambda _, candidates: _detections(candidates, threshold, most)
     choices: dict[str, Callable[[Candidates, Tensor, Tensor], Chosen]] = {"object": _objects, "given-box": _given}
     if target not in choices:
         raise OptionError(f"the target is one of detection, object, given-box; found {target!r}.")
@@ -68,8 +72,8 @@ def overlaps_of(candidates: Candidates, chosen: Chosen, objects: Objects) -> np.
     return box_iou(boxes, own).diagonal().double().cpu().numpy() if len(boxes) else np.empty(0)
 
 
-def _detections(candidates: Candidates, threshold: float) -> Chosen:
-    kept = torch.where(candidates.scores > threshold)[0][:MOST_DETECTIONS]
+def _detections(candidates: Candidates, threshold: float, most: int) -> Chosen:
+    kept = torch.where(candidates.scores > threshold)[0][:most]
     return Chosen(candidates.detected[kept], candidates.labels[kept])
 
 

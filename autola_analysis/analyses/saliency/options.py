@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
@@ -19,6 +20,15 @@ from autola_analysis.analyses.options import (
 
 LIMIT = 500
 Grid = Literal["stretched", "receptive-field"]
+ObjectTarget = Literal["object", "detection", "given-box"]
+Score = Literal["logit", "margin"]
+THRESHOLD = 0.5
+"""Least probability of a detection that is explained, unless the user asks for another"""
+MOST_DETECTIONS = 20
+"""Objects of an image that are explained, unless the user asks for another number"""
+FOR_DETECTORS = ("threshold", "most", "score")
+FOR_CLASSIFIERS = ("grid", "boxes", "faithfulness", "sanity", "sanity_draws")
+"""Options that only networks of one kind take"""
 
 
 class SaliencyOptions(AnalysisOptions):
@@ -44,10 +54,18 @@ class SaliencyOptions(AnalysisOptions):
     )
     target: Annotated[str | int | None, BeforeValidator(whole)] = option(
         None,
-        "Class that all networks explain. Default: the label where there is one, else what the first network predicts.",
-        metavar="label|predicted|N",
+        "Class that all networks explain; of detectors, annotated objects, what the first network detects, or the "
+        "annotated boxes as regions. Default: what is annotated, else what the first network predicts or detects.",
+        metavar="label|predicted|N|object|detection|given-box",
     )
-    show: int = option(6, "Images in the figure.", ge=1, le=1000)
+    threshold: float = option(
+        THRESHOLD, "Of detectors: least probability of a detection that is explained.", ge=0, le=1
+    )
+    most: int = option(MOST_DETECTIONS, "Of detectors: objects of an image that are explained, at most.", ge=1, le=1000)
+    score: Score = option(
+        "logit", "Of detectors: explain the class's logit, or its margin over the background's, which shifts leave."
+    )
+    show: int = option(6, "Images in the figure; of detectors also the objects in theirs.", ge=1, le=1000)
     scale: Literal["own", "shared"] = option("own", "Divide maps by their own maximum or the variants' largest.")
     boxes: FilePath | dict[str, Any] | None = option(
         None,
@@ -67,3 +85,12 @@ class SaliencyOptions(AnalysisOptions):
     shown: list[int] | None = option(
         None, "Numbers of the images in the figure; None draws some.", flag="-", min_length=1
     )
+
+    @property
+    def names_images(self) -> bool:
+        """Whether they name images to look at instead of a data source."""
+        return self.images is not None
+
+    def given(self, names: Sequence[str]) -> list[str]:
+        """Return which of some options have another value than their default."""
+        return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]

@@ -53,7 +53,7 @@ FORMAT = Format(
     (IMAGES, METRICS_TABLE, *SanityResult.FORMAT.tables),
     (MAPS, CURVES, *SanityResult.FORMAT.arrays),
 )
-PANEL_FACTS = ("variant", "run", "method", "layer", "predicted", "probability", "score", "status")
+PANEL_FACTS = ("variant", "run", "method", "layer", "predicted", "probability", "score", "status", "box")
 ALL_METRICS = (*METRICS, *SCALED)
 CHANCE = "chance"
 WRONG = "wrong"
@@ -77,6 +77,7 @@ class Panel:
         status: See `Explanation`.
         pixels: The image as this network sees it, where its geometry is not the first network's.
         mask: Of the object in these pixels.
+        box: Box that a detector predicts, x1, y1, x2, y2 in these pixels; None for a classifier.
     """
 
     variant: str
@@ -90,6 +91,7 @@ class Panel:
     status: str
     pixels: NDArray[np.uint8] | None = None
     mask: NDArray[np.bool_] | None = None
+    box: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class SaliencyResult(SavedResult):
 
     def stored(self) -> Stored:
         """Return the result as tables and arrays."""
-        pixels, pictures = _picture_arrays(self.pictures)
+        pixels, pictures = picture_arrays(self.pictures)
         about = {"pictures": pictures, "settings": dict(self.settings), "warnings": list(self.warnings)}
         tables = {IMAGES.name: self.images, METRICS_TABLE.name: self.metrics}
         arrays = {MAPS: Arrays(pixels, about)}
@@ -164,7 +166,7 @@ class SaliencyResult(SavedResult):
         return cls(
             images=stored.tables[IMAGES.name],
             metrics=stored.tables[METRICS_TABLE.name],
-            pictures=_pictures(maps.values, maps.about["pictures"]),
+            pictures=pictures_of(maps.values, maps.about["pictures"]),
             settings=maps.about["settings"],
             warnings=tuple(maps.about["warnings"]),
             sanity=SanityResult.restored(stored) if SANITY.name in stored.tables else None,
@@ -198,22 +200,40 @@ def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0) ->
     The subsets are all images, and those that every network predicts right. All metrics but offsets and scaled areas
     are shares, and so are their limits. See `intervals.mean_interval`.
     """
-    names = list(dict.fromkeys(images["image"]))
     right = _right_everywhere(images)
-    subsets = {"all": names} | ({"all-correct": [name for name in names if name in right]} if right else {})
+    subsets = {"all": images} | ({"all-correct": images[images["image"].isin(right)]} if right else {})
+    return means_of(subsets, metrics, (*OFFSETS, *SCALED), seed)
+
+
+def means_of(
+    subsets: Mapping[str, pd.DataFrame], metrics: Sequence[str], unbounded: Sequence[str], seed: int
+) -> pd.DataFrame:
+    """Return the rows of `METRICS_TABLE` for some subsets of images.
+
+    Args:
+        subsets: By name, frames with ``model``, ``run``, ``method``, ``layer``, ``image`` and a column per metric, a
+            row per network, map and image.
+        metrics: Names of the metrics.
+        unbounded: Those whose limits may lie outside [0, 1].
+        seed: Of the bootstrap.
+    """
+    by_map = {
+        name: dict(iter(rows.groupby(["model", "method", "layer"], sort=False))) for name, rows in subsets.items()
+    }
     rows = []
-    for (model, method, layer), group in images.groupby(["model", "method", "layer"], sort=False):
+    for key in by_map["all"]:
         for metric in metrics:
-            table = group.pivot(index="run", columns="image", values=metric)
-            for subset, members in subsets.items():
-                values = table.reindex(columns=members).to_numpy(float)
+            for subset, groups in by_map.items():
+                if key not in groups:
+                    continue
+                table = groups[key].pivot(index="run", columns="image", values=metric)
+                images = list(dict.fromkeys(subsets[subset]["image"]))
+                values = table.reindex(columns=images).to_numpy(float)
                 values = values[:, ~np.isnan(values).any(0)]
                 if not values.size:
                     continue
-                interval = mean_interval if metric in (*OFFSETS, *SCALED) else share_interval
-                low, high = interval(values, seed)
-                row = [model, method, layer, metric, subset, values.shape[1], values.mean(), low, high]
-                rows.append(row)
+                low, high = (mean_interval if metric in unbounded else share_interval)(values, seed)
+                rows.append([*key, metric, subset, values.shape[1], values.mean(), low, high])
     return pd.DataFrame(rows, columns=METRICS_TABLE.names)
 
 
@@ -237,8 +257,8 @@ def _right_everywhere(images: pd.DataFrame) -> set[str]:
     return set(right.index[right.astype(bool)])
 
 
-def _pictures(arrays: Mapping[str, NDArray[Any]], facts: Sequence[Mapping[str, Any]]) -> list[Picture]:
-    """Return the pictures that `_picture_arrays` gave these arrays and facts."""
+def pictures_of(arrays: Mapping[str, NDArray[Any]], facts: Sequence[Mapping[str, Any]]) -> list[Picture]:
+    """Return the pictures that `picture_arrays` gave these arrays and facts."""
     pictures = []
     for row, picture in enumerate(facts):
         panels = [
@@ -263,7 +283,7 @@ def _pictures(arrays: Mapping[str, NDArray[Any]], facts: Sequence[Mapping[str, A
     return pictures
 
 
-def _picture_arrays(pictures: Sequence[Picture]) -> tuple[dict[str, NDArray[Any]], list[dict[str, Any]]]:
+def picture_arrays(pictures: Sequence[Picture]) -> tuple[dict[str, NDArray[Any]], list[dict[str, Any]]]:
     """Return what a figure is drawn from: images, masks and raw maps, by the number of the image's row, and facts."""
     arrays: dict[str, NDArray[Any]] = {"images": np.array([picture.image for picture in pictures], dtype=str)}
     facts = []

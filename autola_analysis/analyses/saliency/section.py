@@ -115,14 +115,13 @@ def saliency_caption(result: SaliencyResult, data: str, scale: Scale) -> str:
     variants = ", ".join(dict.fromkeys(panel.variant for panel in first.panels))
     explained = {"label": "each image's label", "predicted": "the class that the first network predicts"}
     target = explained.get(settings["target"], f"class {settings['target']}")
-    divided = "its own maximum" if scale == "own" else "the largest maximum of the variants for the image"
     parts = [
         f"{methods} for {variants} on {len(result.pictures)} images ({data}). All networks explain {target}.",
-        f"The images are {settings['shown']}.{_runs_shown(first)}",
+        f"The images are {settings['shown']}.{runs_shown(first)}",
         f"Below each map: the predicted class and its probability{_marks(result.pictures)}.",
     ]
     if any(panel.map.ndim == 2 for panel in first.panels):
-        parts.append(f"Each map is divided by {divided} and laid over the grey image; {_grid(settings)}.")
+        parts.append(f"Each map is divided by {divided_by(scale)} and laid over the grey image; {_grid(settings)}.")
     if any(panel.map.ndim == 3 for panel in first.panels):
         parts.append("Input gradients g are shown as 0.5 + 0.1 (g - mean(g)) / std(g), clipped to [0, 1].")
     if any(method.startswith("guided") for method in settings["methods"]):
@@ -133,6 +132,11 @@ def saliency_caption(result: SaliencyResult, data: str, scale: Scale) -> str:
     return " ".join(parts)
 
 
+def divided_by(scale: Scale) -> str:
+    """Say what maps are divided by."""
+    return "its own maximum" if scale == "own" else "the largest maximum of the variants for the image"
+
+
 def _marks(pictures: Sequence[Picture]) -> str:
     """Say how predictions of another class than the explained one are marked, where there are some."""
     remarks = {picture.remark(panel) for picture in pictures for panel in picture.panels}
@@ -140,7 +144,7 @@ def _marks(pictures: Sequence[Picture]) -> str:
     return "".join(f", {mark}" for remark, mark in marks.items() if remark in remarks)
 
 
-def _runs_shown(picture: Picture) -> str:
+def runs_shown(picture: Picture) -> str:
     """Say which training run is shown, where a variant has several."""
     runs: dict[str, list[str]] = {}
     for panel in picture.panels:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +34,46 @@ class Detections:
         boxes: x1, y1, x2, y2 in pixels of the stored image, ``(n, 4)``.
         labels: Index of the class, ``(n,)``.
         scores: ``(n,)``.
+        joints: x and y of every joint, ``(n, J, 2)``; the centre of the first pixel is 0. None of boxes alone.
     """
 
     boxes: Floats
     labels: NDArray[np.int64]
     scores: Floats
+    joints: Floats | None = None
+
+
+class Similarity(Protocol):
+    """How alike detections and objects are."""
+
+    def __call__(self, found: Detections, own: NDArray[np.int64], wanted: Objects, truth: NDArray[np.int64]) -> Floats:
+        """Return the similarity of some detections of an image and some of its objects, ``(n, m)``, 0 to 1."""
+
+    def ignored(self, wanted: Objects) -> NDArray[np.bool_]:
+        """Return which objects can be hit and do not count, ``(m,)``."""
+
+    def areas(self, found: Detections) -> Floats:
+        """Return the areas of detections, ``(n,)``."""
+
+
+@dataclass(frozen=True)
+class BoxOverlap:
+    """IoU of boxes, for crowds the share of the detection inside; crowds do not count."""
+
+    def __call__(self, found: Detections, own: NDArray[np.int64], wanted: Objects, truth: NDArray[np.int64]) -> Floats:
+        """Return the overlaps, ``(n, m)``."""
+        return _overlaps(found.boxes[own], wanted.boxes[truth], wanted.crowd[truth])
+
+    def ignored(self, wanted: Objects) -> NDArray[np.bool_]:
+        """Return the crowds."""
+        return wanted.crowd
+
+    def areas(self, found: Detections) -> Floats:
+        """Return the areas of the boxes."""
+        return np.asarray((found.boxes[:, 2:] - found.boxes[:, :2]).prod(1))
+
+
+BOXES = BoxOverlap()
 
 
 @dataclass(frozen=True)
@@ -67,7 +103,12 @@ def match_class(
 
 
 def match_areas(
-    detections: Sequence[Detections], objects: Sequence[Objects], label: int, areas: Sequence[Areas]
+    detections: Sequence[Detections],
+    objects: Sequence[Objects],
+    label: int,
+    areas: Sequence[Areas],
+    similarity: Similarity = BOXES,
+    most: int = MOST,
 ) -> list[Matches]:
     """Give detections of one class the objects that they hit, by descending score, each object once.
 
@@ -77,6 +118,8 @@ def match_areas(
         label: Index of the class.
         areas: For every result, least and largest area of the objects that count; others and crowds are ignored, and
             so are detections that hit those, or hit nothing and have another area.
+        similarity: What decides whether a detection hits an object.
+        most: Detections of an image that are looked at, the strongest.
 
     References:
         Lin et al., "Microsoft COCO", ECCV 2014; cocodataset.org, detection evaluation.
@@ -87,15 +130,14 @@ def match_areas(
     counts = np.zeros((len(areas), len(objects)), dtype=np.int64)
     for index, (found, wanted) in enumerate(zip(detections, objects, strict=True)):
         own = np.flatnonzero(found.labels == label)
-        own = own[np.argsort(-found.scores[own], kind="stable")[:MOST]]
+        own = own[np.argsort(-found.scores[own], kind="stable")[:most]]
         truth = np.flatnonzero(wanted.labels == label)
         if not len(own) and not len(truth):
             continue
-        ignored = wanted.crowd[truth] | ~_inside(wanted.areas[truth], areas)
+        ignored = similarity.ignored(wanted)[truth] | ~_inside(wanted.areas[truth], areas)
         counts[:, index] = (~ignored).sum(1)
-        hit, ignoring = _match_image(found.boxes[own], wanted.boxes[truth], wanted.crowd[truth], ignored)
-        sides = found.boxes[own, 2:] - found.boxes[own, :2]
-        odd = ~_inside(sides.prod(1), areas)[:, None]
+        hit, ignoring = _match_image(similarity(found, own, wanted, truth), wanted.crowd[truth], ignored)
+        odd = ~_inside(similarity.areas(found)[own], areas)[:, None]
         images.append(np.full(len(own), index))
         ranks.append(np.arange(len(own)))
         scores.append(found.scores[own])
@@ -163,24 +205,24 @@ def _inside(values: Floats, areas: Sequence[Areas]) -> NDArray[np.bool_]:
 
 
 def _match_image(
-    boxes: Floats, wanted: Floats, crowd: NDArray[np.bool_], ignored: NDArray[np.bool_]
+    overlaps: Floats, crowd: NDArray[np.bool_], ignored: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which detections hit something, and which of these something ignored, ``(areas, thresholds, n)``.
 
     A detection takes the free object with the largest overlap, of equals the last, and one that counts before those
     that are ignored ``(areas, m)``. Crowds are never taken.
     """
-    hits = np.zeros((len(ignored), len(THRESHOLDS), len(boxes)), dtype=np.bool_)
+    count, wanted = overlaps.shape
+    hits = np.zeros((len(ignored), len(THRESHOLDS), count), dtype=np.bool_)
     ignoring = np.zeros_like(hits)
-    free = np.ones((*hits.shape[:2], len(wanted)), dtype=np.bool_)
-    overlaps = _overlaps(boxes, wanted, crowd)
+    free = np.ones((*hits.shape[:2], wanted), dtype=np.bool_)
     least = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
     for number in np.flatnonzero(overlaps.max(1, initial=0) >= least.min()):
         reached = free & (overlaps[number] >= least)
         counting = reached & ~ignored[:, None]
         counts = counting.any(2)
         possible = np.where(counts[..., None], counting, reached)
-        best = len(wanted) - 1 - np.where(possible, overlaps[number], -1.0)[..., ::-1].argmax(2)
+        best = wanted - 1 - np.where(possible, overlaps[number], -1.0)[..., ::-1].argmax(2)
         hit = reached.any(2)
         hits[..., number], ignoring[..., number] = hit, hit & ~counts
         row, threshold = np.nonzero(hit & ~crowd[best])

@@ -1,4 +1,4 @@
-"""The metrics that COCO reports of boxes, with a weight for every image."""
+"""The metrics that COCO reports of boxes and of joints, with a weight for every image."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from autola_analysis.core.objects import Objects
 from autola_analysis.inference.tasks.average_precision import (
     ANY_AREA,
+    BOXES,
     MOST,
     THRESHOLDS,
     Areas,
@@ -22,6 +23,7 @@ from autola_analysis.inference.tasks.average_precision import (
     precision_curves,
     recalls,
 )
+from autola_analysis.inference.tasks.joint_similarity import JointSimilarity
 
 Size = Literal["all", "small", "medium", "large"]
 SIZES: Mapping[Size, Areas] = {
@@ -64,8 +66,22 @@ METRICS: Mapping[str, CocoMetric] = {
     "ar_medium": CocoMetric(recall=True, size="medium"),
     "ar_large": CocoMetric(recall=True, size="large"),
 }
-"""By name, in the order of COCO's summary"""
-
+"""Of boxes by name, in the order of COCO's summary"""
+MOST_PEOPLE = 20
+"""Detections of an image that are looked at where joints decide"""
+KEYPOINT_METRICS: Mapping[str, CocoMetric] = {
+    "ap": CocoMetric(most=MOST_PEOPLE),
+    "ap50": CocoMetric(most=MOST_PEOPLE, threshold=0.5),
+    "ap75": CocoMetric(most=MOST_PEOPLE, threshold=0.75),
+    "ap_medium": CocoMetric(most=MOST_PEOPLE, size="medium"),
+    "ap_large": CocoMetric(most=MOST_PEOPLE, size="large"),
+    "ar": CocoMetric(recall=True, most=MOST_PEOPLE),
+    "ar50": CocoMetric(recall=True, most=MOST_PEOPLE, threshold=0.5),
+    "ar75": CocoMetric(recall=True, most=MOST_PEOPLE, threshold=0.75),
+    "ar_medium": CocoMetric(recall=True, most=MOST_PEOPLE, size="medium"),
+    "ar_large": CocoMetric(recall=True, most=MOST_PEOPLE, size="large"),
+}
+"""Of joints by name, in the order of COCO's summary"""
 
 CURVES = (0.5, 0.75)
 """IoUs whose precision is shown at every recall"""
@@ -76,7 +92,7 @@ class CocoSummary:
     """What COCO reports of a detector.
 
     Attributes:
-        metrics: By name, see `METRICS`; NaN where no class has objects.
+        metrics: By name, see `METRICS` and `KEYPOINT_METRICS`; NaN where no class has objects.
         class_ap: Average precision of every class over all thresholds, ``(C,)``; NaN without objects.
         class_ap50: At an IoU of 0.5, ``(C,)``.
         curves: Precision at every recall for the IoUs of `CURVES`, the mean over the classes with objects,
@@ -95,22 +111,34 @@ class CocoMatches:
 
     Attributes:
         by_class: Per class the matches with the objects of every size.
+        sigmas: How precisely every joint can be placed, where joints were matched; None of boxes.
     """
 
     by_class: Sequence[Mapping[Size, Matches]]
+    sigmas: tuple[float, ...] | None = None
 
     @classmethod
-    def of(cls, detections: Sequence[Detections], objects: Sequence[Objects], classes: int) -> CocoMatches:
+    def of(
+        cls,
+        detections: Sequence[Detections],
+        objects: Sequence[Objects],
+        classes: int,
+        sigmas: Sequence[float] | None = None,
+    ) -> CocoMatches:
         """Match the detections of every image with its objects.
 
         Args:
             detections: Of every image.
             objects: Of every image.
             classes: Number of classes.
+            sigmas: How precisely every joint can be placed, in shares of the root of a person's area, such as
+                `COCO_SIGMAS`: joints are matched then, by their OKS; None matches boxes, by their IoU.
         """
         areas = list(SIZES.values())
-        matched = (match_areas(detections, objects, label, areas) for label in range(classes))
-        return cls([dict(zip(SIZES, each, strict=True)) for each in matched])
+        own = None if sigmas is None else tuple(sigmas)
+        similarity, most = (BOXES, MOST) if own is None else (JointSimilarity(own), MOST_PEOPLE)
+        matched = (match_areas(detections, objects, label, areas, similarity, most) for label in range(classes))
+        return cls([dict(zip(SIZES, each, strict=True)) for each in matched], own)
 
     def objects(self, size: Size = "all") -> int:
         """Return the number of objects of a size that count."""
@@ -128,7 +156,7 @@ class CocoMatches:
             if size != "all":
                 precisions[size] = np.stack([average_precisions(each[size], weights) for each in self.by_class])
         metrics = {}
-        for name, metric in METRICS.items():
+        for name, metric in (METRICS if self.sigmas is None else KEYPOINT_METRICS).items():
             if metric.recall:
                 matches = [each[metric.size] for each in self.by_class]
                 values = np.stack([recalls(each, metric.most, weights) for each in matches])

@@ -148,3 +148,38 @@ def test_what_cannot_be_explained_is_refused(
 def test_images_that_are_no_batch_are_refused(wrong: object) -> None:
     with pytest.raises(DataError, match=r"images must be a tensor \(B, 3, H, W\)"):
         explain_objects(detector("ssd300"), wrong)
+
+
+def test_an_object_is_found_where_a_detection_of_its_class_overlaps_it_whichever_candidate_stands_for_it() -> None:
+    model = detector("ssd300")
+    detected = explain_objects(model, images(), "odam", LAYER, threshold=LOW).objects
+    assert detected["found"].all()
+    first = detected[detected["image"] == 0].iloc[0]
+    box, label = [float(first[side]) for side in ("x1", "y1", "x2", "y2")], int(first["label"])
+    asked = [objects([box, box], [label, (label + 1) % 3]), objects([[0, 0, 1, 1]], [label])]
+    everything: list[Candidates] = []
+
+    def look(_: int, candidates: Candidates) -> Chosen:
+        everything.append(candidates)
+        return Chosen(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
+
+    object_gradients(model, images(), look)
+    of_other = everything[0].labels == (label + 1) % 3 + 1
+    others = everything[0].boxes[everything[0].detected[of_other], (label + 1) % 3 + 1]
+    expected = bool((box_iou(torch.tensor([box], dtype=torch.float64), others) >= 0.5).any()) if len(others) else False
+    found = explain_objects(model, images(), "odam", LAYER, "object", asked).objects
+    assert found["found"].tolist() == [True, expected, False]
+
+
+def test_support_and_the_strongest_detection_are_kept_and_a_part_is_a_part() -> None:
+    model = detector("ssd300")
+    found = explain_objects(model, images(), ["odam", "gradient"], LAYER, threshold=LOW)
+    signals = object_gradients(model, images(), strongest, [LAYER])
+    shares = [(gradient != 0).any(0).double().mean().item() for gradient in signals.layers[LAYER]]
+    assert found.support[LAYER] == pytest.approx(shares)
+    assert found.strongest == pytest.approx([float(each.scores[0]) for each in signals.candidates])
+    part = found.part([2, 0])
+    assert part.objects["candidate"].tolist() == found.objects["candidate"][[2, 0]].tolist()
+    assert all((part.maps[key] == found.maps[key][[2, 0]]).all() for key in found.maps)
+    assert part.support[LAYER] == pytest.approx([shares[2], shares[0]])
+    assert part.status["odam", LAYER] == ("ok", "ok")

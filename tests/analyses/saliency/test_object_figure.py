@@ -13,7 +13,8 @@ from autola_analysis.core.errors import OptionError
 
 
 def explanation(count: int) -> ObjectExplanation:
-    rows = [[place % 2, place % 3, 7, 1.5 + place, 0.9, 2, 3, 10, 12, float("nan"), True] for place in range(count)]
+    box, nothing = (2, 3, 10, 12), float("nan")
+    rows = [[place % 2, place % 3, 7, 1.5 + place, 0.9, *box, nothing, True, True] for place in range(count)]
     maps = {
         ("odam", "backbone.body.layer3"): torch.rand(count, 16, 24),
         ("guided-backprop", None): torch.rand(count, 3, 16, 24),

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from autola_analysis.analyses.evaluate.detection.classes import NOT_THERE, classes_of_labels
 from autola_analysis.analyses.evaluate.detection.files import read_detections
 from autola_analysis.analyses.evaluate.detection.found import Found
 from autola_analysis.analyses.evaluate.detection.numbers import DetectionNumbers
@@ -16,6 +15,7 @@ from autola_analysis.analyses.evaluate.detection.observer import DetectionObserv
 from autola_analysis.analyses.evaluate.detection.result import DetectionResult
 from autola_analysis.analyses.evaluate.detection.rows import detection_rows
 from autola_analysis.analyses.evaluate.options import EvaluationOptions
+from autola_analysis.analyses.object_classes import NOT_THERE, classes_of_labels
 from autola_analysis.analyses.observation import Observation
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import OptionError

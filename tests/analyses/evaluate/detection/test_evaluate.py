@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from autola_analysis.analyses.evaluate.analysis import Evaluate, EvaluationResults
-from autola_analysis.analyses.evaluate.detection.classes import classes_of_labels
 from autola_analysis.analyses.evaluate.detection.result import DetectionResult
 from autola_analysis.analyses.evaluate.detection.rows import (
     detection_lines,
@@ -18,6 +17,7 @@ from autola_analysis.analyses.evaluate.detection.rows import (
     rows_over_runs,
 )
 from autola_analysis.analyses.evaluate.measure import evaluate
+from autola_analysis.analyses.object_classes import classes_of_labels
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model

@@ -1,0 +1,1 @@
+"""Saliency of detectors: maps of single objects, and where they lie."""

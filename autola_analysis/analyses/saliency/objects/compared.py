@@ -1,0 +1,53 @@
+"""What detectors are compared by, and what the command prints: metrics of maps of single objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autola_analysis.analyses.analysis import Lines
+from autola_analysis.analyses.saliency.compared import statistics_of
+from autola_analysis.analyses.saliency.objects.localise import OBJECT_METRICS, PREDICTED
+from autola_analysis.analyses.saliency.objects.result import (
+    ALL,
+    OBJECT,
+    ObjectSaliencyResult,
+    detected_by_all,
+    of_networks,
+    per_image,
+)
+from autola_analysis.core.text import interval_text
+from autola_analysis.statistics.difference import Comparable
+
+PRINTED = ("energy_box", "odi", PREDICTED)
+ABOUT_CLAIM = (
+    "maps of detectors are compared on the objects that every network detects; the paper makes its statement about "
+    "maps of classifiers, and it is tried here on detectors."
+)
+
+
+def object_statistics(result: ObjectSaliencyResult) -> tuple[Sequence[Comparable], Sequence[str]]:
+    """Return every metric of every method and layer over the objects that all networks detect, and what to say."""
+    several = len({model for model, _ in result.networks}) > 1
+    objects = of_networks(detected_by_all(result.objects))
+    if objects.empty:
+        return (), ()
+    return statistics_of(per_image(objects), list(OBJECT_METRICS)), [ABOUT_CLAIM] if several else []
+
+
+def object_lines(result: ObjectSaliencyResult) -> Lines:
+    """Return a line per variant, method and layer."""
+    rows = []
+    everything = result.metrics[result.metrics["subset"] == ALL]
+    objects = {
+        str(model): len(rows.drop_duplicates(OBJECT)) for model, rows in result.objects.groupby("model", sort=False)
+    }
+    for (model, method, layer), group in everything.groupby(["model", "method", "layer"], sort=False):
+        found = {str(row["metric"]): row for row in group.to_dict("records")}
+        cells = [str(found[PREDICTED]["images"]), str(objects[str(model)]), ""]
+        if "precision" in found:
+            row = found["precision"]
+            cells[-1] = f"{row['mean']:.4f} {interval_text(row['ci_low'], row['ci_high'])}".rstrip()
+        cells += [f"{found[metric]['mean']:.4f}" if metric in found else "" for metric in PRINTED]
+        rows.append([str(model), f"{method!s} {layer!s}".rstrip(), *cells])
+    header = ["model", "map", "images", "objects", "precision, 95% interval", *PRINTED]
+    return Lines(header, rows)

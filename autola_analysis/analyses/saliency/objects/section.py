@@ -1,0 +1,168 @@
+"""What the page and a paper say of maps of single objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+
+from autola_analysis.analyses.saliency.figure import Scale, first_runs, plot_saliency
+from autola_analysis.analyses.saliency.gallery import gallery
+from autola_analysis.analyses.saliency.methods import ALIASES, METHODS, title_of
+from autola_analysis.analyses.saliency.objects.batch import MISSED
+from autola_analysis.analyses.saliency.objects.crops import cropped
+from autola_analysis.analyses.saliency.objects.localise import BOX_ONLY, OBJECT_METRICS, PREDICTED, UNBOUNDED
+from autola_analysis.analyses.saliency.objects.result import ALL, ALL_DETECTED, ObjectSaliencyResult
+from autola_analysis.analyses.saliency.result import Picture
+from autola_analysis.analyses.saliency.section import GUIDED, LIMITS, divided_by, runs_shown
+from autola_analysis.core.tables import rows_of, side_by_side
+from autola_analysis.core.text import counted
+from autola_analysis.report.references import read_references
+from autola_analysis.report.section import Section
+from autola_analysis.report.sheet import Sheet
+
+EXPLAINED = {
+    "object": "annotated objects, each by the candidate with an IoU of at least 0.5 that finds its class most probable",
+    "detection": "what the first network detects",
+    "given-box": "annotated objects, with their boxes as the regions that the head reads",
+}
+READING = (
+    "Explained is the score of one candidate (a default box, a proposal) for one class, before suppression, with the "
+    "candidate's place held fixed: why this class is seen in this region. Grad-CAM weighs a layer's channels by their "
+    "mean gradient, so that it lights other objects of the class, too; ODAM multiplies activation and gradient cell by "
+    "cell, and is zero where the candidate does not look.",
+)
+MEASURED = (
+    f"The metrics are {'; '.join(f'{name}: {meaning}' for name, meaning in OBJECT_METRICS.items())}.",
+    "Objects of an image are averaged first; intervals are over images. The variant 'chance' holds a uniform map and a "
+    f"Gaussian in the middle of the image. {BOX_ONLY[0]} and {BOX_ONLY[1]} are maps that know nothing of a network but "
+    "the box that it predicts: a map that is no better tells nothing beyond that box.",
+)
+SUPPORT = (
+    "A head reads a layer through few cells, and gradients are zero elsewhere: the column support of "
+    "saliency_objects.csv is the share of cells that have one."
+)
+
+
+def object_section(result: ObjectSaliencyResult, sheet: Sheet) -> Section:
+    """Draw ``figures/saliency_objects.*`` and a figure per image, and return the section.
+
+    Args:
+        result: Rows, means and pictures.
+        sheet: What to draw on; its options say what maps are divided by, and how many objects are shown.
+    """
+    scale: Scale = sheet.options.scale
+    body = Markup("<p>{}</p>").format(" ".join(result.warnings) or "Nothing was explained.")
+    if result.pictures:
+        shown = _examples(result, sheet.options.show)
+        caption = object_caption(result, shown, sheet.data, scale, "Objects, in squares twice as wide as their boxes")
+        sheet.draw("saliency_objects", plot_saliency([cropped(each) for each in shown], sheet.width, scale), caption)
+        body = gallery(result.pictures, caption, scale)
+    for number, (_, pictures) in enumerate(_by_image(result.pictures).items(), start=1):
+        caption = object_caption(result, pictures, sheet.data, scale, "Objects of one image")
+        sheet.draw(f"saliency_image_{number}", plot_saliency(pictures, sheet.width, scale), caption)
+    measured = bool(result.objects["annotation"].notna().any())
+    guided = any(name.startswith("guided") for name in result.settings["methods"])
+    return Section(
+        "saliency",
+        "Where the networks look when they find objects",
+        body=body,
+        tables=_tables(result, measured),
+        methods=object_methods(result, measured),
+        references=read_references(Path(__file__).parents[1]),
+        reading=[*READING, *(MEASURED if measured else []), SUPPORT],
+        limits=[*LIMITS, *([GUIDED] if guided else [])],
+    )
+
+
+def object_caption(
+    result: ObjectSaliencyResult, pictures: Sequence[Picture], data: str, scale: Scale, what: str
+) -> str:
+    """Say what a figure of objects shows, and with which settings."""
+    settings = result.settings
+    methods = ", ".join(title_of(method) for method in settings["methods"])
+    panels = first_runs(pictures[0].panels)
+    variants = ", ".join(dict.fromkeys(panel.variant for panel in panels))
+    parts = [
+        f"{what}: {methods} for {variants} ({data}). Explained are {EXPLAINED[settings['target']]}.",
+        f"The images are {settings['shown']}.{runs_shown(pictures[0])}",
+        f"Below each map: the class and its probability{_marks(pictures)}.",
+        "Blue: the box that the network predicts.",
+    ]
+    if any(picture.mask is not None for picture in pictures):
+        parts.append("White: the annotated object.")
+    if any(panel.map.ndim == 2 for panel in panels):
+        parts.append(f"Each map is divided by {divided_by(scale)} and laid over the grey image.")
+    if any(panel.map.ndim == 3 for panel in panels):
+        parts.append("Input gradients g are shown as 0.5 + 0.1 (g - mean(g)) / std(g), clipped to [0, 1].")
+    return " ".join(parts)
+
+
+def _marks(pictures: Sequence[Picture]) -> str:
+    """Say how objects are marked that a network does not detect, where there are some."""
+    remarks = {picture.remark(panel) for picture in pictures for panel in picture.panels}
+    return f"; {MISSED!r} where the network has no detection there" if remarks - {""} else ""
+
+
+def object_methods(result: ObjectSaliencyResult, measured: bool) -> str:
+    """Say how maps of objects were made and measured."""
+    settings = result.settings
+    methods = ", ".join(f"{title_of(name)} [@{_citation(name)}]" for name in settings["methods"])
+    layers = ", ".join(settings["layers"])
+    score = "logit of the class" if settings["score"] == "logit" else "logit of the class less that of the background"
+    text = (
+        f"We explained {counted(settings['objects'], 'object')} in {counted(settings['images'], 'image')} by {methods}"
+        f"{f' (layer {layers})' if layers else ''}: {EXPLAINED[settings['target']]}. The score is the {score} of one "
+        "candidate before suppression; its place is held fixed."
+    )
+    if settings["target"] == "detection":
+        text += f" Detections have a probability above {settings['threshold']:g}; at most {settings['most']} per image."
+    if measured:
+        text += (
+            " Against the annotated objects we report the precision at box area, the energy in the box, on the mask "
+            "and on other objects, the object discrimination index [@zhao2023], and the pointing game with a tolerance "
+            "of 15 pixels at a size of 224 [@zhang2018], beside maps that know nothing but the predicted box. Objects "
+            "of an image are averaged first; intervals are 95% bootstrap intervals over images [@efron1993], from "
+            "three training runs on over runs and images, by Student's t."
+        )
+    return text
+
+
+def _examples(result: ObjectSaliencyResult, most: int) -> list[Picture]:
+    """Return the objects to show together: those that all networks detect first, an object of every image in turn."""
+    by_image = [
+        sorted(pictures, key=lambda picture: any(picture.remark(panel) for panel in picture.panels))
+        for pictures in _by_image(result.pictures).values()
+    ]
+    longest = max(map(len, by_image))
+    in_turn = [pictures[place] for place in range(longest) for pictures in by_image if place < len(pictures)]
+    return in_turn[:most]
+
+
+def _by_image(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
+    by_image: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        by_image.setdefault(picture.image, []).append(picture)
+    return by_image
+
+
+def _tables(result: ObjectSaliencyResult, measured: bool) -> Mapping[str, pd.DataFrame]:
+    if result.metrics.empty:
+        return {}
+    shown = result.metrics if measured else result.metrics[result.metrics["metric"] == PREDICTED]
+    tables = {}
+    for subset, what in ((ALL, "all objects"), (ALL_DETECTED, "objects that every network detects")):
+        rows = rows_of(shown, subset=subset)
+        shares = rows[~rows["metric"].isin(UNBOUNDED)]
+        if len(shares):
+            images = counted(int(shares["images"].max()), "image")
+            tables[f"Where the maps lie, {what}: means over {images} with 95% intervals"] = side_by_side(
+                shares, ["method", "layer", "model"], "metric", "mean"
+            )
+    return tables | {"Where the maps lie, all numbers": result.metrics}
+
+
+def _citation(method: str) -> str:
+    return "zhao2023" if method in ALIASES else METHODS.get(method).citation
