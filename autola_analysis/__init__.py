@@ -78,6 +78,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.saliency.sanity.figure import plot_sanity as plot_sanity
     from autola_analysis.analyses.saliency.sanity.result import ComparedMaps as ComparedMaps
     from autola_analysis.analyses.saliency.sanity.result import SanityResult as SanityResult
+    from autola_analysis.analyses.search_report.figure import plot_entropies as plot_entropies
+    from autola_analysis.analyses.search_report.figure import plot_ranking as plot_ranking
+    from autola_analysis.analyses.search_report.options import SearchReportOptions as SearchReportOptions
+    from autola_analysis.analyses.search_report.result import SearchReportResult as SearchReportResult
     from autola_analysis.analyses.selectivity.figure import plot_selectivity as plot_selectivity
     from autola_analysis.analyses.selectivity.measure import measure_selectivity as measure_selectivity
     from autola_analysis.analyses.selectivity.metric import ClassSelectivity as ClassSelectivity

@@ -67,7 +67,8 @@ def search(
     """
     need_lightning("a search")
     from autola_analysis.search.recipes import SEARCH_RECIPES
-    from autola_analysis.search.run import GENOTYPE_FILE, Search, run_search
+    from autola_analysis.search.result import GENOTYPE_FILE
+    from autola_analysis.search.run import Search, run_search
     from autola_analysis.training.settings import Machine
 
     if what.hessian is not None and what.order != 2:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
 
 from autola_analysis.attention.genotype import Genotype
 from autola_analysis.attention.mixture import SEARCH_REDUCTION, HogaSearch
 from autola_analysis.backbones.registry import create_model
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.search.inherit import inherit
-from autola_analysis.search.supernet import SuperNetwork
 
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""Images as uint8 ``(B, 3, H, W)`` and their labels ``(B,)``."""
 NORM_BATCHES = 50
 """Batches over which batch norms are measured anew for a wiring with inherited weights."""
 
 
 def correct(
-    network: nn.Module, loader: DataLoader[Any], preprocessing: Preprocessing, device: torch.device
+    network: nn.Module, loader: Batches, preprocessing: Preprocessing, device: torch.device
 ) -> NDArray[np.bool_]:
     """Return for each image of a loader whether the network's best class is its label."""
     network.eval().to(device)
@@ -37,12 +37,12 @@ def correct(
 
 
 def inherited(
-    network: SuperNetwork, genotype: Genotype, backbone: str, num_classes: int, options: Mapping[str, Any]
+    network: nn.Module, genotype: Genotype, backbone: str, num_classes: int, options: Mapping[str, Any]
 ) -> nn.Module:
     """Return the network with a wiring whose weights are those of its operations in the super-network.
 
     Args:
-        network: The super-network.
+        network: The backbone with mixed modules.
         genotype: The wiring.
         backbone: Of both.
         num_classes: Of both.
@@ -50,18 +50,16 @@ def inherited(
     """
     attention = {"genotype": genotype, "reduction": SEARCH_REDUCTION}
     derived = create_model(backbone, "hoga", num_classes, attention_options=attention, **options)
-    modules = {name: each for name, each in network.network.named_modules() if isinstance(each, HogaSearch)}
+    modules = {name: each for name, each in network.named_modules() if isinstance(each, HogaSearch)}
     prefixes = tuple(f"{name}." for name in modules)
-    state = {name: each for name, each in network.network.state_dict().items() if not name.startswith(prefixes)}
+    state = {name: each for name, each in network.state_dict().items() if not name.startswith(prefixes)}
     for name, module in modules.items():
         state |= {f"{name}.{part}": tensor for part, tensor in inherit(module, genotype).items()}
     derived.load_state_dict(state)
     return derived
 
 
-def measure_norms(
-    network: nn.Module, loader: DataLoader[Any], preprocessing: Preprocessing, device: torch.device
-) -> None:
+def measure_norms(network: nn.Module, loader: Batches, preprocessing: Preprocessing, device: torch.device) -> None:
     """Replace the statistics of batch norms by their means over some batches."""
     network.train().to(device)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -193,14 +193,19 @@ def _name(node: int, source: int) -> str:
     return f"s{source}" if source else f"x{node}"
 
 
-def search_figures(result: SearchResult) -> dict[str, tuple[Figure, str]]:
-    """Return the figures of a search by name, each with its caption."""
+def search_figures(result: SearchResult, width: str | float = "neurips") -> dict[str, tuple[Figure, str]]:
+    """Return the figures of a search by name, each with its caption.
+
+    Args:
+        result: Of a search.
+        width: Of the figures of weights and wiring.
+    """
     decided = int(result.edges["decided"].sum())
     settings = result.settings
     how = f"Search {settings['name']}, order {settings['order']}, seed {settings['seed']}"
     return {
         "alphas": (
-            plot_alphas(result),
+            plot_alphas(result, width),
             f"{how}: weight of every operation on every edge after each epoch, rows by the node that the edge enters. "
             "The operation that was chosen is thick; none, which is never chosen, is dotted.",
         ),
@@ -210,7 +215,7 @@ def search_figures(result: SearchResult) -> dict[str, tuple[Figure, str]]:
             "lowest edge to the highest; 1 is open, 0 decided.",
         ),
         "genotype": (
-            plot_genotype(result),
+            plot_genotype(result, width),
             f"{how}: the wiring of the strongest operations, with their weights; {decided} of {len(STANDARD_EDGES)} "
             "edges are decided (margin of twice its standard deviation over the last five epochs or more), the others "
             "are dashed.",

@@ -19,6 +19,8 @@ from autola_analysis.search.derivation import strongest
 from autola_analysis.search.edges import edge_rows
 from autola_analysis.search.history import softmax
 
+GENOTYPE_FILE, SUPERNET_FILE = "genotype.json", "supernet.safetensors"
+"""What lies beside the result in the folder of a search."""
 EPOCHS_TABLE = Table(
     "search_epochs",
     (

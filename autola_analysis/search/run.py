@@ -29,17 +29,18 @@ from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit
 from autola_analysis.data.workers import SupervisedLoader, leave_process_group
 from autola_analysis.report.figures import write_figure
+from autola_analysis.search.batches import EpochBatches, PlannedImages
 from autola_analysis.search.bilevel import check_order
 from autola_analysis.search.derivation import strongest
 from autola_analysis.search.edges import edge_rows
 from autola_analysis.search.evaluation import correct, inherited, measure_norms
 from autola_analysis.search.figure import search_figures
-from autola_analysis.search.halves import EpochBatches, PlannedImages, halves
+from autola_analysis.search.halves import halves
 from autola_analysis.search.health import warnings_of
 from autola_analysis.search.history import softmax
 from autola_analysis.search.module import ALPHA_HALF, WEIGHTS_HALF, SearchTraining
 from autola_analysis.search.recipes import SearchRecipe, images_of
-from autola_analysis.search.result import EPOCHS_TABLE, GAPS_TABLE, SearchResult
+from autola_analysis.search.result import EPOCHS_TABLE, GAPS_TABLE, GENOTYPE_FILE, SUPERNET_FILE, SearchResult
 from autola_analysis.search.supernet import SuperNetwork
 from autola_analysis.statistics.intervals import share_interval
 from autola_analysis.training.data import open_splits, preprocessing_of
@@ -51,7 +52,6 @@ from autola_analysis.training.settings import Machine
 from autola_analysis.training.state import discard, last_state, open_state, state_of
 
 SEARCH = "search"
-GENOTYPE_FILE, SUPERNET_FILE = "genotype.json", "supernet.safetensors"
 Array = NDArray[np.float64]
 
 
@@ -275,7 +275,7 @@ def _result(
     epochs = pd.DataFrame(rows, columns=EPOCHS_TABLE.names)
     genotype = strongest(softmax(alphas[-1]), operations)
     device = resolve_device(machine.device)
-    wired = inherited(module.network, genotype, search.network, len(test.classes), search.options)
+    wired = inherited(module.network.network, genotype, search.network, len(test.classes), search.options)
     measure_norms(wired, loaders.halves[WEIGHTS_HALF], preprocessing, device)
     images = loaders.plain(test)
     gaps = []

@@ -120,6 +120,6 @@ def test_a_derived_network_inherits_what_the_super_network_computes() -> None:
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.running_mean)
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
-    derived = inherited(network, genotype, "resnet8", 4, {"width": 8}).double().eval()
+    derived = inherited(network.network, genotype, "resnet8", 4, {"width": 8}).double().eval()
     images = torch.randn(3, 3, 16, 16, dtype=torch.float64)
     torch.testing.assert_close(derived(images), network.double().eval()(images), rtol=1e-12, atol=1e-12)

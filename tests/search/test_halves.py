@@ -10,7 +10,8 @@ from PIL import Image
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits
 from autola_analysis.data.source import ImageSource
-from autola_analysis.search.halves import BatchPlan, EpochBatches, PlannedImages, halves, stream
+from autola_analysis.search.batches import BatchPlan, EpochBatches, PlannedImages, stream
+from autola_analysis.search.halves import halves
 from autola_analysis.search.recipes import SEARCH_RECIPES, images_of
 from autola_analysis.training.images import AugmentedImages
 
