@@ -16,6 +16,7 @@ from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.distributed import Processes
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import hash_of
+from autola_analysis.inference.observer import Deferring
 from autola_analysis.inference.outputs import Output, rows_of_output
 from autola_analysis.inference.stream import Batch, Stream
 
@@ -96,6 +97,11 @@ class _Chosen:
             indices = torch.searchsorted(self._numbers, batch.indices[rows])
             part = Batch(batch.images[rows], batch.targets[rows], indices, batch.read_as)
             self._observer.update(part, kept, rows_of_output(output, rows))
+
+    def settle(self) -> None:
+        """Let the observer check the last batch, where it waits with that."""
+        if isinstance(self._observer, Deferring):
+            self._observer.settle()
 
     def gather(self, processes: Processes, device: torch.device) -> None:
         """Bring together what all processes have."""

@@ -17,6 +17,7 @@ from autola_analysis.core.bounds import LARGEST_SIDE
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry
 from autola_analysis.core.text import counted
+from autola_analysis.core.transfer import sent
 
 LARGEST_STATISTIC = 1e6
 SMALLEST_STD = 1e-6
@@ -88,8 +89,7 @@ class Preprocessing:
 
     def normalize(self, images: Tensor) -> Tensor:
         """Return uint8 images ``(B, C, H, W)`` as standardised float32 on the same device."""
-        mean = torch.tensor(self.mean, device=images.device).view(-1, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(-1, 1, 1)
+        mean, std = sent(torch.tensor([self.mean, self.std]).view(2, -1, 1, 1), images.device)
         return (images.to(torch.float32) / 255 - mean) / std
 
     @property

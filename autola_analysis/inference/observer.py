@@ -36,3 +36,11 @@ class Selective(Protocol):
 
     def begin(self, batch: Batch) -> None:
         """Note which images run next."""
+
+
+@runtime_checkable
+class Deferring(Protocol):
+    """An observer that checks a batch when the device has been given the next one, so that the device never waits."""
+
+    def settle(self) -> None:
+        """Check and take in what `update` left on its way from the device; called once more after the last batch."""

@@ -20,6 +20,7 @@ from autola_analysis.core.device import resolve_device
 from autola_analysis.core.distributed import Processes, current
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.progress import progress_bar
+from autola_analysis.core.transfer import Arriving
 from autola_analysis.data.device_decoding import gpu_decoder
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.channels import ChannelAxis, channel_axis
@@ -28,7 +29,7 @@ from autola_analysis.inference.copies import runnable
 from autola_analysis.inference.decoding import DecodingRecord, counted_in, decoded_by
 from autola_analysis.inference.failures import forward_of, out_of_memory
 from autola_analysis.inference.folding import FastCopy, fast_copy, prefers_channels_last
-from autola_analysis.inference.observer import Observer, Selective
+from autola_analysis.inference.observer import Deferring, Observer, Selective
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.precision import fitting, number_type, precision_of, remarks_on_type
 from autola_analysis.inference.stream import Batch, Stream
@@ -194,6 +195,8 @@ def run(jobs: Sequence[Job], stream: Stream, settings: Settings | None = None) -
                 job.take(batch, moved)
             read += len(batch.images)
             bar.update(count(len(batch.images)) - bar.n)
+        for job in running:
+            job.settle()
         if processes.world_size > 1:
             for observer in chain.from_iterable(job.observers for job in jobs):
                 observer.gather(processes, device)
@@ -233,6 +236,7 @@ class _Running:
         task: What the output means, settled for the network.
         part: Images that run at once, where a whole batch left it without memory.
         about: What a reader must know of how the outputs are read.
+        finite: The last batch, and whether what was put out for its images is finite.
     """
 
     job: Job
@@ -244,6 +248,7 @@ class _Running:
     task: Task
     part: int | None = None
     about: str = ""
+    finite: tuple[Batch, Arriving] | None = None
 
     def take(self, batch: Batch, images: Tensor) -> None:
         """Run one batch through the copy and hand it to the observers, in parts where memory asks for it."""
@@ -260,6 +265,7 @@ class _Running:
                     raise
                 self._take_fewer(stop - start)
             else:
+                self.settle()
                 self._hand_over(batch.part(start, stop), output)
                 start = stop
 
@@ -279,13 +285,27 @@ class _Running:
                 f"{self.job.name} puts out {len(finite)} rows for {len(batch.indices)} images; it has to put out one "
                 "per image."
             )
-        if not finite.all():
-            bad = int(batch.indices[~finite.cpu()][0])
-            raise DataError(f"{self.job.name} puts out values that are not finite, first for image {bad}.")
+        self.finite = batch, Arriving(finite)
         self.about = self.about or self.task.about(output)
         scores, read = self.task.scores(output), replace(batch, read_as=self.task.read_as)
         for observer, kept in zip(self.job.observers, self.kept, strict=True):
             observer.update(read, kept, scores)
+
+    def settle(self) -> None:
+        """Check the batch before, which the device has done or is about to: it has been given the next one.
+
+        Raises:
+            DataError: If the network put out values that are not finite.
+        """
+        if self.finite is not None:
+            batch, finite = self.finite
+            self.finite = None
+            if not finite.values().all():
+                bad = int(batch.indices[~finite.values()][0])
+                raise DataError(f"{self.job.name} puts out values that are not finite, first for image {bad}.")
+        for observer in self.job.observers:
+            if isinstance(observer, Deferring):
+                observer.settle()
 
     def _take_fewer(self, images: int) -> None:
         if images == 1 or self.copy.depends_on_batch:

@@ -168,6 +168,7 @@ def test_accuracy_counts_the_label_among_the_highest_logits() -> None:
     observer = AccuracyObserver(7)
     logits = torch.tensor([[9.0, 1, 2, 3, 4, 5, 0], [0, 9, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5, 9]])
     observer.update(Batch(torch.empty(3), torch.tensor([0, 6, 0]), torch.arange(3)), {}, logits)
+    observer.settle()
     assert observer.result() == Accuracy(images=3, top1=1 / 3, top5=2 / 3)
 
 

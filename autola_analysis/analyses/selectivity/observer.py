@@ -14,6 +14,7 @@ from torch import Tensor
 from autola_analysis.analyses.selectivity.labelings import image_folds, permuted_labels, usable_folds
 from autola_analysis.core.distributed import Processes
 from autola_analysis.core.errors import DataError, LayerError
+from autola_analysis.core.transfer import Arriving, sent
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch, check_labels
 
@@ -99,6 +100,7 @@ class SelectivityObserver:
         self.labelings = labelings
         self._rectify = rectify
         self._refuse = refuse
+        self._unsettled: tuple[Tensor, Arriving] | None = None
         self._units: dict[str, int] = {}
         self._sums = torch.empty(0, 0, dtype=torch.float64)
         self._counts = torch.zeros(labelings.num_folds * labelings.num_classes, dtype=torch.int64)
@@ -119,20 +121,34 @@ class SelectivityObserver:
         return spatial_mean(activation), activation.amin()
 
     def update(self, batch: Batch, kept: Mapping[str, tuple[Tensor, Tensor]], output: Output) -> None:
-        """Add one batch to the sums.
+        """Add one batch to the sums; `settle` checks its activity.
+
+        Raises:
+            DataError: If a label is not one of the classes.
+        """
+        self._check_labels(batch)
+        activity = torch.cat([kept[layer][0] for layer in self.layers], dim=1)
+        lowest = torch.stack([kept[layer][1].float() for layer in self.layers])
+        finite = torch.isfinite(activity).all().float()
+        self._unsettled = batch.images, Arriving(torch.cat([lowest, finite[None]]))
+        self._add(batch, activity, {layer: kept[layer][0].shape[1] for layer in self.layers})
+
+    def settle(self) -> None:
+        """Check the activity of the batch that was added last.
 
         Raises:
             LayerError: If a layer has negative activity, or one that is not finite.
-            DataError: If a label is not one of the classes.
         """
-        for layer in self.layers:
-            if kept[layer][1].item() < 0:
-                raise self._refuse(layer, batch.images)
-        self._check_labels(batch)
-        activity = torch.cat([kept[layer][0] for layer in self.layers], dim=1)
-        if not bool(torch.isfinite(activity).all()):
+        if self._unsettled is None:
+            return
+        images, arriving = self._unsettled
+        self._unsettled = None
+        *lowest, finite = arriving.values().tolist()
+        for layer, least in zip(self.layers, lowest, strict=True):
+            if least < 0:
+                raise self._refuse(layer, images)
+        if not finite:
             raise LayerError(f"activations that are not finite, in one of the layers {', '.join(self.layers)}.")
-        self._add(batch, activity, {layer: kept[layer][0].shape[1] for layer in self.layers})
 
     def _check_labels(self, batch: Batch) -> None:
         check_labels(batch.targets, self.labelings.num_classes)
@@ -149,18 +165,18 @@ class SelectivityObserver:
         activity = activity.to(torch.float64)
         labelings = self.labelings
         self._make_room(units, activity.device)
-        rows = batch.targets
+        labels = batch.targets
         if labelings.folds is not None:
-            rows = rows + labelings.folds[batch.indices] * labelings.num_classes
-        self._counts += torch.bincount(rows, minlength=len(self._counts))
-        self._add_rows(rows, activity)
+            labels = labels + labelings.folds[batch.indices] * labelings.num_classes
+        self._counts += torch.bincount(labels, minlength=len(self._counts))
+        labels_of = [labels]
         for index, permuted in enumerate(labelings.permuted):
-            rows = permuted[batch.indices].long() + (labelings.num_folds + index) * labelings.num_classes
+            labels_of.append(permuted[batch.indices].long() + (labelings.num_folds + index) * labelings.num_classes)
+        for rows in sent(torch.stack(labels_of), activity.device):
             self._add_rows(rows, activity)
 
     def _add_rows(self, rows: Tensor, activity: Tensor) -> None:
         """Add the activity of every image to a row of the sums, in the same order in every run."""
-        rows = rows.to(activity.device)
         if activity.is_cuda:  # an indexed addition there takes its summands as they come
             self._sums.index_put_((rows,), activity, accumulate=True)
         else:

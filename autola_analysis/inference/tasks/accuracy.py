@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.core.distributed import Processes
+from autola_analysis.core.transfer import Arriving, sent
 from autola_analysis.data.imagenet import imagenet_classes
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch
@@ -61,6 +62,7 @@ class AccuracyObserver:
         self._head_classes = head_classes
         self._has_head = has_head
         self._seen = _Counts()
+        self._unsettled: tuple[Tensor, Arriving] | None = None
         self._right: dict[int, tuple[Tensor, Tensor]] = {}
         """Number of a batch's first image -> numbers of its images, and whether each is right"""
 
@@ -74,10 +76,18 @@ class AccuracyObserver:
         seen.images += len(batch.targets)
         if self.fits:
             best = output.topk(min(5, seen.outputs), dim=1).indices
-            correct = best == batch.targets.to(best.device)[:, None]
-            seen.top1 += int(correct[:, 0].sum())
-            self._right[int(batch.indices[0])] = (batch.indices, correct[:, 0].cpu())
-            seen.top5 += int(correct.sum())
+            self._unsettled = batch.indices, Arriving(best == sent(batch.targets, best.device)[:, None])
+
+    def settle(self) -> None:
+        """Count which predictions of the last batch are right."""
+        if self._unsettled is None:
+            return
+        indices, arriving = self._unsettled
+        self._unsettled = None
+        correct = arriving.values()
+        self._seen.top1 += int(correct[:, 0].sum())
+        self._seen.top5 += int(correct.sum())
+        self._right[int(indices[0])] = (indices, correct[:, 0])
 
     def gather(self, processes: Processes, device: torch.device) -> None:
         """Add up the counts of all processes."""
