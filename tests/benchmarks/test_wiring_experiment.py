@@ -84,6 +84,7 @@ def test_the_verdict_is_that_of_the_interval_and_the_margin(interval: tuple[floa
     rows = [
         ("evaluate", "searched", "random", "nll", 1.0, 0.5, 2.0),
         ("accuracy", "searched", "released", "top1", -1.0, -2.0, -0.5),
+        ("accuracy", "searched", "random", "top5", 0.9, 0.8, 1.0),
         ("accuracy", "searched", "random", "top1", sum(interval) / 2, *interval),
     ]
     table = pd.DataFrame(rows, columns=["analysis", "model", "against", "statistic", "value", "ci_low", "ci_high"])

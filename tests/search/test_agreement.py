@@ -65,6 +65,7 @@ def test_the_figure_shows_counts_and_rings_the_released_wiring() -> None:
     ax = figure.axes[0]
     shown = np.asarray(ax.images[0].get_array())
     assert shown.shape == (10, 8)
+    assert ax.images[0].get_clim() == (0, 3)  # the deepest colour is that of all searches
     assert sorted(text.get_text() for text in ax.texts) == ["1"] * 2 + ["2"] * 2 + ["3"] * 8
     columns, rows = (np.asarray(values) for values in ax.lines[0].get_data())
     np.testing.assert_array_equal(shown[rows, columns] >= 2, [True] * 10)

@@ -40,6 +40,11 @@ def test_every_argument_reaches_what_it_sets(calls: list[Any], tmp_path: Path) -
     assert (folder, machine) == (out, Machine("cpu", "32-true", 2, True))
 
 
+def test_data_stand_before_the_folder_behind_the_recipe(calls: list[Any], tmp_path: Path) -> None:
+    autola.search_attention("cifar10:/old", data="cifar10:/new", out=tmp_path / "out")
+    assert calls[0][0].data == "cifar10:/new"
+
+
 def test_without_a_folder_nothing_is_kept(calls: list[Any]) -> None:
     recipe = SEARCH_RECIPES.get("cluttered-digits").overridden({"epochs": "1"})
     autola.search_attention(recipe, data="folder:x", precision="bf16-mixed")

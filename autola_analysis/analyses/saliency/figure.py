@@ -77,6 +77,7 @@ class _Sheet:
         self.titles, self.title_size = self._fitting_titles()
         self.head = HEAD + (max(title.count("\n") for title in self.titles)) * self.title_size * 1.2 / 72
         self.size = min(7.0, max(4.5, self.side * 10.5))  # points that fit below a panel
+        self.line = float(np.clip(self.side, 0.3, 0.6))  # points of the line of a box
         self.separator = self._separator()
         self.label = LABEL + LINE * self.separator.count("\n")
         self.width, self.height = width, self.head + len(pictures) * (self.panel_height + self.label) + foot
@@ -110,7 +111,7 @@ class _Sheet:
             ax = self._axes(row, 0, 0)
             ax.imshow(picture.pixels, interpolation="nearest")
             _outline(ax, picture.mask)
-            _frame(ax, picture.panels[0].box)
+            _frame(ax, picture.panels[0].box, self.line)
             self._below(ax, self._name(picture.label or picture.target), "black")
             found = {(p.method, p.layer, p.variant): p for p in first_runs(picture.panels)}
             for group, key in enumerate(self.groups):
@@ -170,7 +171,7 @@ class _Sheet:
             _outline(ax, mask)
         else:  # an outline would hide the edges that these pictures consist of
             ax.imshow(gradient_display(panel.map), interpolation="nearest")
-        _frame(ax, panel.box)
+        _frame(ax, panel.box, self.line)
         if panel.status != "ok":
             ax.text(
                 0.5, 0.5, panel.status, transform=ax.transAxes, ha="center", va="center", fontsize=SMALL, color="white"
@@ -258,14 +259,14 @@ def _outline(ax: Axes, mask: NDArray[np.bool_] | None) -> None:
     ax.set_ylim(limits[1])
 
 
-def _frame(ax: Axes, box: Sequence[float] | None) -> None:
+def _frame(ax: Axes, box: Sequence[float] | None, line: float) -> None:
     """Draw a box; the edges of pixels are half a pixel from their centres."""
     if box is None:
         return
     limits = ax.get_xlim(), ax.get_ylim()
     x1, y1, x2, y2 = (value - 0.5 for value in box)
-    patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=BOX, linewidth=0.6)
-    patch.set_path_effects([Stroke(linewidth=1.1, foreground="black"), Normal()])
+    patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=BOX, linewidth=line)
+    patch.set_path_effects([Stroke(linewidth=1.8 * line, foreground="black"), Normal()])
     ax.add_patch(patch)
     ax.set_xlim(limits[0])
     ax.set_ylim(limits[1])

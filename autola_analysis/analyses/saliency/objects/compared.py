@@ -18,6 +18,7 @@ from autola_analysis.analyses.saliency.objects.result import (
 from autola_analysis.core.text import interval_text
 from autola_analysis.statistics.difference import Comparable
 
+FIRST = next(iter(OBJECT_METRICS))
 PRINTED = ("energy_box", "odi", PREDICTED)
 ABOUT_CLAIM = (
     "maps of detectors are compared on the objects that every network detects; the paper makes its statement about "
@@ -36,18 +37,20 @@ def object_statistics(result: ObjectSaliencyResult) -> tuple[Sequence[Comparable
 
 def object_lines(result: ObjectSaliencyResult) -> Lines:
     """Return a line per variant, method and layer."""
-    rows = []
     everything = result.metrics[result.metrics["subset"] == ALL]
     objects = {
         str(model): len(rows.drop_duplicates(OBJECT)) for model, rows in result.objects.groupby("model", sort=False)
     }
+    measured = set(everything["metric"])
+    printed = [metric for metric in PRINTED if metric in measured]
+    rows = []
     for (model, method, layer), group in everything.groupby(["model", "method", "layer"], sort=False):
         found = {str(row["metric"]): row for row in group.to_dict("records")}
-        cells = [str(found[PREDICTED]["images"]), str(objects[str(model)]), ""]
-        if "precision" in found:
-            row = found["precision"]
-            cells[-1] = f"{row['mean']:.4f} {interval_text(row['ci_low'], row['ci_high'])}".rstrip()
-        cells += [f"{found[metric]['mean']:.4f}" if metric in found else "" for metric in PRINTED]
+        cells = [str(found[PREDICTED]["images"]), str(objects[str(model)])]
+        if FIRST in measured:
+            row = found[FIRST]
+            cells.append(f"{row['mean']:.4f} {interval_text(row['ci_low'], row['ci_high'])}".rstrip())
+        cells += [f"{found[metric]['mean']:.4f}" if metric in found else "" for metric in printed]
         rows.append([str(model), f"{method!s} {layer!s}".rstrip(), *cells])
-    header = ["model", "map", "images", "objects", "precision, 95% interval", *PRINTED]
-    return Lines(header, rows)
+    first = [f"{FIRST}, 95% interval"] if FIRST in measured else []
+    return Lines(["model", "map", "images", "objects", *first, *printed], rows)

@@ -85,7 +85,7 @@ class ObjectQuestion:
 
     def take_detections(self, index: int, boxes: NDArray[np.float64], classes: NDArray[np.int64]) -> None:
         """Ask all networks for what the first one has detected in an image; each finds the object it overlaps most."""
-        numbers = _found(boxes, classes, self.source.objects(index))
+        numbers = found_objects(boxes, classes, self.source.objects(index))
         self.asked[index] = Asked(boxes, classes, numbers)
 
     def share(self) -> None:
@@ -140,7 +140,7 @@ def objects_of(boxes: NDArray[np.float64], labels: NDArray[np.int64]) -> Objects
     return Objects(boxes, labels, areas, np.zeros(count, dtype=np.bool_), np.arange(count))
 
 
-def _found(boxes: NDArray[np.float64], classes: NDArray[np.int64], objects: Objects) -> NDArray[np.int64]:
+def found_objects(boxes: NDArray[np.float64], classes: NDArray[np.int64], objects: Objects) -> NDArray[np.int64]:
     """Return of every detection the object of its class, no crowd, that it overlaps most, from an IoU of 0.5 on."""
     if not len(objects) or not len(boxes):
         return np.full(len(boxes), NOT_THERE)

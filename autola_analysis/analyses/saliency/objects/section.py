@@ -57,9 +57,10 @@ def object_section(result: ObjectSaliencyResult, sheet: Sheet) -> Section:
     body = Markup("<p>{}</p>").format(" ".join(result.warnings) or "Nothing was explained.")
     if result.pictures:
         shown = _examples(result, sheet.options.show)
-        caption = object_caption(result, shown, sheet.data, scale, "Objects, in squares twice as wide as their boxes")
+        what = "Objects, in squares twice as wide as their boxes"
+        caption = object_caption(result, shown, sheet.data, scale, what, " in the square")
         sheet.draw("saliency_objects", plot_saliency([cropped(each) for each in shown], sheet.width, scale), caption)
-        body = gallery(result.pictures, caption, scale)
+        body = gallery(result.pictures, object_caption(result, shown, sheet.data, scale, "Objects"), scale)
     for number, (_, pictures) in enumerate(_by_image(result.pictures).items(), start=1):
         caption = object_caption(result, pictures, sheet.data, scale, "Objects of one image")
         sheet.draw(f"saliency_image_{number}", plot_saliency(pictures, sheet.width, scale), caption)
@@ -78,9 +79,18 @@ def object_section(result: ObjectSaliencyResult, sheet: Sheet) -> Section:
 
 
 def object_caption(
-    result: ObjectSaliencyResult, pictures: Sequence[Picture], data: str, scale: Scale, what: str
+    result: ObjectSaliencyResult, pictures: Sequence[Picture], data: str, scale: Scale, what: str, where: str = ""
 ) -> str:
-    """Say what a figure of objects shows, and with which settings."""
+    """Say what a figure of objects shows, and with which settings.
+
+    Args:
+        result: What is drawn.
+        pictures: Those of the figure.
+        data: What captions call the images.
+        scale: What maps are divided by.
+        what: Beginning of the caption.
+        where: In which part of the image the maximum is taken.
+    """
     settings = result.settings
     methods = ", ".join(title_of(method) for method in settings["methods"])
     panels = first_runs(pictures[0].panels)
@@ -94,7 +104,7 @@ def object_caption(
     if any(picture.mask is not None for picture in pictures):
         parts.append("White: the annotated object.")
     if any(panel.map.ndim == 2 for panel in panels):
-        parts.append(f"Each map is divided by {divided_by(scale)} and laid over the grey image.")
+        parts.append(f"Each map is divided by {divided_by(scale)}{where} and laid over the grey image.")
     if any(panel.map.ndim == 3 for panel in panels):
         parts.append("Input gradients g are shown as 0.5 + 0.1 (g - mean(g)) / std(g), clipped to [0, 1].")
     return " ".join(parts)

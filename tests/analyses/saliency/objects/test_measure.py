@@ -13,10 +13,12 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency.analysis import Saliency
 from autola_analysis.analyses.saliency.measure import measure_saliency
 from autola_analysis.analyses.saliency.objects.compared import object_lines, object_statistics
+from autola_analysis.analyses.saliency.objects.question import found_objects
 from autola_analysis.analyses.saliency.objects.result import ObjectSaliencyResult, object_metric_table
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import AutolaError, BadImageError
+from autola_analysis.core.objects import Objects
 from autola_analysis.data.listed_objects import ListedObjects
 from autola_analysis.inference.run import Settings
 from tests.analyses.evaluate.detection.planted import FindsColours
@@ -58,6 +60,21 @@ def test_the_second_network_explains_what_the_first_one_detects() -> None:
     pd.testing.assert_frame_equal(one[columns], other[columns], atol=1e-4)
 
 
+def test_detections_of_a_large_stored_image_find_its_objects() -> None:
+    result = measure_saliency(planted(), Squares(1, large=3), target="detection", **ASKED)
+    own = result.objects[result.objects["method"] == "gradient"]
+    assert own[["class", "annotation"]].to_numpy().tolist() == [["red", 0], ["blue", 1]]
+    assert own["energy_other"].tolist() == [0, 1]
+
+
+def test_a_detection_finds_the_object_of_its_class_that_it_overlaps_most_and_no_crowd() -> None:
+    boxes = np.array([[0.0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 10], [40, 40, 50, 50]])
+    wanted = Objects(boxes, np.array([0, 1, 2, 3]), np.ones(4), np.array([False, False, True, False]), np.arange(4))
+    asked = np.array([[0.0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 10], [46, 46, 56, 56]])
+    assert found_objects(asked, np.array([0, 1, 2, 3]), wanted).tolist() == [0, 1, -1, -1]
+    assert found_objects(np.empty((0, 4)), np.empty(0, np.int64), wanted).tolist() == []
+
+
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_batches_do_not_matter_and_networks_stay_as_they_are(both: ObjectSaliencyResult, batch_size: int) -> None:
     networks = [planted(), planted(flip=True)]
@@ -88,6 +105,9 @@ def test_objects_that_one_network_misses_are_no_part_of_the_comparison(both: Obj
     expected = red.groupby("image", sort=False)["energy_other"].mean().tolist()
     assert energy.values["planted"].tolist() == [pytest.approx(expected)]
     assert energy.layer == LAYER
+    table = object_metric_table(missed, 0).set_index(["model", "method", "metric", "subset"])["mean"]
+    assert table["planted", "grad-cam", "energy_other", "all-detected"] == pytest.approx(np.mean(expected))
+    assert table["planted", "grad-cam", "energy_other", "all"] != pytest.approx(np.mean(expected))
     assert "the paper makes its statement about maps of classifiers" in about[0]
 
 
@@ -141,6 +161,7 @@ def test_a_photograph_needs_no_annotation(photo: Path) -> None:
     assert result.objects[["energy_box", "odi"]].isna().all(axis=None)
     assert result.metrics["metric"].unique().tolist() == ["energy_predicted"]
     assert not result.objects["model"].eq("chance").any()
+    assert object_lines(result).header == ["model", "map", "images", "objects", "energy_predicted"]
 
 
 def test_where_nothing_is_detected_that_is_said(photo: Path) -> None:
