@@ -39,7 +39,7 @@ reports: $(READY)
 
 bench: $(READY)
 	$(PYTHON) -m pip install --quiet --editable '.[dev,bench]'
-	$(PYTHON) -m benchmarks
+	$(PYTHON) -m benchmarks $(if $(QUICK),--quick) $(addprefix --only ,$(ONLY))
 
 .venv/ready: pyproject.toml
 	python3 -m venv .venv

@@ -157,11 +157,13 @@ def chosen_parts(known: dict[str, Part], asked: Sequence[str]) -> dict[str, Part
     return {name: known[name] for name in asked} if asked else known
 
 
-def default_out(device: str) -> Path | None:
-    """Return where results are written where no file was named: on a GPU, under $OUT or beside this file."""
-    if torch.device(device).type != "cuda":
-        return None
-    return Path(os.environ.get("OUT") or Path(__file__).parent) / "RESULTS-gpu.md"
+def default_out(device: str, small: bool) -> Path:
+    """Return where results are written where no file was named: under $OUT or beside this file.
+
+    RESULTS.md is written by hand, from RESULTS-full.md and from what needs data or a machine of one's own.
+    """
+    kind = "gpu" if torch.device(device).type == "cuda" else "quick" if small else "full"
+    return Path(os.environ.get("OUT") or Path(__file__).parent) / f"RESULTS-{kind}.md"
 
 
 def main() -> int:
@@ -181,11 +183,15 @@ def main() -> int:
     rounds = 1 if arguments.tiny else FAST_ROUNDS if arguments.quick else MANY_ROUNDS
     setting = Setting(arguments.device, rounds, arguments.tiny)
     parts = chosen_parts(SMALL if small else FULL, arguments.only)
+    # A test shows that everything starts; its figures are nobody's.
+    out = arguments.out or (None if arguments.tiny and not cuda else default_out(arguments.device, small))
     statuses = []
     for number, (name, part) in enumerate(parts.items(), start=1):
         left = ", ".join(list(parts)[number:]) or "nothing"
         print(f"## {name} ({number} of {len(parts)}; left: {left})\n", flush=True)
-        statuses.append(run_part(name, part, setting, arguments.out or default_out(arguments.device)))
+        statuses.append(run_part(name, part, setting, out))
+    if out is not None:
+        print(f"written: {out}")
     return SKIPPED if all(statuses) else 0
 
 

@@ -19,6 +19,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,9 +125,13 @@ def ours(model: Any, images: Any, methods: tuple[str, ...], layer: str, targets:
         return lambda: explain(model, images, methods, layer, target=targets)
     variant = Variant(model)
     plan = Plan.of(variant, methods, layer, True, None, {})
-    trunk = faster_trunk(model, [layer], images[:4]) if plan.begins_at_layers else None
     ALL_BATCHES.enter_context(freed_memory_kept())
-    return lambda: explained(variant, plan, images, targets.cpu(), trunk=trunk)
+
+    @cache  # at the first call, so that its memory is counted
+    def trunk() -> Any:
+        return faster_trunk(model, [layer], images[:4]) if plan.begins_at_layers else None
+
+    return lambda: explained(variant, plan, images, targets.cpu(), trunk=trunk())
 
 
 def work(name: str, setting: Setting) -> None:

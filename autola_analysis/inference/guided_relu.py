@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
+from autola_analysis.inference.evaluation_norm import EvaluationNorm, scale_of_norm
+
 # fmt: off
 ORDINARY = frozenset({
     "relu6", "hardtanh", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu",
@@ -92,6 +94,8 @@ class GuidedReLU(TorchFunctionMode):
             self.outside += isinstance(x, Tensor) and _form(name, rest, options) is not None
             return func(*args, **kwargs)
         form = _form(name, rest, options)
+        if (scale := scale_of_norm(func, x, rest, options)) is not None:
+            return EvaluationNorm.apply(x, lambda tensor: func(tensor, *rest, **options), scale)
         if form is None:
             self._note(name.strip("_"), rest, options)
             return func(*args, **kwargs)

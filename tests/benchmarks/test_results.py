@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import SKIPPED, run_part
+from benchmarks.__main__ import SKIPPED, default_out, run_part
 from benchmarks.results import machine_facts, recorded, write_section
 from benchmarks.small.measuring import Setting, alternate, installed, need, print_ratios
 
@@ -25,6 +25,15 @@ def test_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
     ]
     (facts,) = {line.rpartition(";")[0] for line in lines if "threads" in line}
     assert "torch" in facts
+
+
+def test_results_are_written_without_being_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("OUT", raising=False)
+    files = [default_out("cpu", small=True), default_out("cpu", small=False), default_out("cuda", small=True)]
+    assert [file.name for file in files] == ["RESULTS-quick.md", "RESULTS-full.md", "RESULTS-gpu.md"]
+    assert {file.parent.name for file in files} == {"benchmarks"}
+    monkeypatch.setenv("OUT", str(tmp_path))
+    assert default_out("cpu", small=True) == tmp_path / "RESULTS-quick.md"
 
 
 def test_what_is_printed_is_shown_and_kept(capsys: pytest.CaptureFixture[str]) -> None:

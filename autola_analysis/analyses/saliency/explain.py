@@ -21,7 +21,6 @@ from autola_analysis.analyses.saliency.plan import Part, Plan, Reshape
 from autola_analysis.analyses.saliency.targets import Classes, Target, fixed_targets
 from autola_analysis.analyses.variants import Variant, as_variant, classification_of
 from autola_analysis.checkpoints import LoadedModel
-from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.inference.channels import ChannelAxis
 from autola_analysis.inference.channels import channel_axis as assumed_axis
 from autola_analysis.inference.class_scores import is_single
@@ -129,7 +128,7 @@ def explained(
     trunk = trunk or Trunk(variant.model, reason="this is a single call")
     images = standardised(variant, images, needs_head=not callable(target))
     size = batch_size or gradient_batch_size(max(images.shape[2:]), images.device)
-    with assumed_axis("first" if plan.reshape else channel_axis), freed_memory_kept():
+    with assumed_axis("first" if plan.reshape else channel_axis):
         plan = plan.with_grids(grid, variant.model, images)
         chosen = None if callable(target) else fixed_targets(target, labels, len(images))
         same_aim = repeat(target if callable(target) else None)
