@@ -62,11 +62,11 @@ rm -f "$OUT/summary.txt" "$OUT/tests.txt" "$OUT/benchmarks.txt"
 part facts 30 summary.txt "$PYTHON" -m benchmarks.gpu_facts "$DEVICE"
 [ "$DEVICE" = cpu ] && export AUTOLA_TEST_GPU=cpu
 part tests 120 tests.txt "$PYTHON" -m benchmarks.gpu_tests ${TESTS:-}
-benchmark selectivity 70
-benchmark selectivity-files 70
-benchmark saliency 30
-benchmark neighbours 30
-benchmark tsne 30
+benchmark selectivity 90
+benchmark selectivity-files 90
+benchmark saliency 20
+benchmark neighbours 20
+benchmark tsne 20
 benchmark hoga 35
 benchmark training 40
 benchmark profile 25

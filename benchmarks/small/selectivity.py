@@ -107,11 +107,11 @@ def bare_forward(
 
 def print_in_memory(setting: Setting) -> None:
     """Measure with images in memory, in a short and in a long run: what starting costs, and what an image adds."""
-    batch, lengths, side = setting.size(tiny=(10, (1, 2), 32), cpu=(8, (2, 4), 224), cuda=(256, (3, 11), 224))
+    batch, lengths, side = setting.size(tiny=(10, (1, 2), 32), cpu=(8, (2, 4), 224), cuda=(256, (2, 8), 224))
     precisions = ("float32", "tf32", "bfloat16") if setting.cuda else ("float32",)
-    calls: dict[str, Callable[[], Any]] = {}
-    pairs = []
-    for name, model in networks(setting).items():
+    for name, model in networks(setting).items():  # a table each: what has no time left loses no other's
+        calls: dict[str, Callable[[], Any]] = {}
+        pairs = []
         for precision in precisions:
             ours, plain = f"selectivity, {name}, {precision}", f"bare forward, {name}, {precision}"
             reading = Reading(Settings(setting.device, precision, quiet=True))
@@ -124,11 +124,11 @@ def print_in_memory(setting: Setting) -> None:
                     model, open_stream(loader, None), IMAGENET, setting, precision
                 )
             pairs.append((ours, plain))
-    seconds = alternate(calls, setting)
-    longest = {name: seconds[_at(name, lengths[1])] for pair in pairs for name in pair}
-    print_rates(f"ResNet-50, batch {batch} in memory, {side} px", longest, batch * lengths[1])
-    print_ratios(longest, pairs)
-    print_lines(seconds, pairs, batch, lengths)
+        seconds = alternate(calls, setting)
+        longest = {name: seconds[_at(name, lengths[1])] for pair in pairs for name in pair}
+        print_rates(f"ResNet-50, batch {batch} in memory, {side} px", longest, batch * lengths[1])
+        print_ratios(longest, pairs)
+        print_lines(seconds, pairs, batch, lengths)
 
 
 def _at(name: str, batches: int) -> str:
@@ -211,28 +211,25 @@ def print_files(setting: Setting) -> None:
         def stream() -> SourceStream:
             return files_stream(source, reading, preprocessing)
 
-        calls: dict[str, Callable[[], Any]] = {
-            "decoding alone": lambda: list(islice((len(batch.images) for batch in stream().batches()), None))
-        }
-        pairs, compared = [], []
         for name, model in networks(setting).items():
-            ours, plain = f"selectivity, {name}", f"bare forward, {name}"
+            ours, plain, faster = f"selectivity, {name}", f"bare forward, {name}", f"selectivity, {name}, --decode gpu"
             variant = Variant(model, name, preprocessing=preprocessing)
-            calls[ours] = lambda variant=variant: measure_selectivity(variant, source, reading=reading, top_images=0)
-            calls[plain] = lambda model=model: bare_forward(model, stream(), preprocessing, setting)
-            pairs += [(ours, plain), (ours, "decoding alone")]
+            calls: dict[str, Callable[[], Any]] = {
+                "decoding alone": lambda: list(islice((len(batch.images) for batch in stream().batches()), None)),
+                ours: lambda variant=variant: measure_selectivity(variant, source, reading=reading, top_images=0),
+                plain: lambda model=model: bare_forward(model, stream(), preprocessing, setting),
+            }
+            pairs = [(ours, plain), (ours, "decoding alone")]
             if setting.cuda:
-                faster = f"{ours}, --decode gpu"
                 calls[faster] = lambda variant=variant: measure_selectivity(
                     variant, source, reading=decoded_by_gpu(reading), top_images=0
                 )
                 pairs.append((faster, ours))
-                compared.append(faster)
-        seconds = alternate(calls, setting)
-        print_rates(f"ResNet-50, {images:,} JPEG files of 500 x 375, batch {reading.batch_size}", seconds, images)
-        print_ratios(seconds, pairs)
-        for faster in compared:
-            print_comparison(calls[faster]().settings["decoding"])
+            seconds = alternate(calls, setting)
+            print_rates(f"ResNet-50, {images:,} JPEG files of 500 x 375, batch {reading.batch_size}", seconds, images)
+            print_ratios(seconds, pairs)
+            if setting.cuda:
+                print_comparison(calls[faster]().settings["decoding"])
 
 
 def decoded_by_gpu(reading: Reading) -> Reading:
