@@ -41,7 +41,7 @@ def test_an_analysis_of_another_package_appears_in_help_with_its_flags(package: 
     assert "  sparsity " in run(["--help"], package, tmp_path).stdout
     text = " ".join(run(["sparsity", "--help"], package, tmp_path).stdout.split())
     assert "--below X Activations up to here count as zero. Default: 0.0." in text
-    assert "--layers A,B Layers." in text
+    assert "--layers, --layer A,B Layers." in text
     assert "Example: autola-analyze sparsity --ckpt" in text
     assert "sparsity: How many activations" in run(["list", "analyses"], package, tmp_path).stdout
 
