@@ -17,7 +17,7 @@ from autola_analysis.analyses.saliency.explain_objects import maps_of, support_o
 from autola_analysis.analyses.saliency.explanation import MapKey, status_of
 from autola_analysis.analyses.saliency.inputs import standardised
 from autola_analysis.analyses.saliency.localisation import intensities
-from autola_analysis.analyses.saliency.methods import ALIASES, METHODS
+from autola_analysis.analyses.saliency.methods import object_methods
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.checkpoints.detector_loading import LoadedDetector
 from autola_analysis.core.errors import OptionError
@@ -95,8 +95,7 @@ def explain_joints(
     variant = as_variant(model)
     network = variant.model
     pixels = standardised(variant, images, needs_head=False)
-    names = [methods] if isinstance(methods, str) else list(methods)
-    known = {name: METHODS.get(ALIASES.get(name, name)) for name in names}
+    known = object_methods(methods)
     stages = resolve_layers(network, [layers] if isinstance(layers, str) else layers)
     target = target or ("predicted" if joints is None else "label")
     chosen = _Cells(target, joints, (pixels.shape[2], pixels.shape[3]))
@@ -121,7 +120,7 @@ def explain_joints(
         }
     )
     settings = {
-        "methods": names,
+        "methods": list(known),
         "layers": list(found.layers),
         "target": target,
         "guide_gates": guide_gates,

@@ -15,7 +15,7 @@ from torchvision.ops import box_iou
 
 from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.analyses.saliency.explanation import MapKey, status_of
-from autola_analysis.analyses.saliency.methods import ALIASES, METHODS, Method, Signals
+from autola_analysis.analyses.saliency.methods import Method, Signals, object_methods
 from autola_analysis.analyses.saliency.object_targets import OVERLAP, chooser, overlaps_of
 from autola_analysis.analyses.saliency.options import MOST_DETECTIONS, THRESHOLD, ObjectTarget
 from autola_analysis.analyses.variants import Variant, as_variant
@@ -121,8 +121,7 @@ def explain_objects(
     images = _as_floats(images, network)
     if objects is not None and len(objects) != len(images):
         raise OptionError(f"there are {len(images)} images, and objects of {len(objects)}; give those of every image.")
-    names = [methods] if isinstance(methods, str) else list(methods)
-    known = {name: METHODS.get(ALIASES.get(name, name)) for name in names}
+    known = object_methods(methods)
     at = [layers] if isinstance(layers, str) else layers
     chosen = resolve_layers(network, at)[-1:] if layers is None else resolve_layers(network, at)
     found = object_gradients(
@@ -137,7 +136,7 @@ def explain_objects(
     )
     maps, grids = maps_of(found, known, (images.shape[2], images.shape[3]))
     settings = {
-        "methods": names,
+        "methods": list(known),
         "layers": list(found.layers),
         "target": target,
         "threshold": threshold,

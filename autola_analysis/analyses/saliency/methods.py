@@ -183,6 +183,16 @@ def resolve_methods(
     }
 
 
+def object_methods(names: str | Sequence[str]) -> dict[str, Method]:
+    """Return our methods for single objects or joints by the names that they were asked for, `ALIASES` among them.
+
+    Raises:
+        UnknownNameError: If there is no such method.
+    """
+    names = [names] if isinstance(names, str) else names
+    return {name: METHODS.get(ALIASES.get(name, name)) for name in names}
+
+
 def title_of(method: str) -> str:
     """Return what figures call a method; its name where it is none of ours."""
     if method in ALIASES:
