@@ -53,14 +53,29 @@ def copied(model: nn.Module, device: torch.device | None = None) -> nn.Module:
     Raises:
         CopyError: If the network holds something that cannot be copied.
     """
+    own = _copied(model, {})
+    return own if device is None else own.to(device)
+
+
+def copied_around_weights(model: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode whose parameters lie in the network's memory and ask for no gradient.
+
+    Raises:
+        CopyError: If the network holds something that cannot be copied.
+    """
+    return _copied(model, {id(own): nn.Parameter(own.detach(), requires_grad=False) for own in model.parameters()})
+
+
+def _copied(model: nn.Module, known: dict[int, Any]) -> nn.Module:
+    """Return a copy in evaluation mode, in which what is known already stands for the original with that id."""
     try:
-        own = copy.deepcopy(model)
+        own = copy.deepcopy(model, known)
     except _UNCOPYABLE as error:
         lines = str(error).splitlines()
         raise CopyError(lines[0] if lines else type(error).__name__) from error
     own.eval()
     _pass_by(module for module in own.modules() if _is_wrapped(module))
-    return own if device is None else own.to(device)
+    return own
 
 
 @contextmanager

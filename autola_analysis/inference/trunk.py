@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.core.errors import CopyError
-from autola_analysis.inference.copies import copied
+from autola_analysis.inference.copies import copied_around_weights
 from autola_analysis.inference.folding import fold, foldable_pairs, put_back, tapped_modules
 from autola_analysis.inference.fusing import fuse, unfuse
 from autola_analysis.inference.outputs import same_outputs, same_up_to_rounding
@@ -67,7 +67,7 @@ def faster_trunk(model: nn.Module, layers: Sequence[str], probe: Tensor) -> Trun
         stack.enter_context(torch.no_grad())
         stack.enter_context(precision_of("float32", probe.device))
         try:
-            copy = copied(model, probe.device).requires_grad_(False)
+            copy = copied_around_weights(model)
         except CopyError as error:
             return Trunk(model, reason=f"it cannot be copied ({error.reason})")
         on_cpu = probe.device.type == "cpu"

@@ -107,7 +107,7 @@ def bare_forward(
 
 def print_in_memory(setting: Setting) -> None:
     """Measure with images in memory, in a short and in a long run: what starting costs, and what an image adds."""
-    batch, lengths, side = setting.size(tiny=(10, (1, 2), 32), cpu=(8, (2, 4), 224), cuda=(256, (2, 8), 224))
+    batch, lengths, side = setting.size(tiny=(10, (1, 2), 32), cpu=(8, (1, 2), 224), cuda=(256, (2, 8), 224))
     precisions = ("float32", "tf32", "bfloat16") if setting.cuda else ("float32",)
     for name, model in networks(setting).items():  # a table each: what has no time left loses no other's
         calls: dict[str, Callable[[], Any]] = {}
@@ -191,7 +191,7 @@ def jpeg_folder(images: int) -> Iterator[Path]:
 def files_reading(setting: Setting) -> tuple[Reading, Preprocessing, int]:
     """Return how JPEG files are read, what is done to them, and how many there are."""
     preprocessing = setting.size(tiny=Preprocessing(40, 32), cpu=IMAGENET, cuda=IMAGENET)
-    batch, images = setting.size(tiny=(10, 20), cpu=(8, 32), cuda=(256, 2048))
+    batch, images = setting.size(tiny=(10, 20), cpu=(8, 16), cuda=(256, 2048))
     return Reading(Settings(setting.device, quiet=True), batch, None), preprocessing, images
 
 

@@ -21,8 +21,8 @@ WARM_UP = 3
 
 def print_table(setting: Setting) -> None:
     """Train a few steps with every attention, from decoded images in memory, in float32."""
-    steps = setting.size(tiny=1, cpu=5, cuda=30)
-    batch = setting.size(tiny=4, cpu=128, cuda=128)
+    steps = setting.size(tiny=1, cpu=2, cuda=30)
+    batch = setting.size(tiny=4, cpu=64, cuda=128)
     print(f"| attention, batch {batch} | images/s | " + " | ".join(f"{stage}, ms" for stage in STAGES) + " |")
     print("|---" * (2 + len(STAGES)) + "|")
     for attention in sorted(ATTENTIONS):

@@ -83,6 +83,17 @@ def test_the_callers_network_is_not_touched() -> None:
     assert state_of(model) == before
 
 
+def test_weights_from_the_first_layer_on_are_the_networks_own_memory() -> None:
+    model = randomised(resnet20()).requires_grad_()
+    trunk = faster_trunk(model, ["layer2"], images())
+    own = dict(model.named_parameters())
+    for name, parameter in trunk.model.named_parameters():
+        own_memory = name in own and parameter.data_ptr() == own[name].data_ptr()
+        assert own_memory is name.startswith(("layer3", "fc"))
+        assert not parameter.requires_grad
+    assert all(parameter.requires_grad for parameter in own.values())
+
+
 @pytest.mark.parametrize("network", [Tiny, resnet20])
 def test_a_copy_that_puts_out_something_else_does_not_run(network: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     original = trunk_module.fold
