@@ -38,6 +38,11 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.evaluate.detection.result import DetectionResult as DetectionResult
     from autola_analysis.analyses.evaluate.figure import plot_class_accuracy as plot_class_accuracy
     from autola_analysis.analyses.evaluate.figure import plot_confusion as plot_confusion
+    from autola_analysis.analyses.evaluate.keypoints.figure import plot_joints as plot_joints
+    from autola_analysis.analyses.evaluate.keypoints.figure import plot_keypoint_precision as plot_keypoint_precision
+    from autola_analysis.analyses.evaluate.keypoints.numbers import KeypointNumbers as KeypointNumbers
+    from autola_analysis.analyses.evaluate.keypoints.people import People as People
+    from autola_analysis.analyses.evaluate.keypoints.result import KeypointResult as KeypointResult
     from autola_analysis.analyses.evaluate.measure import evaluate as evaluate
     from autola_analysis.analyses.evaluate.options import EvaluationOptions as EvaluationOptions
     from autola_analysis.analyses.evaluate.predictions import Predictions as Predictions

@@ -292,7 +292,7 @@ class _Watched:
         )
 
     def _output_names(self) -> OutputNames:
-        if self.variant.finds_objects or not self.variant.has_head:
+        if self.variant.finds_objects or self.variant.finds_joints or not self.variant.has_head:
             return OutputNames(())
         return output_names(self.variant, self.classes, self.accuracy.outputs, self.accuracy.fits)
 

@@ -124,6 +124,10 @@ class AnalysisOptions(BaseModel):
         """Whether they name images to look at instead of a data source."""
         return False
 
+    def given(self, names: Sequence[str]) -> list[str]:
+        """Return which of some options have another value than their default."""
+        return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
+
     def relative_to(self, base: Path) -> Self:
         """Return the options with relative paths taken from a directory, and ``~`` as the home directory."""
         changes: dict[str, Any] = {}

@@ -17,13 +17,14 @@ from autola_analysis.core.errors import DataError, LayerError, OptionError, Unkn
 from autola_analysis.core.output_kind import OutputKind
 from autola_analysis.core.text import apart, title_of
 from autola_analysis.data.object_source import ObjectSource
-from autola_analysis.data.preprocessing import Geometry, Preprocessing
+from autola_analysis.data.preprocessing import IMAGENET_STATISTICS, Geometry, Preprocessing
 from autola_analysis.data.source import Source
 from autola_analysis.inference.copies import copied, unwrapped
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.stream import ImageData
-from autola_analysis.inference.tasks import Classification, Detection, Task
+from autola_analysis.inference.tasks import Classification, Detection, Keypoints, Task
 from autola_analysis.inference.tasks.detection import input_of, is_detector
+from autola_analysis.inference.tasks.keypoints import finds_joints
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,27 @@ class Variant:
         """Whether it is a detector."""
         return is_detector(self.model)
 
+    @property
+    def finds_joints(self) -> bool:
+        """Whether it finds the joints of one person in a crop."""
+        return finds_joints(self.model)
+
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Height and width in pixels of the crops that a network for joints takes."""
+        size: tuple[int, int] = self.model.input_size  # type: ignore[assignment]  # a network for joints has it
+        return size
+
 
 def task_of(variant: Variant) -> Task:
     """Return what the outputs of a network mean; pooled features, where there is no head, are taken as they are."""
+    if variant.finds_joints:
+        return Keypoints()
     return Detection() if variant.finds_objects else classification_of(variant)
 
 
 def classification_of(variant: Variant) -> Classification:
-    """Return the task of a network that is known to be no detector."""
+    """Return the task of a network that is known to find neither objects nor joints."""
     return Classification(variant.output if variant.has_head else "softmax")
 
 
@@ -105,7 +119,12 @@ def check_task(analysis: str, tasks: Collection[str], variants: Sequence[Variant
                 f"{variant.title} finds objects, and the data have none; give a source of objects, such as "
                 "--data coco:ROOT, objects:FILE.json or cluttered-scenes."
             )
-        if objects and not variant.finds_objects:
+        if variant.finds_joints and not objects:
+            raise OptionError(
+                f"{variant.title} finds joints, and the data have none; give people with joints, such as "
+                "--data coco-keypoints:ROOT, objects:FILE.json or digit-puppets."
+            )
+        if objects and not (variant.finds_objects or variant.finds_joints):
             raise OptionError(
                 f"{variant.title} is no detector, and the data are images of several objects; give images with a "
                 "label each, such as --data imagenet:ROOT or folder:PATH."
@@ -174,6 +193,8 @@ def preprocessing_for(variant: Variant, data: ImageData) -> Preprocessing | None
         return None
     if variant.finds_objects:
         return variant.preprocessing or input_of(variant.model)
+    if variant.finds_joints:
+        return variant.preprocessing or IMAGENET_STATISTICS
     preprocessing = variant.preprocessing or data.preprocessing
     if preprocessing is None:
         raise DataError(

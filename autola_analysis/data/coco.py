@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.objects import COCO_SIGMAS, JointSet, Objects
-from autola_analysis.core.text import apart
+from autola_analysis.core.text import apart, counted
 from autola_analysis.data.decoding import bad_image, read_image
 from autola_analysis.data.file_facts import FileFacts
 from autola_analysis.data.object_source import ObjectSource
@@ -57,7 +57,7 @@ class CocoObjects(ObjectSource):
         self.image_ids = np.array([entry["id"] for entry in images], dtype=np.int64)
         self.ids = [str(entry["file_name"]) for entry in images]
         self.sizes = np.array([[entry["width"], entry["height"]] for entry in images], dtype=np.int64).reshape(-1, 2)
-        self.joints = _joints(categories)
+        self.joints = _joints(categories, self.path)
         self._images = images
         self._annotations = self._by_image(content["annotations"], drop_bad_boxes)
 
@@ -234,8 +234,12 @@ def _fault(box: object, width: int, height: int) -> str:
     return "" if inside else f"lies outside its image of {width} x {height} pixels"
 
 
-def _joints(categories: Sequence[Entry]) -> JointSet | None:
-    """Return the joints of the first category that has some; left and right are told from the names."""
+def _joints(categories: Sequence[Entry], path: Path) -> JointSet | None:
+    """Return the joints of the first category that has some; left and right are told from the names.
+
+    Raises:
+        DataError: If it has another number of sigmas than of joints.
+    """
     entry = next((entry for entry in categories if entry.get("keypoints")), None)
     if entry is None:
         return None
@@ -246,7 +250,10 @@ def _joints(categories: Sequence[Entry]) -> JointSet | None:
         if "left" in name and name.replace("left", "right") in names
     )
     skeleton = tuple((int(one) - 1, int(other) - 1) for one, other in entry.get("skeleton", ()))
-    return JointSet(names, pairs, skeleton, COCO_SIGMAS if len(names) == len(COCO_SIGMAS) else None)
+    sigmas = entry.get("sigmas", COCO_SIGMAS if len(names) == len(COCO_SIGMAS) else None)
+    if sigmas is not None and len(sigmas) != len(names):
+        raise DataError(f"{path} gives {len(sigmas)} sigmas for {counted(len(names), 'joint')}; give one per joint.")
+    return JointSet(names, pairs, skeleton, None if sigmas is None else tuple(float(each) for each in sigmas))
 
 
 def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> NDArray[np.bool_]:

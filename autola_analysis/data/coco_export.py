@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from autola_analysis.core.files import expanded, replacing
+from autola_analysis.core.objects import JointSet
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.run_lengths import lengths_of
 
 
 def export_coco(source: ObjectSource, out: str | Path) -> Path:
-    """Write the images as PNG and the objects as one JSON file, with their masks as runs.
+    """Write the images as PNG and the objects as one JSON file, with their masks as runs and their joints.
+
+    The sigmas of joints, for which COCO's format has no place, stand with the category, as ``sigmas``.
 
     Args:
         source: What is written.
@@ -32,11 +35,22 @@ def export_coco(source: ObjectSource, out: str | Path) -> Path:
         number, (width, height) = int(source.image_ids[index]), (int(side) for side in source.sizes[index])
         images.append({"id": number, "file_name": f"{name}.png", "width": width, "height": height})
         annotations += _annotations(source, index, number)
-    categories = [{"id": each, "name": name} for each, name in zip(source.category_ids, source.classes, strict=True)]
+    about = {} if source.joints is None else _joints(source.joints)
+    names = zip(source.category_ids, source.classes, strict=True)
+    categories = [{"id": each, "name": name, **about} for each, name in names]
     with replacing(path) as temporary:
         content = {"images": images, "categories": categories, "annotations": annotations}
         Path(temporary).write_text(json.dumps(content), encoding="utf-8")
     return path
+
+
+def _joints(joints: JointSet) -> dict[str, Any]:
+    """Return what a category says of its joints; they are numbered from 1."""
+    about: dict[str, Any] = {
+        "keypoints": list(joints.names),
+        "skeleton": [[one + 1, other + 1] for one, other in joints.skeleton],
+    }
+    return about if joints.sigmas is None else {**about, "sigmas": list(joints.sigmas)}
 
 
 def _annotations(source: ObjectSource, index: int, image: int) -> list[dict[str, Any]]:
@@ -51,6 +65,10 @@ def _annotations(source: ObjectSource, index: int, image: int) -> list[dict[str,
             "area": float(objects.areas[place]),
             "iscrowd": int(objects.crowd[place]),
         }
+        if objects.keypoints is not None:
+            keypoints = objects.keypoints[place]
+            entry["keypoints"] = keypoints.reshape(-1).tolist()
+            entry["num_keypoints"] = int((keypoints[:, 2] > 0).sum())
         if (mask := source.object_mask(index, place)) is not None:
             entry["segmentation"] = {"size": list(mask.shape), "counts": lengths_of(mask)}
         entries.append(entry)

@@ -9,6 +9,7 @@ from autola_analysis.core.files import expanded
 from autola_analysis.core.registry import Registry
 from autola_analysis.data.cluttered_scenes import ClutteredScenes
 from autola_analysis.data.coco import CocoObjects
+from autola_analysis.data.digit_puppets import DigitPuppets
 from autola_analysis.data.object_source import ObjectSource
 
 ObjectOpener = Callable[[str, str | None], ObjectSource]
@@ -21,7 +22,7 @@ def open_objects(spec: str, *, split: str | None = None) -> ObjectSource:
     """Open the source of objects that a user asks for.
 
     Args:
-        spec: ``cluttered-scenes``, ``coco:ROOT``, ``coco-keypoints:ROOT`` or ``objects:FILE.json``.
+        spec: ``cluttered-scenes``, ``digit-puppets``, ``coco:ROOT``, ``coco-keypoints:ROOT`` or ``objects:FILE.json``.
         split: Which part of the data; by default the one to evaluate on.
 
     Raises:
@@ -39,6 +40,14 @@ def _open_scenes(argument: str, split: str | None) -> ObjectSource:
     if argument:
         raise OptionError(f"cluttered-scenes is made on the spot and takes no path; found {argument}, leave it out.")
     return ClutteredScenes(split or "test")
+
+
+@OBJECT_SOURCES.register("digit-puppets")
+def _open_puppets(argument: str, split: str | None) -> ObjectSource:
+    """Figures of nine joints on a photograph, one or two, with box and mask, made on the spot: digit-puppets."""
+    if argument:
+        raise OptionError(f"digit-puppets is made on the spot and takes no path; found {argument}, leave it out.")
+    return DigitPuppets(split or "test")
 
 
 @OBJECT_SOURCES.register("coco")

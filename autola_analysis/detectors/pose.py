@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from autola_analysis.backbones.resnet import ResNet
+from autola_analysis.core.errors import OptionError
 from autola_analysis.detectors.registry import DETECTORS, Detector, Trunk
 
 INITIAL_DEVIATION = 0.001
@@ -14,15 +15,26 @@ INITIAL_DEVIATION = 0.001
 class SimpleBaseline(nn.Module):
     """Heat maps of joints from crops of one person.
 
+    Attributes:
+        task: What its outputs mean, for what runs it.
+        joints: Heat maps.
+        input_size: Height and width of the crops that it is made for, in pixels.
+
     Args:
         backbone: A ResNet, whose last stage is read.
         joints: Heat maps.
         channels: Of every transposed convolution.
         deconvs: Number of transposed convolutions; each doubles the resolution.
+        input_size: Height and width of the crops.
     """
 
-    def __init__(self, backbone: ResNet, joints: int, channels: int, deconvs: int) -> None:
+    task = "keypoints"
+
+    def __init__(
+        self, backbone: ResNet, joints: int, channels: int, deconvs: int, input_size: tuple[int, int] = (256, 192)
+    ) -> None:
         super().__init__()
+        self.joints, self.input_size = joints, input_size
         self.backbone = backbone
         self.deconvs = nn.Sequential()
         inputs = backbone.stage_channels[-1]
@@ -43,7 +55,9 @@ class SimpleBaseline(nn.Module):
         return self.final(self.deconvs(stage))
 
 
-def simple_baseline(trunk: Trunk, joints: int, *, channels: int = 256, deconvs: int = 3) -> SimpleBaseline:
+def simple_baseline(
+    trunk: Trunk, joints: int, *, channels: int = 256, deconvs: int = 3, height: int = 256, width: int = 192
+) -> SimpleBaseline:
     """Build SimpleBaseline around all stages of a ResNet.
 
     Args:
@@ -51,11 +65,18 @@ def simple_baseline(trunk: Trunk, joints: int, *, channels: int = 256, deconvs: 
         joints: Heat maps; 17 in COCO, 16 in MPII.
         channels: Of every transposed convolution.
         deconvs: Number of transposed convolutions.
+        height: Of the crops that it takes, in pixels; no layer depends on it, and no file of others records it.
+        width: Of the crops.
+
+    Raises:
+        OptionError: If a side of the crops is not a multiple of 32, so that cells would not divide it evenly.
 
     References:
         Xiao, Wu and Wei, "Simple Baselines for Human Pose Estimation and Tracking", ECCV 2018.
     """
-    return SimpleBaseline(trunk(), joints, channels, deconvs)
+    if height < 32 or width < 32 or height % 32 or width % 32:
+        raise OptionError(f"crops of people have sides that are multiples of 32; found {height} x {width}.")
+    return SimpleBaseline(trunk(), joints, channels, deconvs, (height, width))
 
 
 DETECTORS.register("pose")(Detector(simple_baseline, classes=17))

@@ -63,10 +63,7 @@ class Network:
         cls, model: StudyModel, source: Source, accuracy: Accuracy, correct: NDArray[np.bool_] | None = None
     ) -> Network:
         """Return a network with its cost on images of a source."""
-        preprocessing = preprocessing_for(model.variant, source)
-        assert preprocessing is not None
-        channels, height, width = preprocessing.geometry(source.image(0)).shape
-        return cls(model, source, accuracy, cost_of(model.variant.model, (channels, height, width)), correct)
+        return cls(model, source, accuracy, cost_of(model.variant.model, _input_shape(model, source)), correct)
 
 
 def accuracy_frame(networks: Sequence[Network]) -> pd.DataFrame:
@@ -153,6 +150,16 @@ def loading_warnings(models: Sequence[StudyModel], data: Sequence[StudyData]) ->
     names = ", ".join(Path(path).name for path in left_out[:5])
     more = ", ..." if len(left_out) > 5 else ""
     return of_models, [f"{len(left_out)} images cannot be decoded and are left out (all in run.json): {names}{more}"]
+
+
+def _input_shape(model: StudyModel, source: Source) -> tuple[int, int, int]:
+    """Return channels, height and width of what a network takes of the images of a source."""
+    if model.variant.finds_joints:
+        return (3, *model.variant.crop_size)
+    preprocessing = preprocessing_for(model.variant, source)
+    assert preprocessing is not None
+    channels, height, width = preprocessing.geometry(source.image(0)).shape
+    return channels, height, width
 
 
 def _preprocessing(model: StudyModel, sources: Sequence[Source]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The evaluation of classifiers and detectors as an analysis: from what hangs on the pass to the page."""
+"""The evaluation of networks as an analysis: from what hangs on the pass to the page."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ from autola_analysis.analyses.evaluate.detection.result import DETECTION_FORMAT,
 from autola_analysis.analyses.evaluate.detection.rows import detection_lines, detection_statistics
 from autola_analysis.analyses.evaluate.detection.rows import rows_over_runs as detector_rows_over_runs
 from autola_analysis.analyses.evaluate.detection.section import detection_section
+from autola_analysis.analyses.evaluate.keypoints.measure import check_keypoints, keypoint_results
+from autola_analysis.analyses.evaluate.keypoints.result import KEYPOINT_FORMAT, KEYPOINT_TABLE, KeypointResult
+from autola_analysis.analyses.evaluate.keypoints.rows import keypoint_lines, keypoint_statistics
+from autola_analysis.analyses.evaluate.keypoints.rows import rows_over_runs as keypoint_rows_over_runs
+from autola_analysis.analyses.evaluate.keypoints.section import keypoint_section
 from autola_analysis.analyses.evaluate.measure import PredictionWatcher, evaluation_result
-from autola_analysis.analyses.evaluate.options import EvaluationOptions
+from autola_analysis.analyses.evaluate.options import FOR_JOINTS, EvaluationOptions
 from autola_analysis.analyses.evaluate.quality import ECE, NLL, TOP1, TOP5
 from autola_analysis.analyses.evaluate.result import FORMAT, EvaluationResult
 from autola_analysis.analyses.evaluate.rows import rows_over_runs
@@ -27,6 +32,7 @@ from autola_analysis.core.errors import OptionError
 from autola_analysis.core.results import Format, Stored
 from autola_analysis.core.text import percent_text
 from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
@@ -34,28 +40,36 @@ from autola_analysis.statistics.difference import Comparable
 
 @dataclass(frozen=True)
 class EvaluationResults:
-    """Results of classifiers that have a head, or of detectors.
+    """Results of classifiers that have a head, of detectors, or of networks for joints.
 
     Attributes:
         networks: A result per classifier with a head.
         without: Titles of the classifiers that have none.
         detectors: A result per detector, and per file of detections.
+        poses: A result per network for joints, and one of what knows nothing but the boxes.
     """
 
     networks: Sequence[EvaluationResult] = ()
     without: tuple[str, ...] = ()
     detectors: Sequence[DetectionResult] = ()
+    poses: Sequence[KeypointResult] = ()
 
 
 class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
-    """Accuracy, likelihood, calibration and confusions of classifiers; average precision of detectors."""
+    """Accuracy, likelihood, calibration and confusions of classifiers; average precision of objects, and of people."""
 
     name = "evaluate"
-    format = Format.either("evaluate", FORMAT, DETECTION_FORMAT)
-    tasks = frozenset({"classification", "detection"})
+    format = Format.either("evaluate", FORMAT, DETECTION_FORMAT, KEYPOINT_FORMAT)
+    tasks = frozenset({"classification", "detection", "keypoints"})
 
     def check(self, options: EvaluationOptions, subject: Subject) -> None:
-        """Refuse networks of which none has a head, and detectors of other classes than the data's."""
+        """Refuse networks of which none has a head, and detectors of other classes or joints than the data's."""
+        if isinstance(subject.source, ObjectSource) and _finds_joints(subject):
+            check_keypoints(options, subject.variants, subject.source)
+            return
+        if given := options.given(FOR_JOINTS):
+            flag = {"decode_joints": "--decode-joints", "flip_test": "--no-flip-test"}[given[0]]
+            raise OptionError(f"{flag} is for networks for joints, and {subject.variants[0].title} is none.")
         if isinstance(subject.source, ObjectSource):
             check_detection(options, subject.variants, subject.source)
             return
@@ -66,12 +80,16 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
 
     def watch(self, options: EvaluationOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what keeps predictions or detections."""
+        if _finds_joints(subject):
+            return []  # they look at crops of people, in passes of their own
         return [DetectionWatcher() if isinstance(subject.source, ObjectSource) else PredictionWatcher()]
 
     def measure(
         self, options: EvaluationOptions, subject: Subject, observed: Observed, reading: Reading
     ) -> EvaluationResults:
         """Make a result per network; empty ones, and none of detectors, in all but the first of several processes."""
+        if isinstance(subject.source, ObjectSource) and _finds_joints(subject):
+            return EvaluationResults(poses=keypoint_results(subject.variants, subject.source, options, reading))
         if isinstance(subject.source, ObjectSource):
             if not current().first:
                 return EvaluationResults()
@@ -84,30 +102,40 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
 
     def store(self, result: EvaluationResults) -> Stored:
         """Return the results, and the rows of variants over all their runs, as tables and arrays."""
+        if result.poses:
+            return KeypointResult.together(result.poses, keypoint_rows_over_runs(result.poses))
         if result.detectors:
             return DetectionResult.together(result.detectors, detector_rows_over_runs(result.detectors))
         return EvaluationResult.together(result.networks, rows_over_runs(result.networks))
 
     def restore(self, stored: Stored) -> EvaluationResults:
         """Return the results of their tables and arrays."""
+        if KEYPOINT_TABLE.name in stored.tables:
+            return EvaluationResults(poses=KeypointResult.apart(stored))
         if DETECTION_TABLE.name in stored.tables:
             return EvaluationResults(detectors=DetectionResult.apart(stored))
         return EvaluationResults(EvaluationResult.apart(stored))
 
     def statistics(self, result: EvaluationResults) -> tuple[Sequence[Comparable], Sequence[str]]:
         """Return average precision, or negative log likelihood; every comparison has accuracy by itself."""
+        if result.poses:
+            return keypoint_statistics(result.poses), ()
         if result.detectors:
             return detection_statistics(result.detectors), ()
         return evaluation_statistics(result.networks), ()
 
     def sections(self, result: EvaluationResults, sheet: Sheet) -> Sequence[Section]:
-        """Draw accuracy per class and confusion matrices, or average precision and its curves."""
+        """Draw accuracy per class and confusion matrices, or average precision and its curves, or that of joints."""
+        if result.poses:
+            return [keypoint_section(result.poses, sheet)]
         if result.detectors:
             return [detection_section(result.detectors, sheet)]
         return [evaluation_section(result.networks, sheet)]
 
     def lines(self, result: EvaluationResults) -> Lines:
         """Return a line per network."""
+        if result.poses:
+            return keypoint_lines(result.poses)
         if result.detectors:
             return detection_lines(result.detectors)
         several_runs = any(each.run != "1" for each in result.networks)
@@ -131,6 +159,14 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
         """Return what else decided the numbers, per network."""
         return [{"model": each.model, "run": each.run, **each.settings} for each in self._all(result)]
 
+    def accuracies(self, result: EvaluationResults) -> Mapping[tuple[str, str], Accuracy]:
+        """Return the number of images of networks for joints, which have no accuracy; the pass counts others'."""
+        return {(each.model, each.run): Accuracy(each.numbers.images, None, None) for each in result.poses}
+
     @staticmethod
-    def _all(result: EvaluationResults) -> Sequence[EvaluationResult | DetectionResult]:
-        return [*result.networks, *result.detectors]
+    def _all(result: EvaluationResults) -> Sequence[EvaluationResult | DetectionResult | KeypointResult]:
+        return [*result.networks, *result.detectors, *result.poses]
+
+
+def _finds_joints(subject: Subject) -> bool:
+    return any(variant.finds_joints for variant in subject.variants)

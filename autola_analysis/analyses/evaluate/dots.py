@@ -37,8 +37,16 @@ def dots_figure(
     return figure
 
 
-def draw_dots(ax: Axes, names: Sequence[str], estimates: Estimates, label: str) -> None:
-    """Draw dots with intervals on axes whose values are shares, see `dots_figure`."""
+def draw_dots(ax: Axes, names: Sequence[str], estimates: Estimates, label: str, shares: bool = True) -> None:
+    """Draw dots with intervals, see `dots_figure`.
+
+    Args:
+        ax: Where to draw.
+        names: Of the rows, from the top.
+        estimates: Per variant, for every row.
+        label: Of the axis of values.
+        shares: Whether values are shares, so that the axis does not go beyond 0 and 1.
+    """
     for position, of_variant in enumerate(estimates.values()):
         colour = variant_colour(position)
         values, low, high = np.array(of_variant).T
@@ -51,8 +59,9 @@ def draw_dots(ax: Axes, names: Sequence[str], estimates: Estimates, label: str) 
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlabel(label)
-    left, right = ax.get_xlim()
-    ax.set_xlim(max(left, -0.01), min(right, 1.01))
+    if shares:
+        left, right = ax.get_xlim()
+        ax.set_xlim(max(left, -0.01), min(right, 1.01))
 
 
 def variant_handles(runs: Mapping[str, int]) -> list[Line2D]:

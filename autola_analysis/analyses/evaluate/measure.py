@@ -1,4 +1,4 @@
-"""Evaluate classifiers or detectors: one network, or several that share one reading of the data."""
+"""Evaluate networks of any task: one, or several that share one reading of the data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, overload
 
 from autola_analysis.analyses.alone import Model, given, measure_alone
 from autola_analysis.analyses.evaluate.detection.result import DetectionResult
+from autola_analysis.analyses.evaluate.keypoints.result import KeypointResult
 from autola_analysis.analyses.evaluate.observer import PredictionObserver
 from autola_analysis.analyses.evaluate.options import EvaluationOptions
 from autola_analysis.analyses.evaluate.predictions import Predictions
@@ -27,7 +28,7 @@ def evaluate(
     options: EvaluationOptions | None = ...,
     reading: Reading | None = ...,
     **values: Any,
-) -> EvaluationResult | DetectionResult: ...
+) -> EvaluationResult | DetectionResult | Sequence[KeypointResult]: ...
 @overload
 def evaluate(
     models: Sequence[Model],
@@ -35,30 +36,39 @@ def evaluate(
     options: EvaluationOptions | None = ...,
     reading: Reading | None = ...,
     **values: Any,
-) -> Sequence[EvaluationResult] | Sequence[DetectionResult]: ...
+) -> Sequence[EvaluationResult] | Sequence[DetectionResult] | Sequence[KeypointResult]: ...
 def evaluate(
     models: Model | Sequence[Model],
     data: ImageData,
     options: EvaluationOptions | None = None,
     reading: Reading | None = None,
     **values: Any,
-) -> EvaluationResult | DetectionResult | Sequence[EvaluationResult] | Sequence[DetectionResult]:
+) -> (
+    EvaluationResult
+    | DetectionResult
+    | KeypointResult
+    | Sequence[EvaluationResult]
+    | Sequence[DetectionResult]
+    | Sequence[KeypointResult]
+):
     """Measure in one pass over the data how well networks do.
 
     Of classifiers that is accuracy, likelihood, calibration and confusions; of detectors, COCO's average precision and
-    recall.
+    recall; of networks for joints, those of people, and every joint by itself.
 
     Args:
         models: A loaded checkpoint or any network, or several of them, of which those without a head are passed over;
-            they are as before afterwards. Detectors are those of this package and of torchvision.
+            they are as before afterwards. Detectors are those of this package and of torchvision, networks for joints
+            those of this package.
         data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``; for
-            detectors a source of objects.
+            detectors a source of objects, for joints one of people with joints.
         options: Which images, and files of other detectors' results.
         reading: Device, precision, batch size, progress bar, cache.
         values: Fields of `EvaluationOptions`, instead of `options`.
 
     Returns:
-        A result, or one per network where several are given, and then one per file of detections. Where the labels are
+        A result, or one per network where several are given, and then one per file of detections; of networks for
+        joints always several, the last that of what knows nothing but the boxes. Where the labels are
         not those of a network's head, its accuracy is not measured, and predictions are counted alone.
 
     Raises:
@@ -71,7 +81,7 @@ def evaluate(
     from autola_analysis.analyses.evaluate.analysis import Evaluate
 
     result = measure_alone(Evaluate(), models, data, given(EvaluationOptions, options, values), reading)
-    results = result.detectors or result.networks
+    results = result.poses or result.detectors or result.networks
     return results if isinstance(models, Sequence) or len(results) > 1 else results[0]
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from autola_analysis.analyses.options import AnalysisOptions, option
 from autola_analysis.core.files import expanded
+
+JointDecodingName = Literal["quarter", "dark", "subpixel"]
+FOR_JOINTS = ("decode_joints", "flip_test")
+"""Options that only networks for joints take"""
 
 
 class EvaluationOptions(AnalysisOptions):
@@ -20,6 +24,18 @@ class EvaluationOptions(AnalysisOptions):
         "checkpoints of detectors. Repeat for more.",
         metavar="NAME=FILE.json",
         repeated=True,
+    )
+
+    decode_joints: JointDecodingName = option(
+        "subpixel",
+        "Of networks for joints: read a joint a quarter of a cell beside its heat map's maximum, as SimpleBaseline "
+        "does, by DARK's second order, or by that with the exact shift of mirrored maps.",
+    )
+    flip_test: bool = option(
+        True,
+        "Of networks for joints: leave out the mirrored crops, whose heat maps are averaged with those of the crops.",
+        flag="--no-flip-test",
+        negated=True,
     )
 
     def relative_to(self, base: Path) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
@@ -90,7 +89,3 @@ class SaliencyOptions(AnalysisOptions):
     def names_images(self) -> bool:
         """Whether they name images to look at instead of a data source."""
         return self.images is not None
-
-    def given(self, names: Sequence[str]) -> list[str]:
-        """Return which of some options have another value than their default."""
-        return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from operator import attrgetter
-from typing import Any, Self
+from dataclasses import dataclass
 
 import pandas as pd
 
 from autola_analysis.analyses.evaluate.detection.found import Found
 from autola_analysis.analyses.evaluate.detection.numbers import DetectionNumbers
+from autola_analysis.analyses.evaluate.found_result import FoundResult, Parts
 from autola_analysis.analyses.evaluate.result import NETWORK
 from autola_analysis.core.columns import INTERVAL, count, number, text
-from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
-from autola_analysis.core.tables import Table, rows_of
+from autola_analysis.core.results import Format
+from autola_analysis.core.tables import Table
 
 DETECTION_TABLE = Table(
     "evaluation_detection",
@@ -49,7 +47,7 @@ DETECTION_FORMAT = Format("detection", (DETECTION_TABLE, DETECTION_CLASS_TABLE),
 
 
 @dataclass(frozen=True, repr=False)
-class DetectionResult(NetworkResult):
+class DetectionResult(FoundResult):
     """How well one detector finds objects.
 
     Attributes:
@@ -65,78 +63,15 @@ class DetectionResult(NetworkResult):
     """
 
     FORMAT = DETECTION_FORMAT
+    PARTS = Parts(
+        DETECTION_TABLE.name,
+        (DETECTION_CLASS_TABLE.name, "per_class"),
+        "classes",
+        (FOUND, Found),
+        (NUMBERS, DetectionNumbers),
+    )
 
-    model: str
-    run: str
-    metrics: pd.DataFrame
     per_class: pd.DataFrame
     found: Found
     numbers: DetectionNumbers
     classes: tuple[str, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-    @classmethod
-    def together(cls, results: Sequence[Self], over_runs: Sequence[tuple[pd.DataFrame, pd.DataFrame]] = ()) -> Stored:
-        """Return the results of some detectors as tables and arrays.
-
-        Args:
-            results: One per detector.
-            over_runs: Rows of variants over all their runs, for both tables.
-        """
-        about = [
-            {
-                "model": each.model,
-                "run": each.run,
-                "classes": list(each.classes),
-                "settings": dict(each.settings),
-                "warnings": list(each.warnings),
-            }
-            for each in results
-        ]
-        metrics = [*(each.metrics for each in results), *(rows for rows, _ in over_runs)]
-        per_class = [*(each.per_class for each in results), *(rows for _, rows in over_runs)]
-        found, numbers = (
-            {
-                f"{each.model}/{each.run}/{name}": array
-                for each in results
-                for name, array in part(each).arrays().items()
-            }
-            for part in (attrgetter("found"), attrgetter("numbers"))
-        )
-        return Stored(
-            {
-                DETECTION_TABLE.name: pd.concat(metrics, ignore_index=True),
-                DETECTION_CLASS_TABLE.name: pd.concat(per_class, ignore_index=True),
-            },
-            {FOUND: Arrays(found, about), NUMBERS: Arrays(numbers)},
-        )
-
-    @classmethod
-    def apart(cls, stored: Stored) -> list[Self]:
-        """Return the results that `together` gave these tables and arrays."""
-        results = []
-        for each in stored.arrays[FOUND].about:
-            names = {"model": each["model"], "run": each["run"]}
-            prefix = f"{each['model']}/{each['run']}/"
-            found, numbers = (
-                {part.name: stored.arrays[name].values[prefix + part.name] for part in fields(kind)}
-                for name, kind in ((FOUND, Found), (NUMBERS, DetectionNumbers))
-            )
-            results.append(
-                cls(
-                    **names,
-                    metrics=rows_of(stored.tables[DETECTION_TABLE.name], **names),
-                    per_class=rows_of(stored.tables[DETECTION_CLASS_TABLE.name], **names),
-                    found=Found(**found),
-                    numbers=DetectionNumbers(**numbers),
-                    classes=tuple(each["classes"]),
-                    settings=each["settings"],
-                    warnings=tuple(each["warnings"]),
-                )
-            )
-        return results
-
-    def _repr_html_(self) -> str:
-        html: str = self.metrics.to_html(index=False, float_format="{:.4f}".format)
-        return html

@@ -10,11 +10,13 @@ import pandas as pd
 from autola_analysis.analyses.analysis import Lines
 from autola_analysis.analyses.evaluate.detection.numbers import DetectionNumbers, class_ap_of, metric_of
 from autola_analysis.analyses.evaluate.detection.result import DETECTION_CLASS_TABLE, DETECTION_TABLE, DetectionResult
+from autola_analysis.analyses.evaluate.estimates import estimate, triple
+from autola_analysis.analyses.evaluate.found_result import runs_of
 from autola_analysis.core.text import number_text, percent_text
 from autola_analysis.inference.tasks.coco_metrics import METRICS
 from autola_analysis.statistics.difference import Comparable
 from autola_analysis.statistics.intervals import RUNS_FOR_MODULES
-from autola_analysis.statistics.resampled import Resampled, ResampledStatistic, resampled_interval
+from autola_analysis.statistics.resampled import ResampledStatistic
 
 ANALYSIS = "evaluate"
 
@@ -44,7 +46,7 @@ def detection_rows(
             "metric": name,
             "images": int(runs[0].images),
             "objects": objects[name],
-            **_estimate(metric_of(runs, name)),
+            **estimate(metric_of(runs, name), ("value", "ci_low", "ci_high")),
         }
         for name in METRICS
     ]
@@ -53,20 +55,12 @@ def detection_rows(
             **about,
             "class": name,
             "objects": objects_of_classes[label],
-            **_estimate(class_ap_of(runs, label), "ap"),
+            **estimate(class_ap_of(runs, label), ("ap", "ci_low", "ci_high")),
             "ap50": float(np.mean([each.class_ap50[label] for each in runs])),
         }
         for label, name in enumerate(classes)
     ]
     return DETECTION_TABLE.frame(metrics), DETECTION_CLASS_TABLE.frame(per_class)
-
-
-def runs_of(results: Sequence[DetectionResult]) -> dict[str, list[DetectionResult]]:
-    """Return the runs of every variant, in order."""
-    runs: dict[str, list[DetectionResult]] = {}
-    for result in results:
-        runs.setdefault(result.model, []).append(result)
-    return runs
 
 
 def numbers_of(results: Sequence[DetectionResult]) -> dict[str, list[DetectionNumbers]]:
@@ -114,14 +108,14 @@ def estimates(
     numbers: Mapping[str, Sequence[DetectionNumbers]], metrics: Sequence[str]
 ) -> dict[str, list[tuple[float, float, float]]]:
     """Return metrics with their intervals per variant."""
-    return {name: [_triple(metric_of(runs, metric)) for metric in metrics] for name, runs in numbers.items()}
+    return {name: [triple(metric_of(runs, metric)) for metric in metrics] for name, runs in numbers.items()}
 
 
 def class_estimates(
     numbers: Mapping[str, Sequence[DetectionNumbers]], labels: Sequence[int]
 ) -> dict[str, list[tuple[float, float, float]]]:
     """Return the average precision of classes with its interval per variant."""
-    return {name: [_triple(class_ap_of(runs, label)) for label in labels] for name, runs in numbers.items()}
+    return {name: [triple(class_ap_of(runs, label)) for label in labels] for name, runs in numbers.items()}
 
 
 def most_different(numbers: Mapping[str, Sequence[DetectionNumbers]], most: int) -> list[int]:
@@ -132,12 +126,3 @@ def most_different(numbers: Mapping[str, Sequence[DetectionNumbers]], most: int)
         return [int(label) for label in known]
     spread = np.ptp(means, axis=0) if len(means) > 1 else -means[0]
     return [int(label) for label in known[np.argsort(-spread[known], kind="stable")[:most]]]
-
-
-def _triple(number: Resampled) -> tuple[float, float, float]:
-    low, high = np.clip(resampled_interval([number]), 0, 1)
-    return float(number.values.mean()), float(low), float(high)
-
-
-def _estimate(number: Resampled, name: str = "value") -> dict[str, float]:
-    return dict(zip((name, "ci_low", "ci_high"), _triple(number), strict=True))

@@ -18,8 +18,8 @@ from autola_analysis.analyses.evaluate.detection.rows import (
     most_different,
     numbers_of,
     rows_over_runs,
-    runs_of,
 )
+from autola_analysis.analyses.evaluate.found_result import runs_of
 from autola_analysis.core.tables import side_by_side
 from autola_analysis.core.text import counted
 from autola_analysis.report.references import references_beside

@@ -1,0 +1,1 @@
+"""How well networks find the joints of people: average precision by OKS, and every joint by itself."""
