@@ -129,6 +129,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.data.open import open_source as open_source
     from autola_analysis.data.open import register_source as register_source
     from autola_analysis.data.open_objects import open_objects as open_objects
+    from autola_analysis.data.person_crops import PersonCrops as PersonCrops
     from autola_analysis.data.preprocessing import Geometry as Geometry
     from autola_analysis.data.preprocessing import Preprocessing as Preprocessing
     from autola_analysis.data.scene import Scene as Scene
@@ -224,6 +225,7 @@ _HOMES = {
     "NetworkDifference": "inference.decoding",
     "NetworkRecord": "inference.run",
     "ObjectSource": "data.object_source",
+    "PersonCrops": "data.person_crops",
     "Objects": "core.objects",
     "Observation": "analyses.observation",
     "Observed": "analyses.analysis",

@@ -5,6 +5,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -33,7 +34,8 @@ def _annotations(thing: Any) -> Iterator[Any]:
             shown = {name: hint for name, hint in vars(base).get("__annotations__", {}).items() if name[0] != "_"}
             yield from _evaluated(shown, base.__module__)
             for name, member in vars(base).items():
-                if name == "__init__" or not name.startswith("_"):
+                made = name == "__init__" and is_dataclass(base)  # of the fields, also of those of other modules
+                if (name == "__init__" and not made) or not name.startswith("_"):
                     yield from _annotations(_function_of(member))
 
 
