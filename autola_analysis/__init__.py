@@ -68,10 +68,13 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.analyses.saliency.explain_joints import explain_joints as explain_joints
     from autola_analysis.analyses.saliency.explain_joints import joint_matrix as joint_matrix
     from autola_analysis.analyses.saliency.explain_joints import joint_radii as joint_radii
+    from autola_analysis.analyses.saliency.explain_joints import joint_shares as joint_shares
     from autola_analysis.analyses.saliency.explain_objects import ObjectExplanation as ObjectExplanation
     from autola_analysis.analyses.saliency.explain_objects import explain_objects as explain_objects
     from autola_analysis.analyses.saliency.explanation import Explanation as Explanation
     from autola_analysis.analyses.saliency.figure import plot_saliency as plot_saliency
+    from autola_analysis.analyses.saliency.joints.figure import plot_joint_matrix as plot_joint_matrix
+    from autola_analysis.analyses.saliency.joints.result import JointSaliencyResult as JointSaliencyResult
     from autola_analysis.analyses.saliency.measure import measure_saliency as measure_saliency
     from autola_analysis.analyses.saliency.object_figure import plot_objects as plot_objects
     from autola_analysis.analyses.saliency.objects.result import ObjectSaliencyResult as ObjectSaliencyResult

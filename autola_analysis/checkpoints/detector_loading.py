@@ -10,16 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autola_analysis.backbones.building import build_aside, build_outline
+from autola_analysis.attention import list_attentions
+from autola_analysis.backbones.building import build_aside
 from autola_analysis.checkpoints.detector_shapes import options_of
 from autola_analysis.checkpoints.dialects import translate
 from autola_analysis.checkpoints.dialects.detection import DETECTOR_DIALECTS, DetectorDialect
 from autola_analysis.checkpoints.identification import identify
-from autola_analysis.checkpoints.interpretation import begin
+from autola_analysis.checkpoints.interpretation import Interpretation, begin, outline_of
 from autola_analysis.checkpoints.matching import check_match, load_strictly
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
 from autola_analysis.core.device import resolve_device
-from autola_analysis.core.errors import CheckpointError
+from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.detectors import DetectorSpec
 
 WITHOUT_EPSILON = "258fb6c6"
@@ -41,6 +42,7 @@ class LoadedDetector:
         warnings: What was assumed.
         source: Name of the data it was trained on, where the file records it.
         metadata: ``recipe``, ``seed`` and ``metrics`` recorded in files of our own.
+        category_ids: Of its classes, as files of results name them, where the file records them.
     """
 
     model: nn.Module
@@ -53,6 +55,7 @@ class LoadedDetector:
     warnings: tuple[str, ...] = ()
     source: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    category_ids: tuple[int, ...] | None = None
 
 
 def load_detector(
@@ -63,7 +66,7 @@ def load_detector(
     device: str | torch.device = "auto",
     trust: bool = False,
 ) -> LoadedDetector:
-    """Load a detector that NVIDIA's, torchvision's, mmdetection's, Microsoft's or mmpose's code wrote.
+    """Load a detector that this package, NVIDIA's, torchvision's, mmdetection's, Microsoft's or mmpose's code wrote.
 
     Loading is strict: every parameter and buffer comes from the file, every tensor of the file is used. The backbone
     may hold any attention that `load_model` knows, in any of its names.
@@ -71,52 +74,85 @@ def load_detector(
     Args:
         path: The checkpoint file.
         weights: Which of several sets of weights in the file, see `load_model`.
-        bn_eps: Added to the variances of the batch norms of Faster R-CNN's backbone, which no file records; None takes
-            1e-5, and 0 for torchvision's published file.
+        bn_eps: Added to the variances of the batch norms of Faster R-CNN's backbone, which only files of this package
+            record; None takes 1e-5, and 0 for torchvision's published file.
         device: Where to put the model; "auto" is the GPU where there is one.
         trust: Whether code that the file asks for may run while it is read.
 
     Raises:
         CheckpointError: If the file cannot be read, identified or loaded completely.
+        OptionError: If `bn_eps` is given of a file that records it.
     """
     target = resolve_device(device)
     found = begin(read_checkpoint(path, trust=trust), weights)
-    name, dialect, root = _recognised(found.unwrapped.state, found.path)
-    inside = {key.removeprefix(root): each for key, each in found.unwrapped.state.items() if key.startswith(root)}
-    ignored = len(found.unwrapped.state) - len(inside)
-    evidence = [*found.evidence, f"dialect {name}: its names are those of {dialect.writer}"]
-    evidence += [f"tensor names begin with {root!r}, which was stripped"] * bool(root)
-    evidence += [f"ignored {ignored} tensors that do not begin with {root!r}"] * bool(ignored)
-    _refuse_caffe(found.raw.content, found.path)
-    if scalars := [key for key, each in inside.items() if each.ndim == 0 and key.endswith((".weight", ".bias"))]:
-        raise CheckpointError(f"{found.path} holds a single number for {scalars[0]}; it is damaged, so copy it again.")
-    spec, state, shown, warnings = _identified(dialect, dialect.translate(inside), found.path)
-    evidence += shown
-    if spec.kind == "faster-rcnn":
-        eps, why = _epsilon(bn_eps, found.path, found.raw.sha256)
-        spec = replace(spec, options={**spec.options, **({"bn_eps": eps} if eps != 1e-5 else {})})
-        evidence.append(f"bn_eps {eps:g}: {why}")
-    check_match(build_outline(spec.build), state, found.path)
-    check_finite(state, found.path)
-    model = build_aside(spec.build)
-    load_strictly(model, state, found.path)
-    classes = _class_names(found.raw.content)
-    if classes is None and spec.kind == "ssd300":
-        warnings += ("the file has no label_map, so the names of its classes are not known",)
+    if found.record is None:
+        classes = _recognise(found, bn_eps)
+    else:
+        _check_recorded(found, bn_eps)
+        classes = found.record.classes
+    assert found.detector is not None
+    check_match(outline_of(found), found.state, found.path)
+    check_finite(found.state, found.path)
+    model = build_aside(found.detector.build)
+    load_strictly(model, found.state, found.path)
+    record = found.record
     return LoadedDetector(
         model.eval().to(target),
-        spec,
-        classes if classes is None or len(classes) == spec.classes else None,
-        name,
+        found.detector,
+        classes,
+        str(found.dialect),
         found.raw.sha256,
         found.path,
-        tuple(evidence),
-        (*found.warnings, *warnings),
+        tuple(found.evidence),
+        tuple(found.warnings),
+        record.source if record else None,
+        dict(record.metadata) if record else {},
+        record.category_ids if record else None,
     )
 
 
+def _check_recorded(found: Interpretation, bn_eps: float | None) -> None:
+    """Refuse a file of our own format that holds no detector, or one that cannot be built here."""
+    if found.detector is None:
+        raise CheckpointError(
+            f"{found.path} holds a classifier, and a detector was asked for; load it with load_model."
+        )
+    if bn_eps is not None:
+        raise OptionError(f"{found.path} records the epsilon of its batch norms; leave bn_eps out.")
+    if found.detector.attention not in list_attentions():
+        raise CheckpointError(
+            f"{found.path} records the attention {found.detector.attention!r}, which is not known here; register its "
+            "class under this name with register_attention first."
+        )
+
+
+def _recognise(found: Interpretation, bn_eps: float | None) -> tuple[str, ...] | None:
+    """Find the detector of somebody else's file and name its tensors as it does; return the names of its classes."""
+    name, dialect, root = _dialect_of(found.unwrapped.state, found.path)
+    inside = {key.removeprefix(root): each for key, each in found.unwrapped.state.items() if key.startswith(root)}
+    ignored = len(found.unwrapped.state) - len(inside)
+    found.evidence.append(f"dialect {name}: its names are those of {dialect.writer}")
+    found.evidence += [f"tensor names begin with {root!r}, which was stripped"] * bool(root)
+    found.evidence += [f"ignored {ignored} tensors that do not begin with {root!r}"] * bool(ignored)
+    _refuse_caffe(found.raw.content, found.path)
+    if scalars := [key for key, each in inside.items() if each.ndim == 0 and key.endswith((".weight", ".bias"))]:
+        raise CheckpointError(f"{found.path} holds a single number for {scalars[0]}; it is damaged, so copy it again.")
+    spec, found.state, shown, warnings = _identified(dialect, dialect.translate(inside), found.path)
+    found.evidence += shown
+    found.warnings += warnings
+    if spec.kind == "faster-rcnn":
+        eps, why = _epsilon(bn_eps, found.path, found.raw.sha256)
+        spec = replace(spec, options={**spec.options, **({"bn_eps": eps} if eps != 1e-5 else {})})
+        found.evidence.append(f"bn_eps {eps:g}: {why}")
+    found.detector, found.build, found.dialect = spec, spec.build, name
+    classes = _class_names(found.raw.content)
+    if classes is None and spec.kind == "ssd300":
+        found.warnings.append("the file has no label_map, so the names of its classes are not known")
+    return classes if classes is None or len(classes) == spec.classes else None
+
+
 def holds_detector(path: str | Path, weights: str | None = None, trust: bool = False) -> bool:
-    """Return whether a checkpoint file holds a whole detector, by the names of its tensors.
+    """Return whether a checkpoint file holds a whole detector, by its record or the names of its tensors.
 
     Args:
         path: The checkpoint file.
@@ -126,12 +162,14 @@ def holds_detector(path: str | Path, weights: str | None = None, trust: bool = F
     Raises:
         CheckpointError: If the file cannot be read.
     """
-    state = begin(read_checkpoint(path, trust=trust), weights).unwrapped.state
+    found = begin(read_checkpoint(path, trust=trust), weights)
+    if found.record is not None:
+        return found.detector is not None
     dialects = [DETECTOR_DIALECTS.get(name) for name in DETECTOR_DIALECTS]
-    return any(dialect.root(key) is not None for key in state for dialect in dialects)
+    return any(dialect.root(key) is not None for key in found.unwrapped.state for dialect in dialects)
 
 
-def _recognised(state: Mapping[str, Tensor], path: Path) -> tuple[str, DetectorDialect, str]:
+def _dialect_of(state: Mapping[str, Tensor], path: Path) -> tuple[str, DetectorDialect, str]:
     """Return the dialect that a tensor's name shows, and what the names of its tensors begin with."""
     found = [
         (name, dialect, root)

@@ -26,6 +26,8 @@ from autola_analysis.checkpoints.unwrapping import Unwrapped, unwrap
 from autola_analysis.core.errors import AutolaError, CheckpointError, OptionError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.reading import json_of, read_text
+from autola_analysis.core.text import counted
+from autola_analysis.detectors import DetectorSpec
 
 GenotypeLike = Genotype | str | Path | Iterable[Sequence[object]]
 
@@ -76,6 +78,7 @@ class Interpretation:
         state: The network's tensors under the names of the model that takes them.
         dialect: Whose names the file had.
         spec: The network, where it is one of ours.
+        detector: The detector, where the file is of our own format and holds one.
         build: Builds the model that takes the tensors.
         record: What the file itself says, in our own format.
         evidence: What was concluded, and why.
@@ -88,6 +91,7 @@ class Interpretation:
     state: dict[str, Tensor] = field(default_factory=dict)
     dialect: str | None = None
     spec: ModelSpec | None = None
+    detector: DetectorSpec | None = None
     build: Callable[[], nn.Module] | None = None
     record: Record | None = None
     evidence: list[str] = field(default_factory=list)
@@ -127,7 +131,15 @@ def begin(raw: RawCheckpoint, weights: str | None = None) -> Interpretation:
     if is_native(raw.metadata):
         interpretation.record = read_record(raw.metadata, unwrapped.state, raw.path)
         interpretation.dialect = "autola-analysis file"
+        if isinstance(interpretation.record.spec, DetectorSpec):
+            _take_detector(interpretation, interpretation.record.spec)
     return interpretation
+
+
+def _take_detector(found: Interpretation, spec: DetectorSpec) -> None:
+    found.detector, found.build = spec, spec.build
+    backbone = f"{spec.backbone.backbone}, attention {spec.attention}"
+    found.evidence.append(f"the file records: {spec.kind} with {backbone}, {counted(spec.classes, 'class')}")
 
 
 def interpret(found: Interpretation, request: Request) -> None:
@@ -137,10 +149,16 @@ def interpret(found: Interpretation, request: Request) -> None:
         CheckpointError: If the file cannot be identified, or not with what was requested.
         OptionError: If the request itself is not possible.
     """
+    if found.detector is not None:
+        raise CheckpointError(
+            f"{found.path} holds a detector ({found.detector.kind}), and a classifier was asked for; load it with "
+            "load_detector."
+        )
     if request.external is not None:
         _external(found, request.external, request)
     elif found.record is not None:
-        _recorded(found, found.record, request)
+        assert isinstance(found.record.spec, ModelSpec)
+        _recorded(found, found.record.spec, request)
     else:
         _identified(found, request)
     if found.spec is not None and request.num_classes not in (None, found.spec.num_classes):
@@ -157,7 +175,8 @@ def outline_of(found: Interpretation) -> nn.Module:
         CheckpointError: If the file describes a network that cannot be built.
     """
     assert found.build is not None
-    if found.spec is None or found.spec.attention not in list_attentions():
+    spec = found.detector or found.spec
+    if spec is None or spec.attention not in list_attentions():
         return build_aside(found.build)
     try:
         return build_outline(found.build)
@@ -181,8 +200,7 @@ def _external(found: Interpretation, arch: str, request: Request) -> None:
     found.evidence.append(f"network {arch}: named by the user")
 
 
-def _recorded(found: Interpretation, record: Record, request: Request) -> None:
-    spec = record.spec
+def _recorded(found: Interpretation, spec: ModelSpec, request: Request) -> None:
     if request.arch not in (None, spec, spec.backbone):
         raise CheckpointError(
             f"{found.path} records that it is a {spec.backbone}, not {request.arch}; leave --arch out."

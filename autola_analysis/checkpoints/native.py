@@ -19,10 +19,13 @@ from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.core.reading import json_of
 from autola_analysis.core.text import shown
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.detectors import DetectorSpec
 
 RECORD_KEY = "autola_analysis"
 HASH_KEY = "autola_analysis_sha256"
 FORMAT_VERSION = 1
+DETECTOR_VERSION = 2
+"""Of files that hold a detector, which a version of this package without detectors cannot read"""
 MOST_CLASSES = 10**7
 LARGEST_OPTION = 2**32
 """Of a network's options: widths, depths, reductions, seeds of wirings."""
@@ -33,29 +36,34 @@ class Record:
     """What our files say about their weights.
 
     Attributes:
-        spec: The network.
-        classes: Names of the head's outputs.
+        spec: The network, a classifier or a detector.
+        classes: Names of the head's outputs; of a detector's classes without the background, or of its joints.
         preprocessing: What the network expects to be done to images.
         source: Name of the data it was trained on.
         metadata: ``recipe``, ``seed`` and ``metrics``, where they were given.
+        category_ids: Of a detector's classes, as files of results name them.
     """
 
-    spec: ModelSpec
+    spec: ModelSpec | DetectorSpec
     classes: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None
     source: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    category_ids: tuple[int, ...] | None = None
 
     def to_json(self) -> str:
         """Return the record as canonical JSON: sorted keys, no NaN, no spaces."""
+        of_detector = isinstance(self.spec, DetectorSpec)
         values = {
-            "format_version": FORMAT_VERSION,
+            "format_version": DETECTOR_VERSION if of_detector else FORMAT_VERSION,
             "spec": self.spec.to_dict(),
             "classes": None if self.classes is None else list(self.classes),
             "preprocessing": None if self.preprocessing is None else self.preprocessing.to_dict(),
             "source": self.source,
             "metadata": dict(self.metadata),
         }
+        if of_detector:
+            values["category_ids"] = None if self.category_ids is None else list(self.category_ids)
         return json.dumps(values, sort_keys=True, allow_nan=False, separators=(",", ":"))
 
 
@@ -89,9 +97,9 @@ def read_record(metadata: Mapping[str, str], tensors: Mapping[str, Tensor], path
     try:
         values = json_of(text)
         version = int(values["format_version"])
-        if version > FORMAT_VERSION:
+        if version > DETECTOR_VERSION:
             raise CheckpointError(
-                f"{path} has format version {version}, this autola-analysis reads up to {FORMAT_VERSION}; install a "
+                f"{path} has format version {version}, this autola-analysis reads up to {DETECTOR_VERSION}; install a "
                 "newer one."
             )
         return _checked_record(values)
@@ -124,14 +132,37 @@ def checked_spec(values: Mapping[str, Any]) -> ModelSpec:
     return ModelSpec.from_dict(spec)
 
 
+def named_outputs(spec: ModelSpec | DetectorSpec) -> int:
+    """Return how many names the outputs of a network have: a detector's background has none."""
+    return spec.classes if isinstance(spec, DetectorSpec) else spec.num_classes
+
+
+def _checked_detector(values: Mapping[str, Any]) -> DetectorSpec:
+    _expect(values["kind"], str, "kind")
+    _expect(values["classes"], int, "classes")
+    _expect(values["options"], dict, "options")
+    if not 1 <= values["classes"] <= MOST_CLASSES:
+        raise ValueError(f"classes is {values['classes']}")
+    _expect_values(values["options"], "options")
+    return DetectorSpec.from_dict({**values, "backbone": checked_spec(values["backbone"]).to_dict()})
+
+
 def _checked_record(values: Mapping[str, Any]) -> Record:
     spec, classes, preprocessing = values["spec"], values["classes"], values["preprocessing"]
-    _expect(spec["attention_options"].get("genotype", []), list, "genotype")  # a path would read a file of the reader
-    built = checked_spec(spec)
+    _expect(spec, dict, "spec")
+    backbone = spec["backbone"] if "kind" in spec else spec
+    # A path would read a file of the reader.
+    _expect(backbone["attention_options"].get("genotype", []), list, "genotype")
+    built = _checked_detector(spec) if "kind" in spec else checked_spec(spec)
     if classes is not None:
         _expect(classes, list, "classes")
-        if len(classes) != spec["num_classes"] or not all(isinstance(name, str) for name in classes):
-            raise ValueError(f"{len(classes)} classes do not name the {spec['num_classes']} outputs of the head")
+        if len(classes) != named_outputs(built) or not all(isinstance(name, str) for name in classes):
+            raise ValueError(f"{len(classes)} classes do not name the {named_outputs(built)} outputs of the head")
+    numbers = values.get("category_ids")
+    if numbers is not None:
+        _expect(numbers, list, "category_ids")
+        if not all(type(number) is int and abs(number) <= LARGEST_OPTION for number in numbers):
+            raise ValueError("category_ids holds what is no number of a category")
     if values["source"] is not None:
         _expect(values["source"], str, "source")
         if ":" in values["source"]:
@@ -145,13 +176,16 @@ def _checked_record(values: Mapping[str, Any]) -> Record:
         preprocessing=None if preprocessing is None else Preprocessing.from_dict(preprocessing),
         source=shown(values["source"]),
         metadata=shown(values["metadata"]),
+        category_ids=None if numbers is None else tuple(numbers),
     )
 
 
 def _expect_values(values: Mapping[str, object], what: str) -> None:
     """Refuse options of a network that no network has: they come from a file of anybody."""
     for name, value in values.items():
-        if isinstance(value, int | float) and not abs(value) <= LARGEST_OPTION:
+        if isinstance(value, list):
+            _expect_values({f"{name}[{place}]": each for place, each in enumerate(value)}, what)
+        elif isinstance(value, int | float) and not abs(value) <= LARGEST_OPTION:
             raise ValueError(f"{what}: {ascii(name)[:60]} is {value}")
 
 

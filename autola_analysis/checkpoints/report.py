@@ -14,8 +14,9 @@ from autola_analysis.checkpoints.loading import ignored_lines
 from autola_analysis.checkpoints.matching import check_match, number_formats
 from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
 from autola_analysis.core.errors import CheckpointError
-from autola_analysis.core.text import printable
+from autola_analysis.core.text import counted, printable
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.detectors import DetectorSpec
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class CheckpointReport:
         leftovers: What else lay beside the weights.
         ignored: Names of tensors that belong to something beside the network.
         dialect: Whose tensor names it has; None where it was not recognised.
-        spec: The network; None where it was not identified.
+        spec: The network, or the detector of a file of ours; None where it was not identified.
         tensors: Number of tensors of the network.
         parameters: Number of values in them, without batch norm's statistics and counters.
         formats: Floating-point formats of the tensors.
@@ -52,7 +53,7 @@ class CheckpointReport:
     leftovers: tuple[str, ...]
     ignored: tuple[str, ...]
     dialect: str | None
-    spec: ModelSpec | None
+    spec: ModelSpec | DetectorSpec | None
     tensors: int
     parameters: int
     formats: tuple[str, ...]
@@ -117,7 +118,8 @@ def inspect_checkpoint(path: str | Path, *, weights: str | None = None, trust: b
     found = begin(read_checkpoint(path, trust=trust), weights)
     problem = None
     try:
-        interpret(found, Request())
+        if found.detector is None:
+            interpret(found, Request())
         check_finite(found.state, found.path)
         if found.build is not None:
             check_match(outline_of(found), found.state, found.path)
@@ -139,7 +141,7 @@ def _report(found: Interpretation, problem: str | None) -> CheckpointReport:
         leftovers=found.unwrapped.leftovers,
         ignored=tuple(line for line in ignored_lines(found) if line.startswith("ignored")),
         dialect=found.dialect,
-        spec=found.spec,
+        spec=found.detector or found.spec,
         tensors=len(found.state),
         parameters=sum(t.numel() for name, t in found.state.items() if name.split(".")[-1] not in statistics),
         formats=number_formats(found.state),
@@ -157,9 +159,12 @@ def _facts(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items() if value not in (None, "", {}))
 
 
-def _network(spec: ModelSpec | None) -> str:
+def _network(spec: ModelSpec | DetectorSpec | None) -> str:
     if spec is None:
         return "not identified"
+    if isinstance(spec, DetectorSpec):
+        options = "".join(f", {key}={value}" for key, value in spec.options.items())
+        return f"{spec.kind}{options}; {counted(spec.classes, 'class')}; around {_network(spec.backbone)}"
     attention = ", ".join([spec.attention, *(f"{key}={value}" for key, value in spec.attention_options.items())])
     options = "".join(f", {key}={value}" for key, value in spec.options.items())
     head = f"{spec.num_classes} classes" if spec.num_classes else "no head"

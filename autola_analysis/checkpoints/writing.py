@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save_file
@@ -16,19 +16,23 @@ from autola_analysis.attention.genotype import as_genotype
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.backbones.building import build_aside
 from autola_analysis.checkpoints.matching import check_match
-from autola_analysis.checkpoints.native import HASH_KEY, RECORD_KEY, Record, content_hash
+from autola_analysis.checkpoints.native import HASH_KEY, RECORD_KEY, Record, content_hash, named_outputs
 from autola_analysis.checkpoints.reading import check_finite
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.core.files import expanded, replacing
 from autola_analysis.data.preprocessing import Preprocessing
+from autola_analysis.detectors import DetectorSpec
+
+Spec = TypeVar("Spec", bound=ModelSpec | DetectorSpec)
 
 
 def save_model(
     path: str | Path,
     model: nn.Module,
-    spec: ModelSpec,
+    spec: ModelSpec | DetectorSpec,
     *,
     classes: Sequence[str] | None = None,
+    category_ids: Sequence[int] | None = None,
     preprocessing: Preprocessing | None = None,
     source: str | None = None,
     recipe: object = None,
@@ -36,7 +40,7 @@ def save_model(
     metrics: Mapping[str, Any] | None = None,
     dtype: torch.dtype | None = None,
 ) -> Path:
-    """Write a model as safetensors with everything that is needed to use it.
+    """Write a classifier or a detector as safetensors with everything that is needed to use it.
 
     An existing file is replaced in one step: whoever reads it sees the old content or the new.
 
@@ -44,7 +48,8 @@ def save_model(
         path: The file to write; missing folders are made.
         model: The network, on any device.
         spec: What the network is; it has to describe `model`.
-        classes: Names of the head's outputs, in order.
+        classes: Names of the head's outputs, in order; of a detector's classes without the background, or its joints.
+        category_ids: Of a detector's classes, as files of results name them.
         preprocessing: What the network expects to be done to images.
         source: Name of the data it was trained on, e.g. "cluttered-digits".
         recipe: How it was trained, a name or a JSON-ready mapping.
@@ -68,7 +73,9 @@ def save_model(
         raise OptionError(f"source is the name of public data, and a path is nobody else's; found {source!r}.")
     given = {"recipe": recipe, "seed": seed, "metrics": None if metrics is None else dict(metrics)}
     metadata = {key: value for key, value in given.items() if value is not None}
-    text = _json(Record(spec, None if classes is None else tuple(classes), preprocessing, source, metadata))
+    names = None if classes is None else tuple(classes)
+    numbers = None if category_ids is None else tuple(category_ids)
+    text = _json(Record(spec, names, preprocessing, source, metadata, numbers))
     with replacing(path) as temporary:
         save_file(tensors, temporary, {RECORD_KEY: text, HASH_KEY: content_hash(tensors, text)})
     return path
@@ -84,18 +91,23 @@ def _json(record: Record) -> str:
         ) from error
 
 
-def _portable(spec: ModelSpec) -> ModelSpec:
+def _portable(spec: Spec) -> Spec:
     """Return the spec with its genotype as pairs: a file of ours does not point at other files."""
+    if isinstance(spec, DetectorSpec):
+        return replace(spec, backbone=_portable(spec.backbone))
     options = dict(spec.attention_options)
     if "genotype" in options:
         options["genotype"] = as_genotype(options["genotype"]).to_pairs()
     return replace(spec, attention_options=options)
 
 
-def _check_description(model: nn.Module, spec: ModelSpec, classes: Sequence[str] | None, path: Path) -> None:
-    if classes is not None and len(classes) != spec.num_classes:
+def _check_description(
+    model: nn.Module, spec: ModelSpec | DetectorSpec, classes: Sequence[str] | None, path: Path
+) -> None:
+    if classes is not None and len(classes) != named_outputs(spec):
         raise OptionError(
-            f"{len(classes)} class names were given for a network with {spec.num_classes} classes; give one per class."
+            f"{len(classes)} class names were given for a network with {named_outputs(spec)} classes; give one per "
+            "class."
         )
     if spec.attention not in list_attentions():
         return  # a module of the user's: loading asks for its class and checks then

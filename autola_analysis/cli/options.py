@@ -142,7 +142,8 @@ class ImageFlags:
         typer.Option(
             metavar="SOURCE",
             help="cluttered-digits, cifar10[:ROOT], cifar100[:ROOT], imagenet[:ROOT], folder:PATH or "
-            "object-crops:SOURCE; for detectors coco:ROOT, objects:FILE.json or cluttered-scenes. "
+            "object-crops:SOURCE; for detectors coco:ROOT, objects:FILE.json or cluttered-scenes, "
+            "for joints coco-keypoints:ROOT or digit-puppets. "
             "Default: what the checkpoint suggests, under $AUTOLA_DATA.",
         ),
     ] = None

@@ -92,6 +92,14 @@ def train(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", parser=expanded, help="Checkpoint to write (.safetensors).")
     ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=expanded,
+            help="Begin a detector with the backbone of this classifier, which has the same attention.",
+        ),
+    ] = None,
     keep_at_accuracy: Annotated[
         float | None,
         typer.Option(
@@ -101,6 +109,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a network with an attention module. Killed and started again, it goes on after its last epoch.
+
+    A detector, in minutes: autola-analyze train scenes-ssd --attention hoga
 
     Example: autola-analyze train cifar10 --attention hoga --backbone resnet56 --data cifar10:/data --set cutout=16
     """
@@ -120,6 +130,7 @@ def train(
         data=data,
         match_parameters=network.wanted_parameters(),
         keep_at_accuracy=keep_at_accuracy,
+        init=init,
     )
     backbone = network.backbone or training.recipe.backbone
     out = expanded(out) if out else Path(f"{backbone}_{network.label()}_{recipe}_seed{network.seed}.safetensors")
@@ -129,6 +140,6 @@ def train(
     )
     if machine.quiet:
         return
-    typer.echo(f"{out}: test accuracy {100 * metrics['accuracy']:.2f} %")
+    typer.echo(f"{out}: {training.recipe.outcome(metrics)}")
     if keep_at_accuracy is not None and kept_path(out, keep_at_accuracy).exists():
         typer.echo(f"{kept_path(out, keep_at_accuracy)}: the first epoch with {keep_at_accuracy:g} % or more")

@@ -79,6 +79,7 @@ def _coco(argument: str, split: str | None, name: str, prefix: str) -> CocoObjec
     if not annotations.is_file():
         raise DataError(f"{root} holds no annotations/{annotations.name}; give the folder of COCO 2017.")
     folders = [root / year, root / "images" / year]
-    source = CocoObjects(annotations, next((each for each in folders if each.is_dir()), folders[0]))
+    images = next((each for each in folders if each.is_dir()), folders[0])
+    source = CocoObjects(annotations, images, drop_bad_boxes=split == "train")  # COCO's own training file has two
     source.name, source.split = f"{name}:{root}", split or "val"
     return source

@@ -1,70 +1,13 @@
-"""The order in which a search reads its halves: all randomness of an epoch follows from the seed and its number."""
+"""Augmented batches of a search, whose random numbers follow from the seed and the number of the epoch."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
-from autola_analysis.core.errors import OptionError
+from autola_analysis.training.batches import BatchPlan
 from autola_analysis.training.images import AugmentedImages
-
-
-def stream(seed: int, epoch: int, purpose: str) -> int:
-    """Return the seed of one use of random numbers in one epoch."""
-    digest = hashlib.blake2b(f"{seed} {epoch} {purpose}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) >> 1
-
-
-class BatchPlan(NamedTuple):
-    """Which images make a batch, and the seed of their augmentation."""
-
-    indices: Sequence[int]
-    seed: int
-
-
-class EpochBatches(Sampler[BatchPlan]):
-    """The batches of an epoch: every image once, in an order of its own for every epoch; what is left over is dropped.
-
-    Args:
-        images: How many there are.
-        batch_size: Images per batch.
-        seed: Of the search.
-        purpose: Tells the halves apart.
-
-    Raises:
-        OptionError: If there are fewer images than a batch holds.
-    """
-
-    def __init__(self, images: int, batch_size: int, seed: int, purpose: str) -> None:
-        if images < batch_size:
-            raise OptionError(
-                f"a batch of {batch_size} images does not fit into a half of {images}; give --set batch_size={images} "
-                "or less."
-            )
-        self.images = images
-        self.batch_size = batch_size
-        self.seed = seed
-        self.purpose = purpose
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration is for."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.images // self.batch_size
-
-    def __iter__(self) -> Iterator[BatchPlan]:
-        generator = torch.Generator().manual_seed(stream(self.seed, self.epoch, f"{self.purpose} order"))
-        order = torch.randperm(self.images, generator=generator).tolist()
-        for number in range(len(self)):
-            indices = order[number * self.batch_size : (number + 1) * self.batch_size]
-            yield BatchPlan(indices, stream(self.seed, self.epoch, f"{self.purpose} batch {number}"))
 
 
 class PlannedImages(Dataset[tuple[Tensor, Tensor]]):

@@ -9,7 +9,8 @@ from typing import Any
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry
-from autola_analysis.training.recipes import Recipe, check_signs, overridden
+from autola_analysis.training.plan import check_signs, overridden
+from autola_analysis.training.recipes import Recipe
 
 BETAS = (0.5, 0.999)
 """Of Adam on alpha, as in DARTS and the authors' code."""

@@ -29,7 +29,7 @@ from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit
 from autola_analysis.data.workers import SupervisedLoader, leave_process_group
 from autola_analysis.report.figures import write_figure
-from autola_analysis.search.batches import EpochBatches, PlannedImages
+from autola_analysis.search.batches import PlannedImages
 from autola_analysis.search.bilevel import check_order
 from autola_analysis.search.derivation import strongest
 from autola_analysis.search.edges import edge_rows
@@ -43,6 +43,7 @@ from autola_analysis.search.recipes import SearchRecipe, images_of
 from autola_analysis.search.result import EPOCHS_TABLE, GAPS_TABLE, GENOTYPE_FILE, SUPERNET_FILE, SearchResult
 from autola_analysis.search.supernet import SuperNetwork
 from autola_analysis.statistics.intervals import share_interval
+from autola_analysis.training.batches import EpochBatches
 from autola_analysis.training.data import open_splits, preprocessing_of
 from autola_analysis.training.images import KEPT_BYTES, AugmentedImages, PreprocessedImages
 from autola_analysis.training.lightning import interrupts_as_such, make_trainer, quiet_lightning

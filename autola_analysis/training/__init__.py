@@ -1,1 +1,5 @@
 """Recipes of the paper and the trainer that runs them."""
+
+from autola_analysis.training.detection import recipes as detection_recipes
+
+__all__ = ["detection_recipes"]

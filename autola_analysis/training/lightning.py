@@ -47,6 +47,7 @@ def quiet_lightning() -> Iterator[None]:
                 ".*have no `val_dataloader`.*",
                 ".*isinstance.treespec, LeafSpec.*",
                 ".*GPU available but not used.*",
+                ".*in eval mode at the start of training.*",
             ):
                 warnings.filterwarnings("ignore", message=message)
             yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -15,8 +16,10 @@ from autola_analysis.backbones.registry import BACKBONES, create_model, matched_
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded, sha256_of
+from autola_analysis.detectors import DetectorSpec, create_detector
 from autola_analysis.training.attention import GENOTYPE, check_options, find_attention
 from autola_analysis.training.keeping import check_percent
+from autola_analysis.training.plan import Plan
 from autola_analysis.training.recipes import Recipe
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -38,13 +41,15 @@ class Training:
             attention: that of the backbone with this attention, at the recipe's width. None keeps the recipe's width.
         keep_at_accuracy: Accuracy on the test split in percent; the checkpoint of the first epoch that reaches it is
             kept beside the last one's.
+        init: Checkpoint of a classifier, with whose backbone the training of a detector begins; None begins at random.
 
     Raises:
-        OptionError: If a genotype cannot be read or is not possible, or an accuracy is no percentage.
+        OptionError: If a genotype cannot be read or is not possible, an accuracy is no percentage, or an option is not
+            for the recipe's kind of network.
     """
 
     recipe_name: str
-    recipe: Recipe
+    recipe: Plan
     attention: str = "none"
     backbone: str | None = None
     seed: int = 0
@@ -52,8 +57,22 @@ class Training:
     data: str | None = None
     match_parameters: int | str | None = None
     keep_at_accuracy: float | None = None
+    init: Path | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.recipe, Recipe):
+            for option, value in (
+                ("--match-parameters", self.match_parameters),
+                ("--keep-at-accuracy", self.keep_at_accuracy),
+            ):
+                if value is not None:
+                    raise OptionError(
+                        f"{option} is for classifiers, and {self.recipe_name} trains another network; leave it out."
+                    )
+        elif self.init is not None:
+            raise OptionError(f"--init is for detectors, and {self.recipe_name} trains a classifier; leave it out.")
+        if self.init is not None and not self.init.is_file():
+            raise OptionError(f"there is no checkpoint file {self.init} to begin with; check the path of --init.")
         if self.keep_at_accuracy is not None:
             check_percent(self.keep_at_accuracy)
         if GENOTYPE in self.attention_options:
@@ -80,18 +99,18 @@ class Training:
             ) from error
         return factory
 
-    def matched_spec(self, num_classes: int, attention: AttentionFactory) -> ModelSpec:
+    def matched_spec(self, num_classes: int, attention: AttentionFactory) -> ModelSpec | DetectorSpec:
         """Return the description of the network at the width that matches a number of parameters, if one is to be.
 
         Args:
-            num_classes: Outputs of the head.
+            num_classes: Classes, or joints.
             attention: The module's class or function.
 
         Raises:
             OptionError: If the narrowest network has more parameters.
         """
         spec, wanted = self.spec(num_classes), self.match_parameters
-        if wanted is None:
+        if wanted is None or isinstance(spec, DetectorSpec):
             return spec
         if isinstance(wanted, str):
             wanted = replace(spec, attention=wanted, attention_options={}).parameters
@@ -100,18 +119,20 @@ class Training:
         width = matched_width(spec.backbone, wanted, module, num_classes, **options)
         return replace(spec, options={**spec.options, BACKBONES.get(spec.backbone).width: width})
 
-    def spec(self, num_classes: int) -> ModelSpec:
+    def spec(self, num_classes: int) -> ModelSpec | DetectorSpec:
         """Return the description of the network at the recipe's width."""
         options = {"width": self.recipe.width} if self.recipe.width else {}
-        return ModelSpec(
-            self.backbone or self.recipe.backbone, self.attention, num_classes, options, self.attention_options
-        )
+        name = self.backbone or self.recipe.backbone
+        backbone = ModelSpec(name, self.attention, 0, options, self.attention_options)
+        return self.recipe.network(backbone, num_classes)
 
     def record(self) -> dict[str, Any]:
         """Return everything that decides the outcome, JSON-ready; an own module is recorded by its file's content."""
         file = self.attention.rpartition(":")[0]
         controls = {"match_parameters": self.match_parameters, "keep_at_accuracy": self.keep_at_accuracy}
-        own = {"attention_sha256": sha256_of(expanded(file))} if file.endswith(".py") else {}
+        own: dict[str, Any] = {"attention_sha256": sha256_of(expanded(file))} if file.endswith(".py") else {}
+        if self.init is not None:
+            own["init"] = {"file": self.init.name, "sha256": sha256_of(self.init)}
         return {
             "name": self.recipe_name,
             **self.recipe.to_dict(),
@@ -151,8 +172,12 @@ class Machine:
         resolve_device(self.device)
 
 
-def build_with(spec: ModelSpec, attention: AttentionFactory) -> nn.Module:
+def build_with(spec: ModelSpec | DetectorSpec, attention: AttentionFactory) -> nn.Module:
     """Build the network that a spec describes, with the module that its attention stands for."""
+    if isinstance(spec, DetectorSpec):
+        trunk = spec.backbone
+        of_trunk = {"attention_options": trunk.attention_options, "backbone_options": trunk.options}
+        return create_detector(spec.kind, trunk.backbone, attention, spec.classes, **of_trunk, **spec.options)
     return create_model(
         spec.backbone, attention, spec.num_classes, attention_options=spec.attention_options, **spec.options
     )

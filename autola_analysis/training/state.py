@@ -101,6 +101,13 @@ def last_state(state: Path) -> Path | None:
     return last
 
 
+def finished_epochs(last: Path) -> int:
+    """Return how many epochs were finished when a state was written; `last_state` has read it."""
+    content = read_checkpoint(last).content
+    assert isinstance(content, dict)
+    return int(content["epoch"]) + 1
+
+
 def kept_checkpoint(state: Path) -> Path:
     """Return the checkpoint that was kept at an accuracy.
 

@@ -4,38 +4,34 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
-from autola_analysis.attention.registry import ATTENTIONS
 from autola_analysis.backbones.widths import count_parameters
 from autola_analysis.checkpoints.writing import save_model
 from autola_analysis.core.allocator import freed_memory_kept
-from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import DataError, OptionError, TrainingError
 from autola_analysis.core.files import expanded, replacing
-from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.data.source import ImageSource
-from autola_analysis.data.workers import SupervisedLoader, leave_process_group
-from autola_analysis.training.data import open_splits, preprocessing_of
-from autola_analysis.training.images import KEPT_BYTES, AugmentedImages, PreprocessedImages
+from autola_analysis.training import classification
+from autola_analysis.training.batches import EpochBatches
+from autola_analysis.training.detection import job as detection
+from autola_analysis.training.detection.recipes import DetectionRecipe
+from autola_analysis.training.job import Job, Prepare
 from autola_analysis.training.keeping import KeepAtAccuracy, kept_path
 from autola_analysis.training.lightning import interrupts_as_such, make_trainer, quiet_lightning
 from autola_analysis.training.lock import locked_folder
-from autola_analysis.training.memory import check_fits
-from autola_analysis.training.module import ClassifierTraining, DivergedError
-from autola_analysis.training.recipes import MEASURE, Recipe
-from autola_analysis.training.settings import Machine, Training, build_with
+from autola_analysis.training.module import DivergedError
+from autola_analysis.training.plan import Plan
+from autola_analysis.training.recipes import Recipe
+from autola_analysis.training.settings import Machine, Training
 from autola_analysis.training.state import (
     KEPT,
     discard,
+    finished_epochs,
     kept_checkpoint,
     last_state,
     open_state,
@@ -43,7 +39,8 @@ from autola_analysis.training.state import (
 )
 
 logger = logging.getLogger(__name__)
-Loaders = tuple[DataLoader[Any], DataLoader[Any]]
+PREPARE: Mapping[type[Plan], Prepare] = {Recipe: classification.prepare, DetectionRecipe: detection.prepare}
+"""How the training under each kind of recipe is made ready."""
 
 
 def run_training(training: Training, out: str | Path, machine: Machine | None = None) -> dict[str, float]:
@@ -56,7 +53,8 @@ def run_training(training: Training, out: str | Path, machine: Machine | None = 
     epoch's checkpoint is written too (see `kept_path`); where none reaches it, a warning names the best.
 
     Returns:
-        The metrics that the file records: ``accuracy`` on the whole test split, a share.
+        The metrics that the file records, on the whole test split: ``accuracy`` of a classifier, ``ap`` and others of a
+        detector; shares.
 
     Raises:
         OptionError: If a file to write exists, or an unfinished training with other settings lies beside it.
@@ -69,43 +67,30 @@ def run_training(training: Training, out: str | Path, machine: Machine | None = 
     _refuse_existing(out)
     if percent is not None and not state_of(out).exists():
         _refuse_existing(kept_path(out, percent))
-    recipe = training.recipe
     attention = training.checked_attention()  # before any image is read
     record = training.record()
-    train_source, test_source = open_splits(training.data or recipe.data, recipe.test_split)
-    spec = training.matched_spec(len(train_source.classes), attention)
-    if spec.attention in ATTENTIONS:  # an own module may not be built without memory
-        check_fits(spec.parameters, resolve_device(machine.device))
     with isolate_rng(), quiet_lightning():
-        preprocessing = preprocessing_of(recipe, train_source, machine.workers, machine.quiet)
-        pl.seed_everything(training.seed, workers=True, verbose=False)
-        loaders = _loaders(train_source, test_source, preprocessing, recipe, machine.workers)
-        module = ClassifierTraining(build_with(spec, attention), preprocessing, recipe, len(loaders[0]))
-        parameters = count_parameters(module.model)
-        write = partial(
+        job = PREPARE[type(training.recipe)](training, attention, machine)
+        model = job.module.model
+        write: Callable[..., Path] = partial(
             save_model,
-            model=module.model,
-            spec=spec,
-            classes=train_source.classes,
-            preprocessing=preprocessing,
-            source=train_source.name if ":" not in train_source.name else None,
-            recipe=record if training.match_parameters is None else {**record, "parameters": parameters},
+            model=model,
+            spec=job.spec,
+            recipe=record if training.match_parameters is None else {**record, "parameters": count_parameters(model)},
             seed=training.seed,
             dtype=torch.float16 if machine.half else torch.float32,
+            **job.known,
         )
-        facts: dict[str, Any] = {**record, "images": train_source.fingerprint()}
-        if recipe.normalize == MEASURE:
-            facts |= {"mean": list(preprocessing.mean), "std": list(preprocessing.std)}
         # Not before the network could be built: an error above leaves nothing behind.
         with locked_folder(state_of(out)):
             _refuse_existing(out)  # another process may just have written it
-            state = open_state(out, facts)
-            keeper = None if percent is None else KeepAtAccuracy(percent, loaders[1], _keep(write, state))
-            metrics = _fit(module, loaders, state, machine, keeper)
+            state = open_state(out, {**record, **job.facts})
+            keeper = None if percent is None else KeepAtAccuracy(percent, job.loaders[1], _keep(write, state))
+            metrics = _fit(job, state, machine, keeper)
             if keeper is not None and keeper.kept is not None:
                 with replacing(kept_path(out, keeper.percent)) as temporary:
                     shutil.copyfile(kept_checkpoint(state), temporary)
-            module.model.to(memory_format=torch.contiguous_format)
+            model.to(memory_format=torch.contiguous_format)
             write(out, metrics=metrics)
             discard(state)
     if keeper is not None and keeper.kept is None:
@@ -127,16 +112,17 @@ def _keep(write: Callable[..., Path], state: Path) -> Callable[[float, int], Non
     return keep
 
 
-def _fit(
-    module: ClassifierTraining, loaders: Loaders, state: Path, machine: Machine, keeper: KeepAtAccuracy | None
-) -> dict[str, float]:
+def _fit(job: Job, state: Path, machine: Machine, keeper: KeepAtAccuracy | None) -> dict[str, float]:
     """Train from the last state on, or from the start; return the metrics on the test split."""
+    train, test = job.loaders
     last = last_state(state)
-    trainer = make_trainer(module.recipe.epochs, state, machine, [] if keeper is None else [keeper])
+    if last is not None and isinstance(train.sampler, EpochBatches):
+        train.sampler.set_epoch(finished_epochs(last))  # lightning says it after the first epoch's workers have begun
+    trainer = make_trainer(job.module.plan.epochs, state, machine, [] if keeper is None else [keeper])
     try:
         with interrupts_as_such(), freed_memory_kept():
-            trainer.fit(module, loaders[0], ckpt_path=None if last is None else str(last))
-            (metrics,) = trainer.validate(module, loaders[1], verbose=False)
+            trainer.fit(job.module, train, ckpt_path=None if last is None else str(last))
+            (metrics,) = trainer.validate(job.module, test, verbose=False)
     except DivergedError as error:
         raise TrainingError(_advice(str(error), state, machine)) from error
     except DataError:
@@ -157,22 +143,4 @@ def _advice(what: str, state: Path, machine: Machine) -> str:
     return (
         f"{what}, so the training has stopped; {kept}; train again with a lower --set learning_rate, a longer "
         f"--set warmup_epochs{precise}{another}."
-    )
-
-
-def _loaders(
-    train_source: ImageSource, test_source: ImageSource, preprocessing: Preprocessing, recipe: Recipe, workers: int
-) -> Loaders:
-    options: dict[str, Any] = {
-        "num_workers": workers,
-        "persistent_workers": workers > 0,
-        "pin_memory": torch.cuda.is_available(),
-        "worker_init_fn": leave_process_group,
-    }
-    train_images = AugmentedImages(train_source, recipe, KEPT_BYTES // max(workers, 1))
-    drop_last = len(train_images) > recipe.batch_size
-    batches = BatchSampler(RandomSampler(train_images), recipe.batch_size, drop_last)
-    return (
-        SupervisedLoader(train_images, sampler=batches, batch_size=None, **options),
-        SupervisedLoader(PreprocessedImages(test_source, preprocessing), batch_size=recipe.batch_size, **options),
     )

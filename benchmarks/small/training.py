@@ -59,7 +59,7 @@ class Stepped:
     """
 
     def __init__(self, attention: str, batch: int, setting: Setting) -> None:
-        from autola_analysis.training.module import ClassifierTraining
+        from autola_analysis.training.classification import ClassifierTraining
 
         torch.manual_seed(0)
         recipe = RECIPES.get("cifar10-short")

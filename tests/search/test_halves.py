@@ -10,9 +10,10 @@ from PIL import Image
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits
 from autola_analysis.data.source import ImageSource
-from autola_analysis.search.batches import BatchPlan, EpochBatches, PlannedImages, stream
+from autola_analysis.search.batches import PlannedImages
 from autola_analysis.search.halves import halves
 from autola_analysis.search.recipes import SEARCH_RECIPES, images_of
+from autola_analysis.training.batches import BatchPlan, EpochBatches, stream
 from autola_analysis.training.images import AugmentedImages
 
 
@@ -100,5 +101,5 @@ def test_streams_differ_by_seed_epoch_and_purpose() -> None:
 
 
 def test_a_batch_larger_than_a_half_is_refused() -> None:
-    with pytest.raises(OptionError, match="a batch of 64 images does not fit into a half of 40; give --set batch_size"):
+    with pytest.raises(OptionError, match="a batch of 64 images does not fit into 40 images; give --set batch_size"):
         EpochBatches(40, 64, 0, "")

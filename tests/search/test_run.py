@@ -231,7 +231,7 @@ def test_a_search_that_memory_does_not_suffice_for_says_what_to_do(
         ("cluttered-digits --set width=6", "6 is not a multiple of 4"),
         ("cluttered-digits --backbone resnet21", "unknown backbone 'resnet21'"),
         ("cluttered-digits --set epochs", "--set takes KEY=VALUE; found 'epochs'"),
-        ("cluttered-digits --set batch_size=33", "a batch of 33 images does not fit into a half of 32"),
+        ("cluttered-digits --set batch_size=33", "a batch of 33 images does not fit into 32 images"),
         ("cluttered-digits --out .", "exists already; choose another --out"),
     ],
 )

@@ -183,7 +183,9 @@ def test_options_that_make_no_sense_are_refused_before_any_image_is_read(
     message: str,
 ) -> None:
     (genotype_file.parent / "mine.py").write_text(OWN)
-    monkeypatch.setattr("autola_analysis.training.trainer.open_splits", lambda *arguments: pytest.fail("images opened"))
+    monkeypatch.setattr(
+        "autola_analysis.training.classification.open_splits", lambda *arguments: pytest.fail("images opened")
+    )
     assert message in refused("cluttered-digits", *arguments.split())
 
 

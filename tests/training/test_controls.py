@@ -13,7 +13,7 @@ from autola_analysis.checkpoints import load_model
 from autola_analysis.cli import main as entry
 from autola_analysis.core.errors import OptionError, TrainingError
 from autola_analysis.data import ClutteredDigits
-from autola_analysis.training.module import ClassifierTraining
+from autola_analysis.training.classification import ClassifierTraining
 from autola_analysis.training.recipes import RECIPES
 from autola_analysis.training.settings import Training
 from autola_analysis.training.trainer import run_training

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from autola_analysis.core.errors import TrainingError
-from autola_analysis.training.module import ClassifierTraining
+from autola_analysis.training.classification import ClassifierTraining
 from autola_analysis.training.settings import Machine
 from autola_analysis.training.state import WholeFiles, open_state, state_of
 from autola_analysis.training.trainer import run_training

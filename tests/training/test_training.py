@@ -15,8 +15,8 @@ from autola_analysis.checkpoints import load_model
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.training import trainer
+from autola_analysis.training.classification import ClassifierTraining
 from autola_analysis.training.images import AugmentedImages, PreprocessedImages, cutout, shifted_and_mirrored
-from autola_analysis.training.module import ClassifierTraining
 from autola_analysis.training.recipes import RECIPES, Recipe
 from autola_analysis.training.settings import Machine, Training
 from autola_analysis.training.trainer import run_training

@@ -12,6 +12,12 @@ from autola_analysis.analyses.saliency.accuracy import accuracies_of
 from autola_analysis.analyses.saliency.claims import CLAIMS
 from autola_analysis.analyses.saliency.common_targets import check_target
 from autola_analysis.analyses.saliency.compared import saliency_statistics
+from autola_analysis.analyses.saliency.joints.check import check_joint_saliency
+from autola_analysis.analyses.saliency.joints.compared import joint_lines, joint_statistics
+from autola_analysis.analyses.saliency.joints.measure import explained_joints
+from autola_analysis.analyses.saliency.joints.result import FORMAT as JOINTS_FORMAT
+from autola_analysis.analyses.saliency.joints.result import JOINTS, JointSaliencyResult
+from autola_analysis.analyses.saliency.joints.section import joint_section
 from autola_analysis.analyses.saliency.localisation import METRICS
 from autola_analysis.analyses.saliency.measure import checked_by_randomising, explained_source
 from autola_analysis.analyses.saliency.methods import resolve_methods
@@ -48,16 +54,16 @@ FORWARDS_OF_OBJECTS = 10.0
 """The objects of an image cost a forward, and two backward passes each."""
 
 
-Result = SaliencyResult | ObjectSaliencyResult
-"""Of classifiers, or of detectors"""
+Result = SaliencyResult | ObjectSaliencyResult | JointSaliencyResult
+"""Of classifiers, of detectors, or of networks for joints"""
 
 
 class Saliency(Analysis[SaliencyOptions, Result]):
-    """Maps of some images, or of single objects in them, by all networks, and where they lie."""
+    """Maps of some images, or of single objects or joints in them, by all networks, and where they lie."""
 
     name = "saliency"
-    format = Format.either("saliency", FORMAT, OBJECTS_FORMAT)
-    tasks = frozenset({"classification", "detection"})
+    format = Format.either("saliency", FORMAT, OBJECTS_FORMAT, JOINTS_FORMAT)
+    tasks = frozenset({"classification", "detection", "keypoints"})
     claims = CLAIMS
 
     def own_images(self, options: SaliencyOptions, finds_objects: bool = False) -> Source | None:
@@ -68,6 +74,9 @@ class Saliency(Analysis[SaliencyOptions, Result]):
 
     def check(self, options: SaliencyOptions, subject: Subject) -> None:
         """Refuse what cannot be explained: methods, layers, targets, boxes, images to show; networks without a head."""
+        if isinstance(subject.source, ObjectSource) and _finds_joints(subject):
+            check_joint_saliency(options, subject.variants, subject.source)
+            return
         if isinstance(subject.source, ObjectSource):
             check_objects(options, subject.variants, subject.source)
             return
@@ -87,13 +96,16 @@ class Saliency(Analysis[SaliencyOptions, Result]):
 
     def measure(self, options: SaliencyOptions, subject: Subject, observed: Observed, reading: Reading) -> Result:
         """Explain the images with all networks; processes share them."""
+        if isinstance(subject.source, ObjectSource) and _finds_joints(subject):
+            people = check_joint_saliency(options, subject.variants, subject.source)
+            return explained_joints(subject.variants, people, options, reading)
         if isinstance(subject.source, ObjectSource):
             return explained_objects(subject.variants, subject.source, options, reading)
         return explained_source(subject.variants, _source(subject), options, reading)
 
     def finish(self, options: SaliencyOptions, subject: Subject, result: Result, reading: Reading) -> Result:
         """Check the methods against random weights, where that was asked for."""
-        if isinstance(result, ObjectSaliencyResult):
+        if isinstance(result, ObjectSaliencyResult | JointSaliencyResult):
             return result
         return checked_by_randomising(result, subject.variants, _source(subject), options, reading)
 
@@ -103,18 +115,24 @@ class Saliency(Analysis[SaliencyOptions, Result]):
 
     def restore(self, stored: Stored) -> Result:
         """Return the result of its tables and arrays."""
+        if JOINTS.name in stored.tables:
+            return JointSaliencyResult.restored(stored)
         if OBJECTS.name in stored.tables:
             return ObjectSaliencyResult.restored(stored)
         return SaliencyResult.restored(stored)
 
     def statistics(self, result: Result) -> tuple[Sequence[Comparable], Sequence[str]]:
         """Return every metric of every method and layer."""
+        if isinstance(result, JointSaliencyResult):
+            return joint_statistics(result)
         if isinstance(result, ObjectSaliencyResult):
             return object_statistics(result)
         return saliency_statistics(result), ()
 
     def sections(self, result: Result, sheet: Sheet) -> Sequence[Section]:
         """Draw Figure 3, and the curves of the sanity check where there are some."""
+        if isinstance(result, JointSaliencyResult):
+            return [joint_section(result, sheet)]
         if isinstance(result, ObjectSaliencyResult):
             return [object_section(result, sheet)]
         sections = [saliency_section(result, sheet)]
@@ -122,6 +140,8 @@ class Saliency(Analysis[SaliencyOptions, Result]):
 
     def lines(self, result: Result) -> Lines:
         """Return a line per variant, method and layer; the tables have the other metrics."""
+        if isinstance(result, JointSaliencyResult):
+            return joint_lines(result)
         if isinstance(result, ObjectSaliencyResult):
             return object_lines(result)
         rows = []
@@ -145,13 +165,16 @@ class Saliency(Analysis[SaliencyOptions, Result]):
 
     def accuracies(self, result: Result) -> Mapping[tuple[str, str], Accuracy]:
         """Return the accuracy of each network on the images that it explained; detectors have none."""
-        if isinstance(result, ObjectSaliencyResult):
+        if isinstance(result, ObjectSaliencyResult | JointSaliencyResult):
             return {(model, run): Accuracy(result.settings["images"], None, None) for model, run in result.networks}
         return accuracies_of(result.images)
 
     def renamed(self, result: Result, names: Mapping[str, str]) -> Result:
         """Return the result with images called by other names."""
         pictures = [replace(picture, image=names[picture.image]) for picture in result.pictures]
+        if isinstance(result, JointSaliencyResult):
+            joints = result.joints.assign(image=result.joints["image"].map(names))
+            return replace(result, joints=joints, pictures=pictures)
         if isinstance(result, ObjectSaliencyResult):
             objects = result.objects.assign(image=result.objects["image"].map(names))
             return replace(result, objects=objects, pictures=pictures)
@@ -165,7 +188,8 @@ class Saliency(Analysis[SaliencyOptions, Result]):
     def steps(self, options: SaliencyOptions, subject: Subject, seconds: float) -> Sequence[Step]:
         """Return the step that makes the maps."""
         if isinstance(subject.source, ObjectSource):
-            what = f"maps of the objects of {counted(len(subject.source), 'image')}"
+            shown = "joints" if _finds_joints(subject) else "objects"
+            what = f"maps of the {shown} of {counted(len(subject.source), 'image')}"
             seconds *= len(subject.source) * FORWARDS_OF_OBJECTS
             return [Step(f"{what}, through {counted(len(subject.variants), 'network')}", seconds)]
         images = len(Question.of(_source(subject), options).data)
@@ -178,6 +202,10 @@ class Saliency(Analysis[SaliencyOptions, Result]):
             seconds_each = min(options.sanity, images) * per_image / len(subject.variants)
             steps.append(Step(f"the sanity check, {counted(stages, 'randomisation')}", stages * seconds_each))
         return steps
+
+
+def _finds_joints(subject: Subject) -> bool:
+    return any(variant.finds_joints for variant in subject.variants)
 
 
 def _source(subject: Subject) -> ImageSource:

@@ -40,7 +40,8 @@ class JointExplanation:
             ``(B, J, 3, H, W)`` for methods that explain the input.
         joints: A row per image and joint: ``image``, ``joint`` (numbers), ``score`` (value of the heat map), ``x, y``
             (centre of the cell that is explained, in pixels of the image, whose first pixel is centred at 0),
-            ``known`` (whether the joint is labelled; a peak always is).
+            ``known`` (whether the joint is labelled; a peak always is), ``peak``, ``peak_x``, ``peak_y`` (maximum of
+            the heat map and the centre of its cell).
         status: Per (method, layer), and image and joint in the order of the rows: "ok", "zero", "constant" or
             "non-finite".
         support: Per layer and row the share of the layer's cells whose gradient is not zero.
@@ -96,14 +97,16 @@ def explain_joints(
     network = variant.model
     pixels = standardised(variant, images, needs_head=False)
     known = object_methods(methods)
-    stages = resolve_layers(network, [layers] if isinstance(layers, str) else layers)
+    stages: list[str] = []
+    if any(method.by_layer for method in known.values()):
+        stages = resolve_layers(network, [layers] if isinstance(layers, str) else layers)
     target = target or ("predicted" if joints is None else "label")
     chosen = _Cells(target, joints, (pixels.shape[2], pixels.shape[3]))
     found = joint_gradients(
         network,
         pixels,
         chosen,
-        (stages[-2:][:1] if layers is None else stages) if any(method.by_layer for method in known.values()) else (),
+        stages[-2:][:1] if layers is None else stages,
         image=any(method.image for method in known.values()),
         guided=any(method.guided for method in known.values()),
         guide_gates=guide_gates,
@@ -117,6 +120,9 @@ def explain_joints(
             "x": chosen.places[..., 0].flatten(),
             "y": chosen.places[..., 1].flatten(),
             "known": chosen.known.flatten(),
+            "peak": chosen.peaks.flatten(),
+            "peak_x": chosen.peak_places[..., 0].flatten(),
+            "peak_y": chosen.peak_places[..., 1].flatten(),
         }
     )
     settings = {
@@ -154,8 +160,7 @@ def joint_matrix(
 ) -> NDArray[np.float64]:
     """Return the share of joint j's map that lies around joint k, ``(J, J)``: which joints a joint's score looks at.
 
-    Of every image the sums of a map within the discs of all labelled joints are divided by their total; the mean over
-    the images in which both joints are labelled and the map lies on any disc. Where discs overlap, both have a pixel.
+    The mean of `joint_shares` over the images in which both joints are labelled and the map lies on any disc.
 
     Args:
         explanation: Of the images.
@@ -164,6 +169,24 @@ def joint_matrix(
         radii: Of the discs, ``(B, J)``, see `joint_radii`.
         method: Of the maps.
         layer: Of the maps; None takes the first of the method.
+
+    Raises:
+        OptionError: If there are no such maps, or joints and maps do not fit.
+    """
+    return mean_shares(joint_shares(explanation, joints, radii, method, layer))
+
+
+def joint_shares(
+    explanation: JointExplanation,
+    joints: Tensor | NDArray[np.floating[Any]],
+    radii: NDArray[np.floating[Any]],
+    method: str = "grad-cam",
+    layer: str | None = None,
+) -> NDArray[np.float64]:
+    """Return of every image the share of joint j's map that lies around joint k, ``(B, J, J)``.
+
+    The sums of a map within the discs of all labelled joints are divided by their total; NaN where one of both joints
+    is not labelled or the map lies on no disc. Where discs overlap, both have a pixel. Arguments as of `joint_matrix`.
 
     Raises:
         OptionError: If there are no such maps, or joints and maps do not fit.
@@ -180,15 +203,33 @@ def joint_matrix(
             f"{np.shape(radii)}."
         )
     shares = np.full((count, number, number), np.nan)
-    rows, columns = np.mgrid[: maps.shape[-2], : maps.shape[-1]]
     for index in range(count):
         labelled = ~np.isnan(places[index]).any(1)
-        x, y = np.nan_to_num(places[index]).T[..., None, None]
-        discs = (columns - x) ** 2 + (rows - y) ** 2 <= np.asarray(radii)[index, :, None, None] ** 2
+        discs = joint_discs(places[index], np.asarray(radii)[index], (maps.shape[-2], maps.shape[-1]))
         sums = np.einsum("jhw,khw->jk", intensities(maps[index]), discs[labelled].astype(np.float64))
         totals = sums.sum(1)
         seen = labelled & (totals > 0)
         shares[np.ix_([index], seen, labelled)] = sums[seen] / totals[seen, None]
+    return shares
+
+
+def joint_discs(
+    joints: NDArray[np.float64], radii: NDArray[np.floating[Any]], size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Return which pixels of an image lie within the radius of each joint, ``(J, H, W)``; none of unlabelled ones.
+
+    Args:
+        joints: x and y, NaN where a joint is not labelled, ``(J, 2)``.
+        radii: ``(J,)``.
+        size: Height and width of the image.
+    """
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    x, y = joints.T[..., None, None]
+    return np.asarray((columns - x) ** 2 + (rows - y) ** 2 <= np.asarray(radii)[:, None, None] ** 2)
+
+
+def mean_shares(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of shares ``(B, J, J)`` over images, of those that are known; NaN where none is."""
     known = ~np.isnan(shares)
     counts = known.sum(0)
     return np.divide(np.where(known, shares, 0).sum(0), counts, out=np.full(counts.shape, np.nan), where=counts > 0)
@@ -205,6 +246,8 @@ class _Cells:
 
     places: NDArray[np.float64]
     known: NDArray[np.bool_]
+    peaks: NDArray[np.float64]
+    peak_places: NDArray[np.float64]
 
     def __init__(self, target: str, joints: Tensor | NDArray[np.floating[Any]] | None, size: tuple[int, int]) -> None:
         if target not in get_args(JointTarget):
@@ -217,11 +260,12 @@ class _Cells:
     def __call__(self, maps: Tensor) -> Tensor:
         """Return column and row of the cell of every joint, ``(B, J, 2)``."""
         height, width = maps.shape[2:]
-        peaks = maps.flatten(2).argmax(2).cpu()
+        highest, peaks = (each.cpu() for each in maps.flatten(2).max(2))
         cells = torch.stack([peaks % width, peaks // width], -1)
         known = torch.ones(cells.shape[:2], dtype=torch.bool)
         # As in heat maps that networks are trained towards, pixel ratio * i is the centre of cell i.
         ratio = torch.tensor([self._size[1] / width, self._size[0] / height], dtype=torch.float64)
+        self.peaks, self.peak_places = highest.double().numpy(), (cells * ratio).numpy()
         if self._joints is not None:
             if self._joints.shape != cells.shape:
                 expected, found = tuple(cells.shape), tuple(self._joints.shape)

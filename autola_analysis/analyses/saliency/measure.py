@@ -18,6 +18,7 @@ from autola_analysis.analyses.saliency.accuracy import accuracy_warnings
 from autola_analysis.analyses.saliency.assembly import assembled
 from autola_analysis.analyses.saliency.common_targets import CommonTargets
 from autola_analysis.analyses.saliency.findings import Findings
+from autola_analysis.analyses.saliency.joints.result import JointSaliencyResult
 from autola_analysis.analyses.saliency.network import ANALYSIS, Network
 from autola_analysis.analyses.saliency.objects.result import ObjectSaliencyResult
 from autola_analysis.analyses.saliency.options import SaliencyOptions
@@ -58,17 +59,18 @@ def measure_saliency(
     options: SaliencyOptions | None = ...,
     reading: Reading | None = ...,
     **values: Any,
-) -> ObjectSaliencyResult: ...
+) -> ObjectSaliencyResult | JointSaliencyResult: ...
 def measure_saliency(
     models: Model | Sequence[Model],
     data: ImageSource | ObjectSource,
     options: SaliencyOptions | None = None,
     reading: Reading | None = None,
     **values: Any,
-) -> SaliencyResult | ObjectSaliencyResult:
+) -> SaliencyResult | ObjectSaliencyResult | JointSaliencyResult:
     """Explain every image with every network, the same target for all, and measure the maps against the objects.
 
-    With detectors and a source of objects, single objects are explained, the same for all networks.
+    With detectors and a source of objects, single objects are explained, with networks for joints the joints of its
+    people; the same for all networks.
 
     Images are decoded once for networks that share their geometry. Nothing grows with the number of images but the
     rows of the table; maps are kept of the images to show. The networks are as before afterwards. With a cache, what a
@@ -77,7 +79,7 @@ def measure_saliency(
 
     Args:
         models: A loaded checkpoint or any network, or several, in the order they are to be shown.
-        data: The images; of detectors a source of objects.
+        data: The images; of detectors a source of objects, for joints one of people with joints.
         options: Methods, layers, target, boxes, images to show and to check.
         reading: Device, batch size, workers, progress bar, cache; the arithmetic is always float32, uncompiled, and
             Pillow decodes.

@@ -45,7 +45,10 @@ class SaliencyOptions(AnalysisOptions):
         min_length=1,
     )
     layers: Names | None = option(
-        None, "Layers, separated by commas. Default: the last stage.", flag="--layer", metavar="A[,B]"
+        None,
+        "Layers, separated by commas. Default: the last stage; of networks for joints the last but one.",
+        flag="--layer",
+        metavar="A[,B]",
     )
     grid: Grid = option(
         "stretched",

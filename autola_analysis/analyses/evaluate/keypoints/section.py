@@ -94,7 +94,7 @@ def keypoint_section(results: Sequence[KeypointResult], sheet: Sheet) -> Section
 
 def _about(results: Sequence[KeypointResult], data: str) -> str:
     settings = results[0].settings
-    people, joints = counted(settings["people"], "person"), counted(settings["joints"], "labelled joint")
+    people, joints = f"{settings['people']:,} people", counted(settings["joints"], "labelled joint")
     names = ", ".join(runs_of(results))
     return f"{names} on {counted(settings['images'], 'image')} with {people} and {joints} ({data})"
 
@@ -114,7 +114,7 @@ def _methods(results: Sequence[KeypointResult]) -> str:
     settings = results[0].settings
     height, width = settings["crop"]
     text = (
-        f"Keypoints were evaluated on {counted(settings['people'], 'person')} in "
+        f"Keypoints were evaluated on {settings['people']:,} people in "
         f"{counted(settings['images'], 'image')} by COCO's metrics [@lin2014]. Every person was cut out by the "
         f"annotated box, widened to the shape of the network's input ({height} x {width} pixels) with a margin of a "
         "quarter [@xiao2018]"

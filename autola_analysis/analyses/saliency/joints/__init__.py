@@ -1,0 +1,1 @@
+"""Maps of single joints: where they lie, and which other joints a joint's score looks at."""

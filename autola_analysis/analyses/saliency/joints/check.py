@@ -1,0 +1,55 @@
+"""What is refused before networks for joints are explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+from autola_analysis.analyses.joint_names import check_joints
+from autola_analysis.analyses.saliency.explain_joints import JointTarget
+from autola_analysis.analyses.saliency.methods import object_methods
+from autola_analysis.analyses.saliency.objects.question import methods_of
+from autola_analysis.analyses.saliency.options import FOR_CLASSIFIERS, FOR_DETECTORS, SaliencyOptions
+from autola_analysis.analyses.saliency.result import CHANCE
+from autola_analysis.analyses.variants import Variant, check_layer_names
+from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.data.person_crops import PersonCrops, joints_of
+
+
+def check_joint_saliency(options: SaliencyOptions, variants: Sequence[Variant], source: ObjectSource) -> PersonCrops:
+    """Refuse, before the first image is read, what cannot be explained; return the people.
+
+    Raises:
+        AutolaError: In one sentence.
+    """
+    first = variants[0]
+    if given := options.given((*FOR_CLASSIFIERS, *FOR_DETECTORS)):
+        kind = "classifiers" if given[0] in FOR_CLASSIFIERS else "detectors"
+        raise OptionError(f"--{given[0].replace('_', '-')} is for {kind}, and {first.title} finds joints.")
+    joints = joints_of(source)
+    for variant in variants:
+        if variant.name == CHANCE:
+            raise OptionError(f"{CHANCE!r} names the maps that know nothing; give the network another name.")
+        if not variant.finds_joints:
+            raise OptionError(f"{variant.title} finds objects, and another network joints; explain them one by one.")
+        check_joints(variant, joints, source.name)
+        if variant.crop_size != first.crop_size:
+            sizes = " and ".join("{} x {}".format(*each.crop_size) for each in (first, variant))
+            raise OptionError(
+                f"{first.title} and {variant.title} take crops of {sizes} pixels, whose maps cannot stand side by "
+                "side; explain them one by one."
+            )
+    if joints.sigmas is None:
+        raise DataError(
+            f"{source.name} does not say how precisely its joints can be placed, which tells what lies at a joint; "
+            'give its category "sigmas", a number per joint.'
+        )
+    if any(method.by_layer for method in object_methods(methods_of(options)).values()):
+        check_layer_names(variants, options.layers)
+    if options.target is not None and options.target not in get_args(JointTarget):
+        raise OptionError(f"the target of joints is {' or '.join(get_args(JointTarget))}; found {options.target!r}.")
+    crops = PersonCrops(source, first.crop_size)
+    if missing := [person for person in options.shown or () if not 0 <= person < len(crops)]:
+        raise OptionError(f"shown names person {missing[0]}, and there are {len(crops):,}, numbered from 0.")
+    return crops

@@ -1,0 +1,91 @@
+"""Joint-to-joint matrices: one per variant, and below each its difference from the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy.typing import NDArray
+
+from autola_analysis.analyses.saliency.joints.matrix import square
+from autola_analysis.analyses.saliency.joints.result import JointSaliencyResult
+from autola_analysis.core.errors import OptionError
+from autola_analysis.core.tables import rows_of
+from autola_analysis.report.style import figure_width, paper_style
+
+COLOURS, DIVERGING = "Greys", "RdBu_r"
+MOST_IN_ROW = 4
+NAMES = 0.62
+"""Inches that the names of the joints take"""
+LETTER = 4.5  # points, at least
+
+
+def plot_joint_matrix(
+    result: JointSaliencyResult, method: str | None = None, layer: str | None = None, width: str | float = "neurips"
+) -> Figure:
+    """Draw which other joints a joint's score looks at: a matrix per variant, and below it the difference.
+
+    A row is the joint whose heat map is explained, a column the joint around which its map is looked at.
+
+    Args:
+        result: Of the networks, at most four variants are drawn.
+        method: Of the maps; None takes the first.
+        layer: Of the maps; None takes the first of the method.
+        width: Of the figure: "neurips", "cvpr", "column" or inches.
+
+    Raises:
+        OptionError: If there is no such matrix.
+    """
+    keys = list(result.matrix[["method", "layer"]].drop_duplicates().itertuples(index=False, name=None))
+    chosen = [key for key in keys if method in (None, key[0]) and layer in (None, key[1])]
+    if not chosen:
+        raise OptionError(f"there is no joint-to-joint matrix of {method or 'any method'}.")
+    about = {"method": chosen[0][0], "layer": chosen[0][1]}
+    matrices, changes = rows_of(result.matrix, **about), rows_of(result.differences, **about)
+    variants = list(dict.fromkeys(matrices["model"]))[:MOST_IN_ROW]
+    names = result.settings["names"]
+    inches = figure_width(width)
+    side = (inches - NAMES - 0.5) / max(len(variants), 2)
+    rows = 2 if len(variants) > 1 else 1
+    with paper_style():
+        figure = Figure(figsize=(inches, rows * (side + 0.22) + NAMES + 0.1), layout="constrained")
+        grid = figure.subplots(rows, max(len(variants), 2), squeeze=False)
+        for ax in grid.flat:
+            ax.set_visible(False)
+        squares = [square(rows_of(matrices, model=name), "energy", names) for name in variants]
+        top = float(np.nanmax(squares))
+        drawn = [
+            _draw(ax, values, name, COLOURS, (0.0, top))
+            for ax, values, name in zip(grid[0], squares, variants, strict=False)
+        ]
+        figure.colorbar(drawn[0], ax=list(grid[0]), shrink=0.85, label="share of the map")
+        if rows == 2:
+            moved = [square(rows_of(changes, model=name), "difference", names) for name in variants[1:]]
+            largest = max(float(np.nanmax(np.abs(moved))), 1e-6)
+            for ax, values, name in zip(grid[1, 1:], moved, variants[1:], strict=False):
+                last = _draw(ax, values, f"{name} less {variants[0]}", DIVERGING, (-largest, largest))
+            figure.colorbar(last, ax=list(grid[1]), shrink=0.85, label="difference")
+        _name(grid, names)
+        return figure
+
+
+def _draw(ax: Axes, values: NDArray[np.float64], title: str, colours: str, limits: tuple[float, float]) -> AxesImage:
+    ax.set_visible(True)
+    ax.set_title(title)
+    return ax.imshow(values, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest")
+
+
+def _name(grid: NDArray[Any], names: Sequence[str]) -> None:
+    """Write the joints' names left of the first and below the last matrix of every row and column."""
+    short = [name.replace("left_", "l. ").replace("right_", "r. ").replace("_", " ") for name in names]
+    size = max(LETTER, 7.0 - 0.15 * len(names))
+    for (row, column), ax in np.ndenumerate(grid):
+        visible_left = any(each.get_visible() for each in grid[row, :column])
+        visible_below = any(each.get_visible() for each in grid[row + 1 :, column])
+        ax.set_xticks(range(len(names)), [] if visible_below else short, rotation=90, fontsize=size)
+        ax.set_yticks(range(len(names)), [] if visible_left else short, fontsize=size)
+        ax.tick_params(length=1.5, width=0.4)
