@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.analyses.object_items import ObjectItems
-from autola_analysis.analyses.observation import StoredObserver
+from autola_analysis.analyses.observation import ObserverT
 from autola_analysis.analyses.passed_on import PassedOn
 from autola_analysis.core.distributed import Processes
 from autola_analysis.core.errors import LayerError
@@ -82,7 +82,7 @@ class ObjectMeans:
         return torch.from_numpy(self.items.boxes[own]) * self._scale
 
 
-class ByObject(PassedOn):
+class ByObject(PassedOn[ObserverT]):
     """Shows an observer the objects of every batch, as a batch of items that have a class and a number each.
 
     Args:
@@ -94,11 +94,16 @@ class ByObject(PassedOn):
         subcell: Per layer, the objects that are narrower or lower than a cell of its map.
     """
 
-    def __init__(self, observer: StoredObserver, means: ObjectMeans, layers: Sequence[str]) -> None:
+    def __init__(self, observer: ObserverT, means: ObjectMeans, layers: Sequence[str]) -> None:
         super().__init__(observer)
         self._means = means
         self.subcell = dict.fromkeys(layers, 0)
         self._cells: dict[str, tuple[int, int]] = {}
+
+    @property
+    def images(self) -> int:
+        """Number of images that hold objects."""
+        return len(np.unique(self._means.items.images))
 
     def begin(self, batch: Batch) -> None:
         """Note whose objects are looked at next."""

@@ -69,7 +69,7 @@ class _Part:
         """Leave that to the stream of the pass."""
 
 
-class _Chosen(PassedOn):
+class _Chosen(PassedOn[StoredObserver]):
     """Hands an observer the chosen images of every batch, numbered from 0; results are those of the observer."""
 
     def __init__(self, observer: StoredObserver, numbers: NDArray[np.int64]) -> None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import torch
 
-from autola_analysis.analyses.observation import StoredObserver
+from autola_analysis.analyses.observation import ObserverT
 from autola_analysis.core.distributed import Processes
 from autola_analysis.inference.observer import Deferring
 
 
-class PassedOn:
+class PassedOn(Generic[ObserverT]):
     """Passes everything on to an observer; its results are those of the observer.
 
     Args:
         observer: The observer.
     """
 
-    def __init__(self, observer: StoredObserver) -> None:
+    def __init__(self, observer: ObserverT) -> None:
         self._observer = observer
 
     def __getattr__(self, name: str) -> Any:

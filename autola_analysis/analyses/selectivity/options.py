@@ -20,4 +20,6 @@ class SelectivityOptions(AnalysisOptions):
         False,
         "Area under the ROC curve of every unit for its preferred class; keeps 4 bytes per image and unit in memory.",
     )
-    top_images: int = option(6, "Most activating images that are kept for every unit; 0 keeps none.", ge=0, le=20)
+    top_images: int = option(
+        6, "Most activating images that are kept for every unit of classifiers; 0 keeps none.", ge=0, le=20
+    )
