@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.options import Everything
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.text import counted
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.source import hash_of
+from autola_analysis.data.subset import allocate, seeded_order
 from autola_analysis.inference.tasks.coco_metrics import SIZES
 
 FEWEST = 10
@@ -106,6 +108,29 @@ class ObjectItems:
         """Of which objects these are."""
         arrays = (self.images, self.places, self.labels, self.sizes, self.boxes)
         return hash_of(*(np.ascontiguousarray(array).tobytes() for array in arrays))
+
+    def limited(self, most: int | Everything, seed: int) -> ObjectItems:
+        """Return a sample of the objects in which every class keeps its share, as `data.subset.limit` draws images."""
+        if most == "all" or most >= len(self):
+            return self
+        ids = self.ids
+        present, counts = np.unique(self.labels, return_counts=True)
+        shares = allocate(counts, most, seeded_order([f"class {label}" for label in present], seed))
+        members = [np.flatnonzero(self.labels == label) for label in present]
+        chosen = [
+            own[seeded_order([ids[number] for number in own.tolist()], seed)[:share]]
+            for own, share in zip(members, shares, strict=True)
+        ]
+        rows = np.sort(np.concatenate(chosen))
+        return replace(
+            self,
+            names=tuple(self.names[row] for row in rows.tolist()),
+            images=self.images[rows],
+            places=self.places[rows],
+            labels=self.labels[rows],
+            sizes=self.sizes[rows],
+            boxes=self.boxes[rows],
+        )
 
     def of_image(self, index: int) -> slice:
         """Return which objects are those of an image."""

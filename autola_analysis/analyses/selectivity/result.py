@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from autola_analysis.analyses.object_items import IMAGES
 from autola_analysis.analyses.selectivity.summary import LayerSelectivity
 from autola_analysis.analyses.selectivity.top_images import TopImages
-from autola_analysis.core.columns import MODEL, Column, count, number, text
+from autola_analysis.core.columns import ITEMS, MODEL, Column, count, number, text
 from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
 from autola_analysis.core.tables import Table, rows_of
 from autola_analysis.inference.tasks.accuracy import Accuracy
 
-ITEMS = text("items", "what activities are measured on: images or objects")
 UNITS = Table(
     "selectivity",
     (
