@@ -7,12 +7,13 @@ in that of images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autola_analysis.analyses.object_items import ObjectItems
@@ -61,8 +62,17 @@ class ObjectMeans:
             raise LayerError(
                 f"puts out shape {tuple(activation.shape)}; objects need maps (B, K, H, W) of {self._images} images."
             )
-        found = [box_means(activation[place], self._boxes(own)) for place, own in self._own]
+        found = [box_means(activation[place], boxes) for place, _, boxes in self.own()]
         return torch.cat(found) if found else activation.new_zeros(0, activation.shape[1], dtype=torch.float32)
+
+    def own(self) -> Iterator[tuple[int, slice, Tensor]]:
+        """Yield the place in the batch of every image that has objects, these, and their boxes in shares of a map."""
+        for place, own in self._own:
+            yield place, own, self.in_map(self.items.boxes[own])
+
+    def in_map(self, boxes: NDArray[np.float64]) -> Tensor:
+        """Return boxes in shares of an image as shares of a map of the batch, ``(n, 4)``."""
+        return torch.from_numpy(boxes) * self._scale
 
     def numbers(self) -> Tensor:
         """Return the numbers of the objects of the batch, ``(n,)``."""
@@ -75,11 +85,8 @@ class ObjectMeans:
     def below_a_cell(self, height: int, width: int) -> int:
         """Return how many of the objects are narrower or lower than a cell of a map."""
         cells = torch.tensor([width, height])
-        sides = [each[:, 2:] - each[:, :2] for each in (self._boxes(own) for _, own in self._own)]
+        sides = [boxes[:, 2:] - boxes[:, :2] for _, _, boxes in self.own()]
         return sum(int((each * cells < 1).any(1).sum()) for each in sides)
-
-    def _boxes(self, own: slice) -> Tensor:
-        return torch.from_numpy(self.items.boxes[own]) * self._scale
 
 
 class ByObject(PassedOn[ObserverT]):

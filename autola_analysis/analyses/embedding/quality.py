@@ -18,6 +18,7 @@ from autola_analysis.analyses.embedding.preservation import recall_samples, trus
 from autola_analysis.analyses.embedding.probe import FOLDS, linear_probe
 from autola_analysis.analyses.embedding.silhouette import silhouettes
 from autola_analysis.analyses.embedding.votes import NeighbourAccuracy, candidates, knn_accuracies
+from autola_analysis.statistics.groups import by_group
 from autola_analysis.statistics.intervals import bootstrap_interval
 
 K = 10
@@ -199,23 +200,6 @@ def _separation(
 
 def _knn(space: str, name: str, accuracy: NeighbourAccuracy, seed: int, groups: IntArray | None) -> Metric:
     return _mean(space, name, accuracy.correct.astype(float), seed, accuracy.influence, groups)
-
-
-def by_group(values: FloatArray, groups: IntArray) -> FloatArray:
-    """Return a value per group whose mean is that of the values, ``(G,)``: the mean plus the group's influence on it.
-
-    A mean over items of groups of unequal size is a ratio of sums, which a bootstrap of these values linearises.
-
-    Args:
-        values: One per item, ``(N,)``; NaN where there is none.
-        groups: Group of every item, ``(N,)``; the result has them in the order of `np.unique`.
-    """
-    names, members = np.unique(groups, return_inverse=True)
-    known = ~np.isnan(values)
-    mean = values[known].mean()
-    moved = np.bincount(members[known], values[known] - mean, len(names))
-    result: FloatArray = mean + moved * len(names) / known.sum()
-    return result
 
 
 def _labelled(labels: IntArray) -> bool:

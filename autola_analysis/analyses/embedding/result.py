@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.embedding.features import NO_LABEL
-from autola_analysis.analyses.embedding.quality import by_group
 from autola_analysis.analyses.embedding.tables import (
     QUALITY,
     SEEDS,
@@ -25,6 +24,7 @@ from autola_analysis.analyses.embedding.tables import (
 from autola_analysis.analyses.object_items import IMAGES, OBJECTS
 from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
 from autola_analysis.inference.tasks.accuracy import Accuracy
+from autola_analysis.statistics.groups import by_group
 
 FORMAT = Format("embedding", (QUALITY, SWEEP, SEEDS), ("embeddings", "embedding_samples", "embedding_influence"))
 FACTS = ("model", "run", "layer", "backbone", "attention")

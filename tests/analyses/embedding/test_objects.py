@@ -13,13 +13,13 @@ from autola_analysis.analyses.embedding.features import Features
 from autola_analysis.analyses.embedding.neighbours import nearest_neighbours
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.probe import linear_probe
-from autola_analysis.analyses.embedding.quality import by_group
 from autola_analysis.analyses.embedding.silhouette import silhouettes
 from autola_analysis.analyses.embedding.words import embedding_caption, embedding_methods
 from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.core.errors import AutolaError, OptionError
 from autola_analysis.core.results import read_stored, write_stored
+from autola_analysis.statistics.groups import by_group
 from tests.analyses.objects import QUIET, Shapes, detector
 from tests.analyses.selectivity.test_objects import naive_activity
 
