@@ -45,8 +45,8 @@ def embedding_caption(embeddings: Sequence[Embedding], data: str, align: bool = 
     if classes > len(CLASS_COLOURS):
         marks = ", by its place in the first panel"
     parts = [
-        f"{METHOD_NAMES[params['method']]} of the features ({_pooled(first)} of {layers}) of {_points(first)} of "
-        f"{classes} classes ({data}), for {models}; the same {first.items} in every panel, a colour per class"
+        f"{METHOD_NAMES[params['method']]} of the features ({_pooled(first)} of {layers}) of "
+        f"{_points(first, classes)} ({data}), for {models}; the same {first.items} in every panel, a colour per class"
         f"{marks}. {_shown_runs(embeddings)}"
     ]
     if params["method"] != "pca":
@@ -73,9 +73,10 @@ def knn_caption(embeddings: Sequence[Embedding], data: str) -> str:
     )
 
 
-def _points(embedding: Embedding) -> str:
-    """Say of how many images or objects the features are."""
+def _points(embedding: Embedding, classes: int | None = None) -> str:
+    """Say of how many images or objects the features are, and of how many classes."""
     text = f"{len(embedding.labels):,} {embedding.items}"
+    text += "" if classes is None else f" of {classes} classes"
     return f"{text} in {counted(len(set(embedding.images)), 'image')}" if embedding.images else text
 
 

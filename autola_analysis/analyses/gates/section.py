@@ -85,7 +85,7 @@ def gates_caption(results: Sequence[GateResult], data: str) -> str:
     return (
         f"Mean channel gate of the last attention module of each stage for {names}, on {_about(results, data)}: for "
         f"{'images that hold some classes' if results[0].items == OBJECTS else 'some classes'} (coloured) and all "
-        f"{'images' if results[0].items == OBJECTS else 'classes'} (grey), channels sorted by the latter."
+        "classes (grey), channels sorted by the latter."
         f"{several}"
     )
 

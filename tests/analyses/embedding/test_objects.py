@@ -170,7 +170,7 @@ def test_results_are_saved_compared_by_image_and_described(tmp_path: Path) -> No
     assert "top-1" not in lines.header
     assert len(lines.header) == len(lines.rows[0])
     caption = embedding_caption(again.embeddings, "shapes")
-    assert f"(means over annotated boxes of {LAYER}) of 80 objects in 20 images of 2 classes (shapes)" in caption
+    assert f"(means over annotated boxes of {LAYER}) of 80 objects of 2 classes in 20 images (shapes)" in caption
     methods = embedding_methods(again.embeddings)
     assert "leave-one-image-out accuracy" in methods
     assert "whose objects are drawn together and are no neighbours of each other" in methods

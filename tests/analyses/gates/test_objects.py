@@ -127,6 +127,14 @@ def test_statistics_equal_naive_ones_on_the_stored_gates(batch_size: int) -> Non
     assert result.settings["images"] == 30
 
 
+def test_a_finished_pass_is_found_again(tmp_path: Path) -> None:
+    reading = Reading(QUIET.settings, cache=tmp_path)
+    fresh, kept = (measure_gates(detector(attention="cbam"), Shapes(), reading=reading) for _ in range(2))
+    pd.testing.assert_frame_equal(fresh.gates, kept.gates, check_exact=True)
+    for key, contrasts in fresh.contrasts.items():
+        np.testing.assert_array_equal(kept.contrasts[key], contrasts)
+
+
 def test_results_are_saved_drawn_and_described(tmp_path: Path) -> None:
     variants = [detector(attention="se", name="SE"), detector(attention="hoga", name="HOGA")]
     results = measure_gates(variants, Shapes(), reading=QUIET)

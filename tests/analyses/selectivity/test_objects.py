@@ -106,6 +106,18 @@ def test_neither_batches_nor_other_images_decide_anything_and_the_model_is_as_be
     assert state_of(variant.model) == before
 
 
+def test_a_finished_pass_is_found_again_and_another_sample_of_objects_is_another_pass(tmp_path) -> None:
+    def found(length: int) -> tuple[bool, SelectivityResult]:
+        source, options = Shapes(length), SelectivityOptions(layers=LAYERS[2:])
+        watcher, reading = SelectivityWatcher(options, ObjectItems.of(source)), Reading(QUIET.settings, cache=tmp_path)
+        (seen,) = observe([detector()], source, watcher, reading)
+        return seen.record is None, selectivity_result(seen, options)
+
+    (first, fresh), (second, kept), (third, _) = found(30), found(30), found(33)
+    assert (first, second, third) == (False, True, False)
+    pd.testing.assert_frame_equal(fresh.summary, kept.summary, check_exact=True)
+
+
 def test_labels_are_exchanged_within_sizes_and_folds_hold_whole_images() -> None:
     items = ObjectItems.of(Shapes(60))
     drawn = Labelings.of_objects(items, 3, permutations=4, folds=10, seed=0)
