@@ -7,7 +7,7 @@ in that of images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.analyses.observation import ObserverT
 from autola_analysis.analyses.passed_on import PassedOn
 from autola_analysis.core.distributed import Processes
-from autola_analysis.core.errors import LayerError
-from autola_analysis.inference.box_means import box_means
+from autola_analysis.core.errors import LayerError, OptionError
+from autola_analysis.inference.box_means import box_means, mask_means
 from autola_analysis.inference.input_area import InputArea
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch
@@ -29,26 +29,32 @@ from autola_analysis.inference.stream import Batch
 FILE = "objects.npz"
 
 
+Masks = Callable[[int, int], NDArray[np.bool_] | None]
+"""(image, which of its objects) -> its mask, None where it is not known; see `ObjectSource.object_mask`"""
+
+
 class ObjectMeans:
-    """The means of maps over the boxes of the objects in the batch that runs.
+    """The means of maps over the boxes of the objects in the batch that runs, or over their masks.
 
     Args:
         items: The objects.
         model: The detector.
+        masks: Where the objects are, instead of their boxes; one whose mask is empty is looked at by its box.
     """
 
-    def __init__(self, items: ObjectItems, model: nn.Module) -> None:
+    def __init__(self, items: ObjectItems, model: nn.Module, masks: Masks | None = None) -> None:
         self.items = items
+        self._masks = masks
         self._area = InputArea(model)
         self._images = 0
         self._own: list[tuple[int, slice]] = []
-        self._scale = torch.ones(4, dtype=torch.float64)
+        self._filled = 1.0, 1.0
 
     def begin(self, batch: Batch) -> None:
         """Note whose objects are looked at next."""
         height, width = batch.images.shape[-2:]
         self._images = len(batch.indices)
-        self._scale = torch.tensor(self._area.shares(height, width) * 2, dtype=torch.float64)
+        self._filled = self._area.shares(height, width)
         rows = [self.items.of_image(index) for index in batch.indices.tolist()]
         self._own = [(place, own) for place, own in enumerate(rows) if own.stop > own.start]
 
@@ -62,8 +68,17 @@ class ObjectMeans:
             raise LayerError(
                 f"puts out shape {tuple(activation.shape)}; objects need maps (B, K, H, W) of {self._images} images."
             )
-        found = [box_means(activation[place], boxes) for place, _, boxes in self.own()]
+        found = [self._means(activation[place], own, boxes) for place, own, boxes in self.own()]
         return torch.cat(found) if found else activation.new_zeros(0, activation.shape[1], dtype=torch.float32)
+
+    def _means(self, maps: Tensor, own: slice, boxes: Tensor) -> Tensor:
+        in_boxes = box_means(maps, boxes)
+        if self._masks is None:
+            return in_boxes
+        places = zip(self.items.images[own].tolist(), self.items.places[own].tolist(), strict=True)
+        masks = [torch.from_numpy(known_mask(self._masks, *place)) for place in places]
+        on_masks = mask_means(maps, masks, self._filled)
+        return torch.where(torch.tensor([[mask.any()] for mask in masks], device=maps.device), on_masks, in_boxes)
 
     def own(self) -> Iterator[tuple[int, slice, Tensor]]:
         """Yield the place in the batch of every image that has objects, these, and their boxes in shares of a map."""
@@ -72,7 +87,7 @@ class ObjectMeans:
 
     def in_map(self, boxes: NDArray[np.float64]) -> Tensor:
         """Return boxes in shares of an image as shares of a map of the batch, ``(n, 4)``."""
-        return torch.from_numpy(boxes) * self._scale
+        return torch.from_numpy(boxes) * torch.tensor(self._filled * 2, dtype=torch.float64)
 
     def numbers(self) -> Tensor:
         """Return the numbers of the objects of the batch, ``(n,)``."""
@@ -87,6 +102,18 @@ class ObjectMeans:
         cells = torch.tensor([width, height])
         sides = [boxes[:, 2:] - boxes[:, :2] for _, _, boxes in self.own()]
         return sum(int((each * cells < 1).any(1).sum()) for each in sides)
+
+
+def known_mask(masks: Masks, image: int, place: int) -> NDArray[np.bool_]:
+    """Return the mask of an object.
+
+    Raises:
+        OptionError: If it is not known.
+    """
+    mask = masks(image, place)
+    if mask is None:
+        raise OptionError(f"the data have no mask of object {place + 1} of image {image}; leave out --region mask.")
+    return mask
 
 
 class ByObject(PassedOn[ObserverT]):

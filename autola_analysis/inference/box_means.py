@@ -1,6 +1,8 @@
-"""Means of feature maps over boxes, each cell weighted by how much of the box lies in it."""
+"""Means of feature maps over boxes and masks, each cell weighted by how much of these lies in it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -24,6 +26,33 @@ def box_means(activation: Tensor, boxes: Tensor) -> Tensor:
     with torch.autocast(activation.device.type, enabled=False):
         by_column = activation.to(torch.float32) @ across.T.to(activation.device)
         return torch.einsum("nh,khn->nk", down.to(activation.device), by_column)
+
+
+def mask_means(activation: Tensor, masks: Sequence[Tensor], filled: tuple[float, float]) -> Tensor:
+    """Return the mean of every channel over some masks, ``(n, K)``, float32; NaN over an empty one.
+
+    Args:
+        activation: Maps of one image, ``(K, H, W)``.
+        masks: Of the whole image, ``(height, width)`` each, of any resolution.
+        filled: Shares of the maps' width and height that the image fills, from the upper left.
+    """
+    weights = torch.stack([_cells_of(mask, activation.shape[-2:], filled) for mask in masks]).to(activation.device)
+    with torch.autocast(activation.device.type, enabled=False):
+        return torch.einsum("nhw,khw->nk", weights, activation.to(torch.float32))
+
+
+def _cells_of(mask: Tensor, cells: Sequence[int], filled: tuple[float, float]) -> Tensor:
+    """Return the share of a mask that lies in every cell, ``(H, W)``."""
+    across, down = filled
+    of_rows, of_columns = (
+        shares(torch.stack([edges[:-1], edges[1:]], 1), count)
+        for edges, count in (
+            (torch.linspace(0, share, side + 1, dtype=torch.float64), count)
+            for share, side, count in zip((down, across), mask.shape, cells, strict=True)
+        )
+    )
+    inside = of_rows.T @ mask.to(torch.float32) @ of_columns
+    return inside / inside.sum()
 
 
 def shares(sides: Tensor, cells: int) -> Tensor:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autola_analysis.detectors import create_detector
-from autola_analysis.inference.box_means import box_means
+from autola_analysis.inference.box_means import box_means, mask_means
 from autola_analysis.inference.input_area import InputArea
 from tests.detectors.helpers import SMALL, TINY, TINY_SSD
 
@@ -70,3 +70,27 @@ def test_an_image_fills_the_input_but_for_what_pads_it() -> None:
     assert regions.shares(192, 192) == (1, 1)
     assert model.transform.training
     assert InputArea(torch.nn.Linear(1, 1)).shares(3, 5) == (1, 1)
+
+
+def test_masks_weigh_cells_by_how_much_of_them_lies_there() -> None:
+    generator = np.random.default_rng(1)
+    maps, mask = torch.from_numpy(generator.random((3, 4, 6), dtype=np.float32)), generator.random((20, 18)) < 0.4
+    large = maps.numpy().astype(np.float64).repeat(5, 1).repeat(3, 2)  # every pixel has the cell that it lies in
+    expected = large[:, mask].mean(1)
+    found = mask_means(maps, [torch.from_numpy(mask), torch.zeros(20, 18)], (1.0, 1.0))
+    np.testing.assert_allclose(found[0].numpy(), expected, atol=1e-6)
+    assert found[1].isnan().all()
+    padded = mask_means(maps, [torch.from_numpy(mask[:, :9])], (0.5, 1.0))  # the image fills the left half
+    np.testing.assert_allclose(padded[0].numpy(), large[:, :, :9][:, mask[:, :9]].mean(1), atol=1e-6)
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 6), st.integers(1, 6), st.data())
+def test_a_mask_that_is_a_box_gives_what_the_box_gives(
+    rows: int, columns: int, height: int, width: int, data: st.DataObject
+) -> None:
+    maps = torch.rand(2, height, width, generator=torch.Generator().manual_seed(rows))
+    (y1, y2), (x1, x2) = data.draw(interval(rows)), data.draw(interval(columns))
+    mask = torch.zeros(rows, columns, dtype=torch.bool)
+    mask[y1:y2, x1:x2] = True
+    box = torch.tensor([[0.75 * x1 / columns, 0.5 * y1 / rows, 0.75 * x2 / columns, 0.5 * y2 / rows]])
+    torch.testing.assert_close(mask_means(maps, [mask], (0.75, 0.5)), box_means(maps, box), atol=1e-5, rtol=0)

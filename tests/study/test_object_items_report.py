@@ -78,3 +78,14 @@ def test_the_command_prints_numbers_of_objects(
     printed = capsys.readouterr().out
     assert "corrected, 95% interval" in printed
     assert "top-1" not in printed
+
+
+def test_a_comparison_on_objects_runs_what_looks_at_detectors(
+    detectors: Path, objects: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("autola_analysis.cli.compare.run_and_show", lambda study, *_, **__: asked.append(study))
+    files = [f"--ckpt=plain={detectors / 'none.pth'}", f"--ckpt=HOGA={detectors / 'hoga.pth'}"]
+    assert entry._run(["compare", *files, "--data", objects, "--out", str(tmp_path / "out")], False) == 0
+    kinds = [request.kind for request in asked[0].analyses]
+    assert kinds == ["evaluate", "selectivity", "saliency", "embedding", "gates"]

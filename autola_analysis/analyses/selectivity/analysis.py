@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
+from autola_analysis.analyses.by_object import Masks, known_mask
 from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.selectivity.caveats import bias_caveats
@@ -49,12 +50,14 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
     def check(self, options: SelectivityOptions, subject: Subject) -> None:
         """Refuse layers that a network does not have, areas without folds, and objects that no class has enough of."""
         check_options(subject.variants, options, isinstance(subject.source, ObjectSource))
-        _items_of(subject)
+        items = _items_of(subject)
+        if items is not None and options.region == "mask":
+            known_mask(_masks_of(subject), int(items.images[0]), int(items.places[0]))
 
     def watch(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up units, and on request what keeps their activities and the images that drive them."""
         items = _items_of(subject)
-        watchers: list[Watcher[Any]] = [SelectivityWatcher(options, items)]
+        watchers: list[Watcher[Any]] = [SelectivityWatcher(options, items, _masks_of(subject))]
         if options.auc:
             watchers.append(activity_watcher(options))
         if options.top_images and items is None:
@@ -134,3 +137,9 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 def _items_of(subject: Subject) -> ObjectItems | None:
     """Return the objects that are looked at; None where images are."""
     return ObjectItems.of(subject.source) if isinstance(subject.source, ObjectSource) else None
+
+
+def _masks_of(subject: Subject) -> Masks:
+    """Return what knows the masks of objects."""
+    source = subject.source
+    return source.object_mask if isinstance(source, ObjectSource) else lambda image, place: None

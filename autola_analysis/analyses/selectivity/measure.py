@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.analyses.alone import Model, given, measure_alone
-from autola_analysis.analyses.by_object import ByObject, ObjectMeans
+from autola_analysis.analyses.by_object import ByObject, Masks, ObjectMeans
 from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
 from autola_analysis.analyses.observation import Observation, Reading, class_names
 from autola_analysis.analyses.per_image import PerImageObserver, PerImageWatcher
@@ -114,13 +114,17 @@ class SelectivityWatcher:
     Args:
         options: Layers, permutations, folds, seed, rectification.
         items: Objects that are looked at instead of images; None looks at the images.
+        masks: Where the objects are, for options that ask for it.
     """
 
     name = "selectivity"
 
-    def __init__(self, options: SelectivityOptions, items: ObjectItems | None = None) -> None:
+    def __init__(
+        self, options: SelectivityOptions, items: ObjectItems | None = None, masks: Masks | None = None
+    ) -> None:
         self.options = options
         self._items = items
+        self._masks = masks if options.region == "mask" else None
         self._labelings: dict[int, tuple[Stream, Labelings]] = {}
 
     def applies_to(self, variant: Variant) -> bool:
@@ -144,7 +148,7 @@ class SelectivityWatcher:
         labelings, rectify = self._labelings[id(stream)][1], self.options.rectify
         if self._items is None:
             return SelectivityObserver(layers, labelings, rectify, refuse)
-        means = ObjectMeans(self._items, variant.model)
+        means = ObjectMeans(self._items, variant.model, self._masks)
         return ByObject(SelectivityObserver(layers, labelings, rectify, refuse, means), means, layers)
 
     def _drawn(self, stream: Stream) -> Labelings:

@@ -34,9 +34,9 @@ READING = (
     ),
 )
 READING_OBJECTS = (
-    "The activity of a unit for an annotated object is the mean of its feature map over the object's box, every cell "
-    "weighted by the share of the box that lies in it; crowds and classes of fewer than "
-    f"{FEWEST} objects are left out. Objects of an image are not independent, so folds are of images, with all their "
+    "The activity of a unit for an annotated object is the mean of its feature map over the object's box, or over its "
+    "mask with the option region, every cell weighted by the share of these that lies in it; crowds and classes of "
+    f"fewer than {FEWEST} objects are left out. Objects of an image are not independent, so folds are of images, with all their "
     "objects. Classes differ in size, and activity may follow size: labels of null_mean are permuted among objects of "
     "like size (COCO's small, medium and large), those of null_free among all; where null_mean is the larger of the "
     "two, sizes explain the difference. subcell counts objects that are narrower or lower than a cell of the layer, "
@@ -88,6 +88,8 @@ def _items(result: SelectivityResult) -> str:
 def _activity(result: SelectivityResult) -> str:
     """Say what the activity of a unit is."""
     rectified = " with negative values set to zero" if result.settings["rectify"] else " after the ReLU"
+    if result.items == OBJECTS and result.settings["region"] == "mask":
+        return f"the mean of its feature map{rectified} over the mask of an object, cells weighted by their share of it"
     if result.items == OBJECTS:
         return (
             f"the mean of its feature map{rectified} over the annotated box of an object, cells weighted by their "

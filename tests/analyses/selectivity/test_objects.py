@@ -17,6 +17,7 @@ from autola_analysis.analyses.selectivity.options import SelectivityOptions
 from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.analyses.selectivity.section import selectivity_caption, selectivity_methods
 from autola_analysis.core.errors import AutolaError, LayerError, OptionError
+from autola_analysis.core.objects import Objects
 from autola_analysis.core.results import read_stored, write_stored
 from autola_analysis.inference.tap import tap
 from tests.analyses.objects import QUIET, Shapes, Whole, detector
@@ -213,3 +214,28 @@ def test_results_are_saved_compared_and_described(tmp_path) -> None:
 def test_options_that_need_images_are_refused() -> None:
     with pytest.raises(OptionError, match="finds objects, and the data have none"):
         measure_selectivity(detector(), Whole(), reading=QUIET)
+
+
+def test_masks_that_fill_their_boxes_give_the_selectivity_of_boxes_and_an_empty_one_is_looked_at_by_its_box() -> None:
+    class Masked(Shapes):
+        def objects(self, index: int) -> Objects:
+            found = super().objects(index)
+            boxes = np.concatenate([np.floor(found.boxes[:, :2]), np.ceil(found.boxes[:, 2:])], axis=1)
+            return Objects(boxes, found.labels, found.areas, found.crowd, found.ids)
+
+        def object_mask(self, index: int, number: int) -> np.ndarray:
+            width, height = self.sizes[index]
+            x1, y1, x2, y2 = self.objects(index).boxes[number].astype(int)
+            mask = np.zeros((height, width), dtype=bool)
+            mask[y1:y2, x1:x2] = index % 2 == 0
+            return mask
+
+    boxes, masks = (
+        measure_selectivity(detector("faster-rcnn"), Masked(), layers=LAYERS[1:], region=region, reading=QUIET)
+        for region in ("box", "mask")
+    )
+    for layer in LAYERS[1:]:
+        np.testing.assert_allclose(masks.class_means[layer], boxes.class_means[layer], rtol=1e-5, atol=1e-6)
+    assert "over the mask of an object" in selectivity_methods([masks])
+    with pytest.raises(OptionError, match="the data have no mask of object 1 of image 0; leave out --region mask"):
+        measure_selectivity(detector(), Unread(), region="mask", reading=QUIET)
