@@ -36,11 +36,11 @@ READING = (
 READING_OBJECTS = (
     "The activity of a unit for an annotated object is the mean of its feature map over the object's box, or over its "
     "mask with the option region, every cell weighted by the share of these that lies in it; crowds and classes of "
-    f"fewer than {FEWEST} objects are left out. Objects of an image are not independent, so folds are of images, with all their "
-    "objects. Classes differ in size, and activity may follow size: labels of null_mean are permuted among objects of "
-    "like size (COCO's small, medium and large), those of null_free among all; where null_mean is the larger of the "
-    "two, sizes explain the difference. subcell counts objects that are narrower or lower than a cell of the layer, "
-    "whose activity is that of their surroundings too.",
+    f"fewer than {FEWEST} objects are left out. Objects of an image are not independent, so folds are of images, with "
+    "all their objects. Classes differ in size, and activity may follow size: labels of null_mean are permuted among "
+    "objects of like size (COCO's small, medium and large), those of null_free among all; where null_mean is the "
+    "larger of the two, sizes explain the difference. subcell counts objects that are narrower or lower than a cell of "
+    "the layer, whose activity is that of their surroundings too.",
 )
 LIMITS = (
     "Class selectivity is neither necessary nor sufficient for performance (Leavitt and Morcos, 2020): a less "
