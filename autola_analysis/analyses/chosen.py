@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.analyses.observation import StoredObserver, Watcher
+from autola_analysis.analyses.passed_on import PassedOn
 from autola_analysis.analyses.variants import Variant
-from autola_analysis.core.distributed import Processes
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import hash_of
-from autola_analysis.inference.observer import Deferring
+from autola_analysis.inference.observer import Selective
 from autola_analysis.inference.outputs import Output, rows_of_output
 from autola_analysis.inference.stream import Batch, Stream
 
@@ -69,20 +69,19 @@ class _Part:
         """Leave that to the stream of the pass."""
 
 
-class _Chosen:
-    """Hands an observer the chosen images of every batch; results are those of the observer."""
+class _Chosen(PassedOn[StoredObserver]):
+    """Hands an observer the chosen images of every batch, numbered from 0; results are those of the observer."""
 
     def __init__(self, observer: StoredObserver, numbers: NDArray[np.int64]) -> None:
-        self._observer = observer
+        super().__init__(observer)
         self._numbers = torch.from_numpy(np.ascontiguousarray(numbers))
         self._rows = torch.empty(0, dtype=torch.int64)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._observer, name)
 
     def begin(self, batch: Batch) -> None:
         """Note which images of the batch that runs next are chosen."""
         self._rows = torch.isin(batch.indices, self._numbers).nonzero().flatten()
+        if len(self._rows) and isinstance(self._observer, Selective):
+            self._observer.begin(self._part(batch))
 
     def reduce(self, layer: str, activation: Tensor) -> Any:
         """Reduce the activation of the chosen images; nothing where the batch has none."""
@@ -91,26 +90,9 @@ class _Chosen:
         return self._observer.reduce(layer, activation[self._rows.to(activation.device)])
 
     def update(self, batch: Batch, kept: Mapping[str, Any], output: Output) -> None:
-        """Take in the chosen images of a batch, numbered from 0."""
+        """Take in the chosen images of a batch."""
         if len(self._rows):
-            rows = self._rows
-            indices = torch.searchsorted(self._numbers, batch.indices[rows])
-            part = Batch(batch.images[rows], batch.targets[rows], indices, batch.read_as)
-            self._observer.update(part, kept, rows_of_output(output, rows))
+            self._observer.update(self._part(batch), kept, rows_of_output(output, self._rows))
 
-    def settle(self) -> None:
-        """Let the observer check the last batch, where it waits with that."""
-        if isinstance(self._observer, Deferring):
-            self._observer.settle()
-
-    def gather(self, processes: Processes, device: torch.device) -> None:
-        """Bring together what all processes have."""
-        self._observer.gather(processes, device)
-
-    def save(self, folder: Path) -> None:
-        """Write what the observer has."""
-        self._observer.save(folder)
-
-    def restore(self, folder: Path) -> None:
-        """Take what `save` wrote."""
-        self._observer.restore(folder)
+    def _part(self, batch: Batch) -> Batch:
+        return batch.chosen(self._rows, torch.searchsorted(self._numbers, batch.indices[self._rows]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch
 
 IntArray = NDArray[np.int64]
-VALUES, LABELS = "values.npy", "labels.npy"
+VALUES, LABELS, NUMBERS = "values.npy", "labels.npy", "numbers.npy"
 
 
 class FeatureObserver:
@@ -31,6 +32,7 @@ class FeatureObserver:
         pool: "mean" over space, or "flatten".
         folder: Where the rows are written during the pass; None keeps them in memory.
         title: What the features are called in messages ("layer3 of SE").
+        average: Makes the features ``(n, K)`` of n items of an activation; without it, of the images, by `pool`.
     """
 
     def __init__(
@@ -39,24 +41,25 @@ class FeatureObserver:
         pool: Pool = "mean",
         folder: Path | None = None,
         title: str = "features",
+        average: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.layers = (layer,)
-        self._pool = pool
+        self._average = average or partial(pooled, pool=pool)
         self._title = title
         self._sink: Sink = MemorySink() if folder is None else FileSink(folder / VALUES)
-        self._labels: list[Tensor] = []
-        self._starts: list[int] = []
+        self._known: list[tuple[Tensor, Tensor]] = []
+        """Per batch, labels and numbers of its items"""
         self._not_finite = 0
         self._found: tuple[FloatArray, IntArray] | None = None
 
     def reduce(self, layer: str, activation: Tensor) -> Tensor:
-        """Return a copy of the activation as float32 ``(B, D)``.
+        """Return features of the items of the batch, float32 ``(n, D)``.
 
         Raises:
             LayerError: If the activation has a shape that cannot be pooled.
         """
         try:
-            return pooled(activation, self._pool)
+            return self._average(activation)
         except LayerError as error:
             raise LayerError(f"layer {layer!r} {error}") from error
 
@@ -65,40 +68,57 @@ class FeatureObserver:
         values: NDArray[np.float32] = kept[self.layers[0]].cpu().numpy()
         self._not_finite += int(np.count_nonzero(~np.isfinite(values)))
         self._sink.append(values)
-        self._labels.append(batch.targets)
-        self._starts.append(int(batch.indices[0]))
+        self._known.append((batch.targets, batch.indices))
 
     def gather(self, processes: Processes, device: torch.device) -> None:
         """Bring the rows of all processes to the first one in the order of the images; the others keep none."""
         self._not_finite = sum(processes.all_gather_object(self._not_finite))
-        mine = zip(self._starts, zip(self._sink.drain(), self._labels, strict=True), strict=True)
-        self._starts, self._labels = [], []
-        for _, (values, labels) in processes.gather_in_order(mine):
+        starts = [int(numbers[0]) for _, numbers in self._known]
+        order = np.argsort(starts)
+        mine = [(values, *known) for values, known in zip(self._sink.drain(), self._known, strict=True)]
+        self._known = []
+        for _, (values, labels, numbers) in processes.gather_in_order((starts[each], mine[each]) for each in order):
             self._sink.append(values)
-            self._labels.append(labels)
+            self._known.append((labels, numbers))
 
     def found(self) -> tuple[FloatArray, IntArray]:
-        """Return values ``(N, D)`` and labels ``(N,)`` of all images seen.
+        """Return values ``(N, D)`` and labels ``(N,)`` of all items seen, in the order of their numbers.
 
         Raises:
             DataError: If values are not finite.
         """
         if self._found is None:
             values = self._sink.finish()
-            labels = (torch.cat(self._labels) if self._labels else torch.empty(0, dtype=torch.int64)).numpy()
+            labels, numbers = self._joined()
             if self._not_finite:
                 raise DataError(
                     f"{self._not_finite:,} of {values.size:,} values in {self._title} are not finite; "
                     "look at the checkpoint and the preprocessing, or run with --precision float32."
                 )
-            self._found = values, labels
+            self._found = _in_order(values, labels, numbers)
         return self._found
+
+    def _joined(self) -> tuple[IntArray, IntArray]:
+        """Return labels and numbers of the items in the order in which they were seen."""
+        nothing = torch.empty(0, dtype=torch.int64)
+        labels, numbers = zip(*self._known, strict=True) if self._known else ((nothing,), (nothing,))
+        return torch.cat(labels).numpy(), torch.cat(numbers).numpy()
 
     def save(self, folder: Path) -> None:
         """Complete the folder that the rows were written to."""
-        _, labels = self.found()
-        np.save(folder / LABELS, labels)
+        self.found()
+        for name, array in zip((LABELS, NUMBERS), self._joined(), strict=True):
+            np.save(folder / name, array)
 
     def restore(self, folder: Path) -> None:
         """Open what `save` completed; the values stay in their file and are mapped into memory."""
-        self._found = np.load(folder / VALUES, mmap_mode="r"), np.load(folder / LABELS)
+        labels, numbers = np.load(folder / LABELS), np.load(folder / NUMBERS)
+        self._found = _in_order(np.load(folder / VALUES, mmap_mode="r"), labels, numbers)
+
+
+def _in_order(values: FloatArray, labels: IntArray, numbers: IntArray) -> tuple[FloatArray, IntArray]:
+    """Return rows in the order of their numbers: objects of images of several sizes are seen size by size."""
+    if (np.diff(numbers) > 0).all():
+        return values, labels
+    order = np.argsort(numbers)
+    return values[order], labels[order]

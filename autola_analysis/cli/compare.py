@@ -39,21 +39,26 @@ def compare(
 ) -> None:
     """All analyses of some checkpoints side by side, with statistics and the paper's claims.
 
+    On data with objects, those that look at detectors.
+
     Example: autola-analyze compare --ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --data imagenet:/data/imagenet
     """
-    from autola_analysis.analyses.registry import registrations
+    from autola_analysis.analyses.registry import analysis_of, registrations
+    from autola_analysis.inference.tasks import Detection
     from autola_analysis.study.command import named_files
     from autola_analysis.study.file import AnalysisRequest
+    from autola_analysis.study.sources import holds_objects
 
     names = list(named_files(checkpoints.ckpt))
     if len(names) < 2:
         raise OptionError(f"a comparison needs at least two variants; there is {names[0]}: give --ckpt again.")
+    objects = holds_objects(images.table(None))
     study = command_of(
         f"Comparison of {', '.join(names)}",
         [
             AnalysisRequest(kind=each.name, options=given_options(each.options_class(), values))
             for each in registrations().values()
-            if each.by_default
+            if each.by_default and (not objects or Detection().name in analysis_of(each.name).tasks)
         ],
         checkpoints,
         images,

@@ -41,4 +41,6 @@ def count(name: str, meaning: str = "") -> Column:
 
 MODEL = (text("model", "name of the variant"), text("run", "training run within the variant"))
 """Columns that say which network a row is about."""
+ITEMS = text("items", "what is looked at: images or objects")
+"""Column that says what a network was measured on."""
 INTERVAL = (number("ci_low", "lower limit of the 95% interval"), number("ci_high", "upper limit of the 95% interval"))

@@ -109,6 +109,17 @@ def size_text(number: float) -> str:
     return f"{scaled:,.0f} {letter}" if scaled >= 9.95 else f"{scaled:.2g} {letter}"
 
 
+def last_parts(names: Sequence[str]) -> dict[str, str]:
+    """Return the last part of dotted names, where that tells them apart; else the names themselves.
+
+    Example:
+        >>> last_parts(["backbone.layer1", "backbone.layer2"]), last_parts(["a.conv", "b.conv"])
+        ({'backbone.layer1': 'layer1', 'backbone.layer2': 'layer2'}, {'a.conv': 'a.conv', 'b.conv': 'b.conv'})
+    """
+    last = {name: name.rpartition(".")[2] for name in names}
+    return last if len(set(last.values())) == len(last) else {name: name for name in names}
+
+
 def wirings_text(number: int) -> str:
     """Say how many training runs a variant has that stands for a population of wirings."""
     return f"{counted(number, 'wiring')}, one run each"

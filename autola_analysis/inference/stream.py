@@ -61,6 +61,17 @@ class Batch:
         """Return the images from number `start` of the batch to before number `stop`."""
         return Batch(self.images[start:stop], self.targets[start:stop], self.indices[start:stop])
 
+    def chosen(self, rows: Tensor, numbers: Tensor) -> Batch:
+        """Return some images of the batch under other numbers.
+
+        Args:
+            rows: Their places in the batch, ``(n,)``.
+            numbers: What they are called, ``(n,)``.
+        """
+        # An array of objects takes a tensor of one place for the place itself.
+        targets = self.targets[rows if isinstance(self.targets, Tensor) else rows.numpy()]
+        return Batch(self.images[rows], targets, numbers, self.read_as)
+
 
 def check_labels(labels: Tensor, num_classes: int) -> None:
     """Check that labels are those of `num_classes` classes.

@@ -55,6 +55,7 @@ def assert_same(several: list[dict[str, Any]], alone: dict[str, Any], images: in
     assert_same_pass(
         [each["of some images"] for each in several], alone["of some images"], images
     )  # of which one process alone has seen any
+    assert_same_objects([each["objects"] for each in several], alone["objects"])
     assert all(each["passes again"] == 0 for each in several)
     broken = tuple(f"path {index}" for index in range(50, 600, 100))
     assert all(each["left out"] == broken for each in (alone, *several))
@@ -68,6 +69,22 @@ def assert_same(several: list[dict[str, Any]], alone: dict[str, Any], images: in
         pd.testing.assert_frame_equal(saliency.metrics, alone["saliency"].metrics, check_exact=True)
         assert saliency.settings == alone["saliency"].settings
         assert_same_panels(saliency.pictures, alone["saliency"].pictures)
+
+
+def assert_same_objects(several: list[dict[str, Any]], alone: dict[str, Any]) -> None:
+    own = ["object_contrast", "object_contrast_low", "object_contrast_high", "object_contrast_ratio", "items"]
+    for each in several:  # sums are everywhere, values of single objects in the first process
+        pd.testing.assert_frame_equal(each["summary"], alone["summary"], rtol=1e-9)
+        for layer, values in alone["means"].items():
+            np.testing.assert_allclose(each["means"][layer], values, rtol=1e-12, atol=1e-15)
+        gates, expected = each["gates"].gates.drop(columns=own), alone["gates"].gates.drop(columns=own)
+        pd.testing.assert_frame_equal(gates, expected, rtol=1e-12, atol=1e-12)
+    for values, expected in zip(several[0]["features"], alone["features"], strict=True):
+        np.testing.assert_array_equal(values, expected)
+    pd.testing.assert_frame_equal(several[0]["gates"].gates[own], alone["gates"].gates[own])
+    assert alone["gates"].contrasts
+    for gate, values in alone["gates"].contrasts.items():
+        np.testing.assert_array_equal(several[0]["gates"].contrasts[gate], values)
 
 
 def assert_same_pass(several: list[dict[str, Any]], alone: dict[str, Any], images: int) -> None:

@@ -26,6 +26,7 @@ from autola_analysis.analyses.embedding.extract import extract_features
 from autola_analysis.analyses.embedding.watcher import FeatureWatcher
 from autola_analysis.analyses.evaluate.measure import PredictionWatcher
 from autola_analysis.analyses.gates.measure import GateWatcher, gate_result
+from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.analyses.observation import Observation, Reading, Watcher, observe_all, passes_of
 from autola_analysis.analyses.per_image import PerImageWatcher
 from autola_analysis.analyses.saliency.measure import measure_saliency
@@ -43,6 +44,7 @@ from autola_analysis.data.bad_images import drop_unreadable
 from autola_analysis.inference import heartbeats
 from autola_analysis.inference.distributed import joined
 from autola_analysis.inference.run import Settings
+from tests.analyses.objects import Shapes, detector
 
 BATCH = 4
 QUIET = Settings(device="cpu", quiet=True)
@@ -118,6 +120,28 @@ def observed(source: ClutteredDigits, chosen: Sequence[int] | None = None) -> di
     }
 
 
+def observed_objects() -> dict[str, Any]:
+    """Return what a pass shows of the objects of images of two sizes, of which a batch of four may hold none."""
+    source, variant = Shapes(34), detector(attention="cbam")
+    items = ObjectItems.of(source)
+    hung: list[Watcher[Any]] = [
+        SelectivityWatcher(OPTIONS, items),
+        FeatureWatcher(None, "mean", items),
+        GateWatcher(items, source),
+    ]
+    ((selectivity,), (features,), (gates,)) = observe_all([variant], source, hung, Reading(QUIET, batch_size=BATCH))
+    assert selectivity is not None
+    assert features is not None
+    assert gates is not None
+    result = selectivity_result(selectivity, OPTIONS)
+    return {
+        "summary": result.summary,
+        "means": result.class_means,
+        "features": features.observer.found(),
+        "gates": gate_result(gates),
+    }
+
+
 def _present(observations: Sequence[Observation[Any] | None]) -> list[Observation[Any]]:
     return [each for each in observations if each is not None]
 
@@ -136,6 +160,7 @@ def measured(source: ClutteredDigits, cache: Path) -> dict[str, Any]:
     return {
         **observed(source),
         "of some images": observed(source, CHOSEN),
+        "objects": observed_objects(),
         "left out": drop_unreadable(Broken(600))[1],
         "loaded": (loaded.values, loaded.labels),
         "cached": [each.values[:] for each in features[0]],

@@ -100,7 +100,8 @@ def test_the_command_prints_average_precision(
 @pytest.mark.parametrize(
     ("analysis", "how", "values", "message"),
     [
-        ("selectivity", {}, {}, "selectivity does not look at networks for detection, such as plain"),
+        ("similarity", {}, {}, "similarity does not look at networks for detection, such as plain"),
+        ("selectivity", {}, {}, "has 0 classes with 10 objects in at least two of the images"),
         ("evaluate", {"crop": ["200"]}, {}, "plain is read as a detector.*takes no crop"),
         ("evaluate", {}, {"class_order": "names.txt"}, "--class-order numbers the labels of images"),
         ("evaluate", {}, {"source": "cluttered-scenes"}, "plain knows no '0', which is a class of cluttered-scenes"),

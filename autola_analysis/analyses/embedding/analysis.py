@@ -11,24 +11,31 @@ from autola_analysis.analyses.embedding.claims import CLAIMS
 from autola_analysis.analyses.embedding.compared import embedding_statistics
 from autola_analysis.analyses.embedding.embed import FEWEST, embed_all
 from autola_analysis.analyses.embedding.features import Features
+from autola_analysis.analyses.embedding.neighbours import others_of_each
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.panels import shown_points
 from autola_analysis.analyses.embedding.quality import PROBE
 from autola_analysis.analyses.embedding.result import FORMAT, Embedding
 from autola_analysis.analyses.embedding.section import embedding_section
 from autola_analysis.analyses.embedding.watcher import FeatureWatcher, feature_result
+from autola_analysis.analyses.object_items import IMAGES, OBJECTS, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.variants import check_layer_names
-from autola_analysis.core.errors import DataError, LayerError
+from autola_analysis.core.errors import DataError, LayerError, OptionError
 from autola_analysis.core.results import Stored
 from autola_analysis.core.text import counted, percent_text
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.data.source import ImageSource, Source
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
 
 SECONDS_PER_IMAGE = 4e-3
 """Of an embedding, 750 iterations on one core; measured with 2,000 images."""
+OF_DETECTORS = (
+    "the paper claims something of the features of classifiers; of the objects of detectors, by which this claim is "
+    "decided here, it says nothing."
+)
 NOTHING_CACHED = "nothing is cached, since only an image source can be recognised again."
 FURTHER = (
     ("features", "silhouette"),
@@ -61,14 +68,23 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     name = "embedding"
     format = FORMAT
+    tasks = frozenset({"classification", "detection"})
     claims = CLAIMS
     fewest_images: ClassVar = FEWEST
 
     def check(self, options: EmbeddingOptions, subject: Subject) -> None:
-        """Refuse layers that a network does not have, and too few images, where their number is known."""
+        """Refuse layers that a network does not have, and too few images or objects, where their number is known."""
         if options.layer is not None and not options.layer:
             raise LayerError("the list of layers is empty; name at least one, or give none for the last stage.")
         check_layer_names(subject.variants, options.layer)
+        items = _items_of(options, subject)
+        if items is not None and options.pool != "mean":
+            raise OptionError("features of objects are means over their boxes; leave out --pool flatten.")
+        if items is not None and (others := others_of_each(len(items), items.images)) < self.fewest_images:
+            raise DataError(
+                f"neighbours of an object are looked for in other images, which hold {others} objects besides those of "
+                f"one image; {self.fewest_images} are needed: give more images, or a larger --limit-objects."
+            )
         if isinstance(subject.source, ImageSource) and len(subject.source) < self.fewest_images:
             raise DataError(
                 f"an embedding needs at least {self.fewest_images} images; {counted(len(subject.source), 'image')} "
@@ -77,19 +93,21 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     def watch(self, options: EmbeddingOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what keeps the features of each layer."""
-        return _watchers(options)
+        return _watchers(options, _items_of(options, subject))
 
     def measure(
         self, options: EmbeddingOptions, subject: Subject, observed: Observed, reading: Reading
     ) -> EmbeddingResults:
         """Take the features of every network and layer."""
-        by_layer = [observed.by_watcher[watcher.name] for watcher in _watchers(options)]
+        items = _items_of(options, subject)
+        by_layer = [observed.by_watcher[watcher.name] for watcher in _watchers(options, items)]
+        named = (subject.ids, options.pool) if items is None else (items.ids, options.pool, items.names)
         features = [
-            feature_result(observation, subject.ids, options.pool)
+            feature_result(observation, *named)
             for of_network in zip(*by_layer, strict=True)
             for observation in of_network
         ]
-        if reading.cache is not None and not isinstance(subject.source, ImageSource):
+        if reading.cache is not None and not isinstance(subject.source, Source):
             features = [
                 replace(each, warnings=(*each.warnings, f"{each.network}: {NOTHING_CACHED}")) for each in features
             ]
@@ -123,7 +141,8 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     def statistics(self, result: EmbeddingResults) -> tuple[Sequence[Comparable], Sequence[str]]:
         """Return accuracy of the nearest neighbours, silhouette and linear probe in the feature space, per layer."""
-        return embedding_statistics(result.embeddings)
+        statistics, said = embedding_statistics(result.embeddings)
+        return statistics, [*said, *([OF_DETECTORS] if any(each.images for each in result.embeddings) else [])]
 
     def sections(self, result: EmbeddingResults, sheet: Sheet) -> Sequence[Section]:
         """Draw Figure 2, for print and for the screen."""
@@ -131,6 +150,7 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     def lines(self, result: EmbeddingResults) -> Lines:
         """Return a line per embedding; numbers of the plane stand where it is drawn."""
+        classified = not all(each.images for each in result.embeddings)
         several_seeds = len({each.seed for each in result.embeddings}) > 1
         rows = []
         for each in result.embeddings:
@@ -144,14 +164,14 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
                     name,
                     each.layer,
                     *([f"seed {each.seed}"] if several_seeds else []),
-                    percent_text(top1),
+                    *([percent_text(top1)] if classified else []),
                     percent_text(knn["value"], knn["ci_low"], knn["ci_high"]),
                     *("" if row is None else _text(row["metric"], row["value"]) for row in numbers),
                 ]
             )
         seed = ["embedding"] if several_seeds else []
         measured = ["kNN, 95% interval", "silhouette", "probe", "plane kNN", "trust", "recall", "KL"]
-        return Lines(["model", "layer", *seed, "top-1", *measured], rows)
+        return Lines(["model", "layer", *seed, *(["top-1"] if classified else []), *measured], rows)
 
     def warnings(self, result: EmbeddingResults) -> Sequence[str]:
         """Return the warnings of all embeddings, which hold those of their features."""
@@ -166,22 +186,30 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     def mentioned(self, result: EmbeddingResults) -> Sequence[str]:
         """Return the names of the images that panels show."""
-        ids = result.embeddings[0].ids
-        return [ids[point] for point in shown_points(len(ids))]
+        names = result.embeddings[0].names_of_images
+        return [names[point] for point in shown_points(len(names))]
 
     def steps(self, options: EmbeddingOptions, subject: Subject, seconds: float) -> Sequence[Step]:
         """Return the embeddings, with the time of their optimisation."""
         if options.method == "pca":
             return []
-        assert isinstance(subject.source, ImageSource)
-        images, layers = len(subject.source), len(options.layer or [""])
-        count = len({variant.name for variant in subject.variants}) * layers * options.seeds
-        return [Step(f"{counted(count, 'embedding')} of {images:,} images", count * images * SECONDS_PER_IMAGE)]
+        assert isinstance(subject.source, Source)
+        items = _items_of(options, subject)
+        points, what = (len(subject.source), IMAGES) if items is None else (len(items), OBJECTS)
+        count = len({variant.name for variant in subject.variants}) * len(options.layer or [""]) * options.seeds
+        return [Step(f"{counted(count, 'embedding')} of {points:,} {what}", count * points * SECONDS_PER_IMAGE)]
 
 
-def _watchers(options: EmbeddingOptions) -> list[FeatureWatcher]:
+def _items_of(options: EmbeddingOptions, subject: Subject) -> ObjectItems | None:
+    """Return the objects that are looked at; None where images are."""
+    if not isinstance(subject.source, ObjectSource):
+        return None
+    return ObjectItems.of(subject.source).limited(options.limit_objects, options.seed)
+
+
+def _watchers(options: EmbeddingOptions, items: ObjectItems | None) -> list[FeatureWatcher]:
     layers: Sequence[str | None] = options.layer or [None]
-    return [FeatureWatcher(layer, options.pool) for layer in layers]
+    return [FeatureWatcher(layer, options.pool, items) for layer in layers]
 
 
 def _text(metric: str, value: float) -> str:

@@ -18,7 +18,7 @@ def embedding_statistics(embeddings: Sequence[Embedding]) -> tuple[list[Statisti
     """Return accuracy of the nearest neighbours, silhouette and linear probe in the feature space, per layer.
 
     Of neighbours and silhouettes an image has its influence value, so that a difference of two networks counts that
-    the image also bears on others, in both networks.
+    the image also bears on others, in both networks. Objects count image by image: those of one are not independent.
 
     The second list holds a sentence where the embeddings are not all of the same images.
     """
@@ -29,11 +29,10 @@ def embedding_statistics(embeddings: Sequence[Embedding]) -> tuple[list[Statisti
     for layer in dict.fromkeys(each.layer for each in embeddings):
         for metric in FEATURE_METRICS:
             rows = [
-                pd.DataFrame(
-                    {"model": each.model, "run": each.run, "image": each.ids, metric: each.decisive["features", metric]}
-                )
+                pd.DataFrame({"model": each.model, "run": each.run, "image": images, metric: values})
                 for each in first.values()
                 if each.layer == layer and ("features", metric) in each.samples
+                for images, values in [each.decisive_by_image("features", metric)]
             ]
             if rows:
                 values = values_per_image(pd.concat(rows, ignore_index=True), metric)

@@ -15,7 +15,7 @@ from openTSNE import initialization
 from autola_analysis.analyses.alone import given
 from autola_analysis.analyses.embedding import optimise as one_run
 from autola_analysis.analyses.embedding.features import NO_LABEL, Features, check_finite
-from autola_analysis.analyses.embedding.neighbours import Neighbours, nearest_neighbours
+from autola_analysis.analyses.embedding.neighbours import Neighbours, nearest_neighbours, others_of_each
 from autola_analysis.analyses.embedding.optimise import Problem, Solution, optimise
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.parallel import optimise_all, usable_cores
@@ -166,7 +166,7 @@ def _each(make: Callable[[S], T], of: Sequence[S], what: str, quiet: bool) -> li
 
 def _check(features: Features) -> None:
     if len(features) < FEWEST:
-        raise DataError(f"an embedding needs at least {FEWEST} images; {features.title} has {len(features)}.")
+        raise DataError(f"an embedding needs at least {FEWEST} {features.items}; {features.title} has {len(features)}.")
     if not features.values.shape[1]:
         raise DataError(f"{features.title} has no features: its values have shape {features.values.shape}.")
     check_finite(features)
@@ -200,13 +200,15 @@ def _prepare(
     perplexity = min(options.perplexity, (n - 1) / 3)
     if perplexity < options.perplexity and options.method != "pca":
         warnings.append(
-            f"{features.title}: perplexity {options.perplexity:g} needs more than {3 * options.perplexity:g} images; "
-            f"with {n} images {perplexity:.4g} was used."
+            f"{features.title}: perplexity {options.perplexity:g} needs more than {3 * options.perplexity:g} "
+            f"{features.items}; with {n} {features.items} {perplexity:.4g} was used."
         )
     k = max(neighbours_needed(n), affinity_neighbours(perplexity, n) if options.method != "pca" else 0)
     neighbours = nearest_neighbours(features.values, k, options.metric, device, cache, quiet)
     warnings += _about_values(features, neighbours)
-    quality = feature_quality(features.values, features.labels, neighbours, device, options.seed, options.probe)
+    quality = feature_quality(
+        features.values, features.labels, neighbours, device, options.seed, options.probe, features.groups
+    )
     warnings += [f"{features.title}: {warning}" for warning in quality.warnings]
     return _Prepared(
         features,
@@ -279,7 +281,7 @@ def _embedding(prepared: _Prepared, options: EmbeddingOptions, seed: int, soluti
         labels=features.labels,
         kl_divergence=solution.kl_divergence,
         params=_params(prepared, options, seed),
-        quality=metric_rows(QUALITY, *names, metrics, seed),
+        quality=metric_rows(QUALITY, *names, metrics, seed, features.items),
         sweep=metric_rows(SWEEP, *names, sweep, seed),
         ids=features.ids,
         classes=features.classes,
@@ -288,6 +290,7 @@ def _embedding(prepared: _Prepared, options: EmbeddingOptions, seed: int, soluti
         layer=features.layer,
         backbone=features.backbone,
         attention=features.attention,
+        images=features.images,
         accuracy=features.accuracy,
         samples={(each.space, each.name): each.samples for each in metrics if each.samples is not None},
         influence={
@@ -311,12 +314,14 @@ def _plane_quality(prepared: _Prepared, seed: int, solution: Solution) -> Qualit
         plane,
         prepared.device,
         seed,
+        features.groups,
     )
 
 
 def _params(prepared: _Prepared, options: EmbeddingOptions, seed: int) -> dict[str, Any]:
     common = {"method": options.method, "metric": options.metric, "seed": seed, "pool": prepared.features.pool}
-    common |= {"images": len(prepared.features), "quality_k": neighbour_count(len(prepared.features))}
+    voters = others_of_each(len(prepared.features), prepared.features.groups) + 1
+    common |= {prepared.features.items: len(prepared.features), "quality_k": neighbour_count(voters)}
     common["probe"] = options.probe
     if options.method == "pca":
         return common
@@ -339,10 +344,12 @@ def _about_values(features: Features, neighbours: Neighbours) -> list[str]:
     """Say where features do not tell images apart."""
     values = features.values
     if (values.min(axis=0) == values.max(axis=0)).all():
-        return [f"{features.title}: all images have the same features; their places say nothing."]
+        return [f"{features.title}: all {features.items} have the same features; their places say nothing."]
     duplicates = int((neighbours.distances[:, 0] == 0).sum())
     if duplicates:
-        return [f"{features.title}: {duplicates:,} of {len(features):,} images have the same features as another."]
+        return [
+            f"{features.title}: {duplicates:,} of {len(features):,} {features.items} have the same features as another."
+        ]
     return []
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.object_items import IMAGES, OBJECTS
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
 from autola_analysis.core.text import title_of
@@ -29,7 +30,7 @@ class Features(SavedResult):
     Attributes:
         values: ``(N, D)``, float32; an array, or a file mapped into memory.
         labels: ``(N,)``; all are -1 where the classes of the images are not known.
-        ids: Name of every image, length N.
+        ids: Name of every image or object, length N.
         classes: Class names; a label is an index into them.
         model: Name of the variant.
         run: Name of the training run within the variant.
@@ -40,6 +41,7 @@ class Features(SavedResult):
         accuracy: Of the same pass; None for features from elsewhere.
         settings: What else decided the numbers: precision, device, batch size, ...
         warnings: Sentences that belong beside the numbers.
+        images: Name of the image of every object, length N; empty for features of whole images.
 
     Raises:
         DataError: If the shapes do not fit.
@@ -60,6 +62,7 @@ class Features(SavedResult):
     accuracy: Accuracy | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.labels.shape != self.values.shape[:1]:
@@ -83,6 +86,16 @@ class Features(SavedResult):
         return bool((self.labels != NO_LABEL).any())
 
     @property
+    def items(self) -> str:
+        """What has features: images or objects."""
+        return OBJECTS if self.images else IMAGES
+
+    @property
+    def groups(self) -> IntArray | None:
+        """Number of the image of every object, ``(N,)``; None for features of whole images."""
+        return np.unique(self.images, return_inverse=True)[1] if self.images else None
+
+    @property
     def title(self) -> str:
         """Layer and network, for messages."""
         return f"{self.layer} of {self.network}"
@@ -96,6 +109,7 @@ class Features(SavedResult):
         """Return the features as arrays."""
         names = {"labels": self.labels, "ids": np.array(self.ids, str), "classes": np.array(self.classes, str)}
         about = {name: getattr(self, name) for name in ("model", "run", "layer", "pool", "backbone", "attention")}
+        names |= {"images": np.array(self.images, str)} if self.images else {}
         about["accuracy"] = asdict(self.accuracy) if self.accuracy else None
         about |= {"settings": dict(self.settings), "warnings": list(self.warnings)}
         return Stored(arrays={"features": Arrays(names, about)}, large={"values": np.asarray(self.values, np.float32)})
@@ -113,6 +127,7 @@ class Features(SavedResult):
             classes=tuple(arrays.values["classes"].tolist()),
             accuracy=Accuracy(**accuracy) if accuracy else None,
             warnings=tuple(about.pop("warnings")),
+            images=tuple(arrays.values["images"].tolist()) if "images" in arrays.values else (),
             **about,
         )
 
@@ -121,7 +136,7 @@ class Features(SavedResult):
             "model": self.model,
             "run": self.run,
             "layer": self.layer,
-            "images": len(self),
+            self.items: len(self),
             "features": self.values.shape[1],
             "classes": len(self.classes),
             "top1": self.accuracy.top1 if self.accuracy else None,

@@ -133,7 +133,8 @@ def plot_knn_accuracy(embeddings: Embedding | Sequence[Embedding], width: str | 
         ax.grid(axis="x", color="0.9", linewidth=0.5)
         ax.set_axisbelow(True)
         k = chosen[0].params["quality_k"]
-        ax.set_xlabel(f"leave-one-out {k}-NN accuracy (%)")
+        left_out = "leave-one-image-out" if chosen[0].images else "leave-one-out"
+        ax.set_xlabel(f"{left_out} {k}-NN accuracy (%)")
     return figure
 
 

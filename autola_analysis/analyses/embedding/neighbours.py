@@ -75,6 +75,7 @@ def nearest_neighbours(
     device: str = "auto",
     cache: str | Path | None = None,
     quiet: bool = True,
+    groups: IntArray | None = None,
 ) -> Neighbours:
     """Find the k nearest other points of every point, exactly.
 
@@ -88,6 +89,7 @@ def nearest_neighbours(
         device: Where to compute.
         cache: Directory that keeps neighbours under a hash of the values; None keeps nothing.
         quiet: Whether to leave out the progress bar.
+        groups: Group of every point, ``(N,)``, whose other points are no neighbours of it; None where each is its own.
 
     Raises:
         OptionError: If `k` or `metric` is not possible.
@@ -95,15 +97,22 @@ def nearest_neighbours(
     """
     if metric not in METRICS:
         raise OptionError(f"metric is one of {', '.join(METRICS)}; found {metric!r}.")
-    if not 1 <= k < len(values):
-        raise OptionError(f"a point of {len(values)} has 1 to {len(values) - 1} neighbours; {k} were asked for.")
+    others = others_of_each(len(values), groups)
+    if not 1 <= k <= others:
+        raise OptionError(f"a point of {len(values)} has 1 to {others} neighbours; {k} were asked for.")
     if cache is None:
-        return _search(values, k, metric, float64_device(device), quiet)
+        return _search(values, k, metric, float64_device(device), quiet, groups)
     folder = cache_folder(cache, "neighbours")
-    stem = hash_of(json.dumps(numerical_code()), metric, content_hash(values))[:32]
+    of_groups = [] if groups is None else [content_hash(groups)]
+    stem = hash_of(json.dumps(numerical_code()), metric, content_hash(values), *of_groups)[:32]
     return _cached(folder, stem, k, metric) or _stored(
-        folder, stem, _search(values, k, metric, float64_device(device), quiet)
+        folder, stem, _search(values, k, metric, float64_device(device), quiet, groups)
     )
+
+
+def others_of_each(points: int, groups: IntArray | None) -> int:
+    """Return how many points of other groups every point has at least."""
+    return points - (1 if groups is None else int(np.unique(groups, return_counts=True)[1].max()))
 
 
 def content_hash(values: NDArray[Any]) -> str:
@@ -142,27 +151,31 @@ def _content(stem: str, k: int) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _search(values: NDArray[Any], k: int, metric: Metric, device: torch.device, quiet: bool) -> Neighbours:
+def _search(
+    values: NDArray[Any], k: int, metric: Metric, device: torch.device, quiet: bool, groups: IntArray | None
+) -> Neighbours:
     points = Points(values, metric, device)
+    of_points = torch.from_numpy(np.arange(len(points)) if groups is None else groups).to(device)
+    count = min(k + SPARE, others_of_each(len(points), groups))
     found: list[tuple[Tensor, Tensor]] = []
     with progress_bar(len(values), "neighbours", unit="points", quiet=quiet) as bar:
         for rows in points.blocks(ROWS):
-            found.append(_measured(points, rows, _candidates(points, rows, min(k + SPARE, len(points) - 1)), k))
+            found.append(_measured(points, rows, _candidates(points, rows, count, of_points), k))
             bar.update(len(rows))
     indices = torch.cat([each[0] for each in found]).numpy()
     distances = torch.cat([each[1] for each in found]).numpy()
     return Neighbours(indices, distances, metric)
 
 
-def _candidates(points: Points, rows: range, count: int) -> Tensor:
-    """Return the indices ``(R, count)`` of the nearest points by the products of the first round, in no order."""
+def _candidates(points: Points, rows: range, count: int, groups: Tensor) -> Tensor:
+    """Return the indices ``(R, count)`` of the nearest points of other groups by products, in no order."""
     block = points.centred(rows)
     best = block.new_full((len(rows), 0), torch.inf)
     where = torch.empty(len(rows), 0, dtype=torch.int64, device=block.device)
     for columns in points.blocks(COLUMNS):
         distances = squared_distances(block, points.centred(columns))
-        own = [row for row in rows if row in columns]
-        distances[[row - rows.start for row in own], [row - columns.start for row in own]] = torch.inf
+        own = groups[rows.start : rows.stop, None] == groups[columns.start : columns.stop]
+        distances.masked_fill_(own, torch.inf)
         near, position = distances.topk(min(count, len(columns)), largest=False, sorted=False)
         best, where = torch.cat([best, near], 1), torch.cat([where, position + columns.start], 1)
         if best.shape[1] > count:

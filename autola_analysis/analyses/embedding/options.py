@@ -17,6 +17,11 @@ class EmbeddingOptions(AnalysisOptions):
     """
 
     limit: Limit = limit_option(2000)
+    limit_objects: Limit = option(
+        5000,
+        "Annotated objects that a detector is looked at by, each class in proportion; 'all' takes all.",
+        metavar="N|all",
+    )
     layer: Names | None = option(None, "Layers. Default: the last stage.", metavar="A[,B]")
     pool: Pool = pool_option()
     method: Method = option("barnes-hut", "How to embed: t-SNE; fft for very large sets, exact on a GPU; pca is none.")

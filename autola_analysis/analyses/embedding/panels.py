@@ -63,6 +63,7 @@ def embedding_panels(
         caption=caption,
         shown=len(points),
         images=len(chosen[0].labels),
+        items=chosen[0].items,
     )
     library = Resources(mode="inline", components=["bokeh"]).js_raw
     return body, [raw("panels.js", __package__), *(Markup(code) for code in (*library, script))]
@@ -84,7 +85,7 @@ def _source(
         "label": labels.astype(np.int32),
         "colour": [colours[label] for label in labels],
         "alpha": np.full(len(points), ALPHA, dtype=np.float32),
-        "thumbnail": np.array([places.get(first.ids[point], -1) for point in points], dtype=np.int32),
+        "thumbnail": np.array([places.get(first.names_of_images[point], -1) for point in points], dtype=np.int32),
     }
     for place, each in enumerate(embeddings):
         finite = np.isfinite(each.coords).all() and np.isfinite(first.coords).all()

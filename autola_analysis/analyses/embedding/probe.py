@@ -13,6 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from autola_analysis.analyses.group_folds import group_folds
+
 IntArray = NDArray[np.int64]
 FOLDS = 5
 PENALTY = 1.0
@@ -33,7 +35,7 @@ class Probe:
     unfinished: int
 
 
-def linear_probe(values: NDArray[Any], labels: IntArray, seed: int = 0) -> Probe:
+def linear_probe(values: NDArray[Any], labels: IntArray, seed: int = 0, groups: IntArray | None = None) -> Probe:
     """Fit logistic regression on four fifths of the images and predict the fifth left out, five times.
 
     Features are standardised by the mean and deviation of the four fifths. Folds hold every class in proportion; of a
@@ -43,15 +45,16 @@ def linear_probe(values: NDArray[Any], labels: IntArray, seed: int = 0) -> Probe
         values: ``(N, D)``.
         labels: ``(N,)``.
         seed: Of the folds.
+        groups: Group of every image, ``(N,)``, whose images are in one fold; None where each is its own.
 
     References:
         Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2017.
     """
-    fold = stratified_folds(labels, seed)
+    fold = stratified_folds(labels, seed) if groups is None else group_folds(labels, groups, FOLDS, seed)
     correct = np.zeros(len(labels), dtype=bool)
     unfinished = 0
     features = np.asarray(values, dtype=np.float64)
-    for left_out in range(FOLDS):
+    for left_out in np.unique(fold):  # of few groups some folds have none
         test = fold == left_out
         predicted, converged = _fitted(features[~test], labels[~test], features[test])
         correct[test] = predicted == labels[test]

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.embedding.neighbours import Neighbours
+from autola_analysis.analyses.embedding.neighbours import Neighbours, nearest_neighbours, others_of_each
 from autola_analysis.analyses.embedding.preservation import recall_samples, trustworthiness_samples
 from autola_analysis.analyses.embedding.probe import FOLDS, linear_probe
 from autola_analysis.analyses.embedding.silhouette import silhouettes
 from autola_analysis.analyses.embedding.votes import NeighbourAccuracy, candidates, knn_accuracies
+from autola_analysis.statistics.groups import by_group
 from autola_analysis.statistics.intervals import bootstrap_interval
 
 K = 10
@@ -94,6 +95,7 @@ def feature_quality(
     device: str = "auto",
     seed: int = 0,
     probe: bool = True,
+    groups: IntArray | None = None,
 ) -> Quality:
     """Return how well the features separate the classes: neighbours, silhouette, linear probe; nothing without labels.
 
@@ -101,22 +103,23 @@ def feature_quality(
     """
     if not _labelled(labels):
         return Quality()
-    metrics, sweep = _separation("features", values, labels, neighbours, device, seed)
+    metrics, sweep = _separation("features", values, labels, neighbours, device, seed, groups)
     warnings = []
     if probe:
-        found = linear_probe(values, labels, seed)
-        metrics.append(_mean("features", PROBE, found.correct.astype(float), seed))
+        found = linear_probe(values, labels, seed, groups)
+        metrics.append(_mean("features", PROBE, found.correct.astype(float), seed, groups=groups))
         if found.unfinished:
             warnings.append(
                 f"the linear probe had not converged in {found.unfinished} of its {FOLDS} folds; its accuracy may be "
                 "too low."
             )
-    left_out = [k for k in SWEEP if k not in sweep_counts(len(labels))]
+    voters = others_of_each(len(labels), groups) + 1
+    left_out = [k for k in SWEEP if k not in sweep_counts(voters)]
     if left_out:
         many = ", ".join(map(str, left_out))
         warnings.append(
-            f"the accuracy of k = {many} nearest neighbours is left out; k is to be less than half of the images, and "
-            f"there are {len(labels)}."
+            f"the accuracy of k = {many} nearest neighbours is left out; k is to be less than half of the "
+            f"{'images' if groups is None else 'objects that are in other images'}, and there are {voters}."
         )
     return Quality(metrics, sweep, tuple(warnings))
 
@@ -130,6 +133,7 @@ def plane_quality(
     plane_neighbours: Neighbours,
     device: str = "auto",
     seed: int = 0,
+    groups: IntArray | None = None,
 ) -> Quality:
     """Return class separation in the plane, where there are labels, and how much of the neighbourhoods the plane keeps.
 
@@ -142,6 +146,8 @@ def plane_quality(
         plane_neighbours: In the plane, as many.
         device: Where to compute.
         seed: Of the bootstrap, of the images drawn from a large set, and of the folds of the linear probe.
+        groups: Group of every item, ``(N,)``: intervals are over groups, and how classes are separated is measured
+            without the others of a group. None where each is its own.
     """
     k = neighbour_count(len(labels))
     rows = _rows(len(labels), seed)
@@ -150,10 +156,10 @@ def plane_quality(
     separation: list[Metric] = []
     sweep: list[Metric] = []
     if _labelled(labels):
-        separation, sweep = _separation("plane", coords, labels, plane_neighbours, device, seed)
+        separation, sweep = _separation("plane", coords, labels, plane_neighbours, device, seed, groups)
     kept = [
-        _mean("plane", "trustworthiness", _spread(trusted, rows, len(labels)), seed),
-        _mean("plane", "knn_recall", recall_samples(near, near_in_plane), seed),
+        _mean("plane", "trustworthiness", _spread(trusted, rows, len(labels)), seed, groups=groups),
+        _mean("plane", "knn_recall", recall_samples(near, near_in_plane), seed, groups=groups),
         Metric("plane", "kl_divergence", kl_divergence),
     ]
     return Quality([*separation, *kept], sweep)
@@ -166,36 +172,54 @@ def undefined_plane(labelled: bool) -> Quality:
 
 
 def _separation(
-    space: str, values: NDArray[Any], labels: IntArray, neighbours: Neighbours, device: str, seed: int
+    space: str,
+    values: NDArray[Any],
+    labels: IntArray,
+    neighbours: Neighbours,
+    device: str,
+    seed: int,
+    groups: IntArray | None,
 ) -> tuple[list[Metric], list[Metric]]:
     """Return accuracy of the nearest neighbours and silhouette, and the sweep."""
     images = len(labels)
     rows = _rows(images, seed)
-    k, counts = neighbour_count(images), sweep_counts(images)
+    voters = others_of_each(images, groups) + 1
+    k, counts = neighbour_count(voters), sweep_counts(voters)
+    if groups is not None:
+        needed = neighbours_needed(voters)
+        neighbours = nearest_neighbours(values, needed, neighbours.metric, device, groups=groups)
     accuracies = knn_accuracies(neighbours.indices, labels, sorted({k, *counts}), seed)
-    found = silhouettes(values, labels, rows, neighbours.metric, device)
+    found = silhouettes(values, labels, rows, neighbours.metric, device, groups)
     samples, influence = (_spread(each, rows, images) for each in (found.samples, found.influence))
     metrics = [
-        _knn(space, "knn_accuracy", accuracies[k], seed),
-        _mean(space, "silhouette", samples, seed, influence),
+        _knn(space, "knn_accuracy", accuracies[k], seed, groups),
+        _mean(space, "silhouette", samples, seed, influence, groups),
     ]
-    return metrics, [replace(_knn(space, f"knn_accuracy_{k}", accuracies[k], seed), k=k) for k in counts]
+    return metrics, [replace(_knn(space, f"knn_accuracy_{k}", accuracies[k], seed, groups), k=k) for k in counts]
 
 
-def _knn(space: str, name: str, accuracy: NeighbourAccuracy, seed: int) -> Metric:
-    return _mean(space, name, accuracy.correct.astype(float), seed, accuracy.influence)
+def _knn(space: str, name: str, accuracy: NeighbourAccuracy, seed: int, groups: IntArray | None) -> Metric:
+    return _mean(space, name, accuracy.correct.astype(float), seed, accuracy.influence, groups)
 
 
 def _labelled(labels: IntArray) -> bool:
     return bool((labels >= 0).any())
 
 
-def _mean(space: str, name: str, samples: FloatArray, seed: int, influence: FloatArray | None = None) -> Metric:
+def _mean(
+    space: str,
+    name: str,
+    samples: FloatArray,
+    seed: int,
+    influence: FloatArray | None = None,
+    groups: IntArray | None = None,
+) -> Metric:
     rated = samples[~np.isnan(samples)]
     if not len(rated):
         return Metric(space, name, float("nan"), samples=samples, influence=influence)
     decisive = samples if influence is None else influence
-    interval = bootstrap_interval(decisive[~np.isnan(decisive)], seed)
+    drawn = decisive[~np.isnan(decisive)] if groups is None else by_group(decisive, groups)
+    interval = bootstrap_interval(drawn, seed)
     return Metric(space, name, float(rated.mean()), interval, samples, influence)
 
 

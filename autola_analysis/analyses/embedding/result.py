@@ -21,8 +21,10 @@ from autola_analysis.analyses.embedding.tables import (
     of_features,
     seed_spread,
 )
+from autola_analysis.analyses.object_items import IMAGES, OBJECTS
 from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
 from autola_analysis.inference.tasks.accuracy import Accuracy
+from autola_analysis.statistics.groups import by_group
 
 FORMAT = Format("embedding", (QUALITY, SWEEP, SEEDS), ("embeddings", "embedding_samples", "embedding_influence"))
 FACTS = ("model", "run", "layer", "backbone", "attention")
@@ -54,6 +56,7 @@ class Embedding(NetworkResult):
             what intervals of accuracies of neighbours and of silhouettes are made of. Those of the sweep are called
             ``knn_accuracy_<k>``.
         warnings: Sentences that belong beside the picture.
+        images: Name of the image of every object; empty where images are embedded.
     """
 
     FORMAT = FORMAT
@@ -75,6 +78,7 @@ class Embedding(NetworkResult):
     samples: Mapping[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
     influence: Mapping[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
+    images: tuple[str, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -101,6 +105,28 @@ class Embedding(NetworkResult):
         """What intervals and differences of variants are made of: influence values, where there are any."""
         return {**self.samples, **self.influence}
 
+    @property
+    def items(self) -> str:
+        """What is embedded: images or objects."""
+        return OBJECTS if self.images else IMAGES
+
+    @property
+    def names_of_images(self) -> tuple[str, ...]:
+        """Name of the image of every point."""
+        return self.images or self.ids
+
+    def decisive_by_image(self, space: str, metric: str) -> tuple[Sequence[str], NDArray[np.float64]]:
+        """Return the names of the images and what `decisive` says of each: of its objects together, where it has some.
+
+        Raises:
+            KeyError: If there is no such metric.
+        """
+        values = self.decisive[space, metric]
+        if not self.images:
+            return self.ids, values
+        groups = np.array(self.images)
+        return np.unique(groups).tolist(), by_group(values, groups)
+
     def without_plane(self) -> Embedding:
         """Return only what it says of the features: its positions are not to be drawn or rated."""
         return replace(
@@ -125,6 +151,7 @@ class Embedding(NetworkResult):
             "labels": first.labels,
             "ids": np.array(first.ids, str),
             "classes": np.array(first.classes, str),
+            **({"images": np.array(first.images, str)} if first.images else {}),
             **{each.key: each.coords for each in embeddings},
         }
         about = [
@@ -166,6 +193,7 @@ class Embedding(NetworkResult):
                     sweep=of_embedding(sweep, **names),
                     ids=tuple(arrays.values["ids"].tolist()),
                     classes=tuple(arrays.values["classes"].tolist()),
+                    images=tuple(arrays.values["images"].tolist()) if "images" in arrays.values else (),
                     accuracy=Accuracy(**each["accuracy"]) if each["accuracy"] else None,
                     samples=_of_key(samples, key),
                     influence=_of_key(influence, key),

@@ -30,6 +30,13 @@ READING = (
     "features, never between networks. Where several seeds were run, their spread describes the embedding algorithm "
     "and is no evidence about networks.",
 )
+READING_OBJECTS = (
+    "Points are annotated objects: their features are the means of a layer's maps over their boxes, every cell "
+    "weighted by the share of the box that lies in it. Objects of the same image are no neighbours of each other where "
+    "the separation of classes is measured, since two sheep of one flock would count as success: nearest neighbours, "
+    "silhouettes and the linear probe are those of leaving out an image with all its objects. Intervals and "
+    "differences are over images.",
+)
 LIMITS = (
     "Distances between clusters, their sizes and their densities in a t-SNE plane carry no meaning; another seed of "
     "the embedding places them otherwise.",
@@ -60,14 +67,14 @@ def embedding_section(embeddings: Sequence[Embedding], sheet: Sheet) -> Section:
         tables=_tables(embeddings),
         methods=embedding_methods(drawn),
         references=references_beside(__file__),
-        reading=READING,
+        reading=(*READING, *(READING_OBJECTS if embeddings[0].images else ())),
         scripts=scripts,
         limits=LIMITS,
     )
 
 
 def _tables(embeddings: Sequence[Embedding]) -> dict[str, pd.DataFrame]:
-    quality, sweep = quality_of(embeddings), sweep_of(embeddings)
+    quality, sweep = quality_of(embeddings).drop(columns="items"), sweep_of(embeddings)
     spread = seed_spread(quality)
     wide = side_by_side(of_features(quality), ["model", "run", "layer"], "metric", "value")
     tables = {"Quality of the features, with 95% intervals": wide, "Embedding quality, all numbers": quality}

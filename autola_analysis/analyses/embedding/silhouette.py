@@ -38,6 +38,7 @@ def silhouettes(
     rows: IntArray | None = None,
     metric: Metric = "euclidean",
     device: str = "auto",
+    groups: IntArray | None = None,
 ) -> Silhouettes:
     """Return the silhouette of some images (default: all), ``(b - a) / max(a, b)``, and their influence on its mean.
 
@@ -61,6 +62,8 @@ def silhouettes(
         rows: Images to rate; None takes all.
         metric: Of the distances.
         device: Where to compute.
+        groups: Group of every image, ``(N,)``: of two images of a group neither is one of the others of the other.
+            None where each is its own group.
 
     References:
         Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", 1987.
@@ -75,16 +78,20 @@ def silhouettes(
     points = Points(values, metric, float64_device(device))
     classes = torch.from_numpy(compact)
     membership = torch.nn.functional.one_hot(classes).to(torch.float64)
+    own_group = torch.from_numpy(np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1])
+    grouped = torch.zeros(int(own_group.max()) + 1, len(present), dtype=torch.float64)
+    grouped.index_add_(0, own_group, membership)
     counts = membership.sum(0)
     samples = torch.empty(len(rows), dtype=torch.float64)
     indirect = torch.zeros(n, dtype=torch.float64)
     for start, part in row_blocks(rows, n):
         distances = points.distances_to_all(part)
+        together = (own_group[part][:, None] == own_group).to(distances.device)
+        distances.masked_fill_(together, 0)
         sums = (distances @ membership.to(distances.device)).cpu()
-        block = _Block.of(sums, counts, classes[part])
+        block = _Block.of(sums, counts - grouped[own_group[part]], classes[part])
         samples[start : start + len(part)] = block.silhouette
-        indirect += _through_distances(distances, block, classes, counts)
-        indirect[part] += block.to_itself(counts)
+        indirect += _through_distances(distances, together, block, classes)
     indirect = indirect[torch.from_numpy(rows)] * (n / len(rows))
     influence = samples + indirect - indirect.mean()
     return Silhouettes(samples.numpy(), influence.numpy())
@@ -92,46 +99,48 @@ def silhouettes(
 
 @dataclass(frozen=True)
 class _Block:
-    """Mean distances of a block of images, their silhouettes and the derivatives of these; each ``(R,)``."""
+    """Mean distances of a block of images, their silhouettes, and what these change by with a distance.
 
-    own: Tensor
-    other: Tensor
-    within: Tensor
-    between: Tensor
+    Attributes:
+        silhouette: ``(R,)``.
+        weight: Derivative of an image's silhouette by its distance to one image of a class, ``(R, C)``.
+        mean: Its mean distance to the images of a class, where that has a weight, ``(R, C)``.
+    """
+
     silhouette: Tensor
-    by_within: Tensor
-    by_between: Tensor
+    weight: Tensor
+    mean: Tensor
 
     @classmethod
     def of(cls, sums: Tensor, counts: Tensor, own: Tensor) -> _Block:
-        """Make a block of its summed distances to every class, ``(R, C)``."""
-        others = counts[own] - 1
-        a = sums.gather(1, own[:, None]).squeeze(1) / others.clamp(min=1)
-        b, other = (sums / counts).scatter(1, own[:, None], torch.inf).min(1)
+        """Make a block of its summed distances to every class, and to how many images these are, ``(R, C)`` each."""
+        means = torch.where(counts > 0, sums / counts, torch.inf)
+        a = means.gather(1, own[:, None]).squeeze(1)
+        b, other = means.scatter(1, own[:, None], torch.inf).min(1)
         larger = torch.maximum(a, b)
-        defined = (others > 0) & (larger > 0)
+        defined = larger.isfinite() & (larger > 0)
         nothing = torch.zeros_like(a)
         silhouette = torch.where(defined, (b - a) / larger, nothing)
         by_within = torch.where(defined, torch.where(a < b, -1 / b, -b / a.square()), nothing)
         by_between = torch.where(defined, torch.where(a < b, a / b.square(), 1 / a), nothing)
-        return cls(own, other, a, b, silhouette, by_within, by_between)
+        weight = torch.zeros_like(sums)
+        for classes, derivative in ((own, by_within), (other, by_between)):
+            weight.scatter_(1, classes[:, None], derivative[:, None])
+        return cls(silhouette, weight / counts.clamp(min=1), torch.where(weight != 0, means, 0.0))
 
-    def to_itself(self, counts: Tensor) -> Tensor:
-        """Return what takes out again that an image counts as another of its own class, at distance 0."""
-        return self.by_within * self.within / (counts[self.own] - 1).clamp(min=1)
 
+def _through_distances(distances: Tensor, together: Tensor, block: _Block, classes: Tensor) -> Tensor:
+    """Return the influence of all images ``(N,)`` through the mean distances of a block of images.
 
-def _through_distances(distances: Tensor, block: _Block, classes: Tensor, counts: Tensor) -> Tensor:
-    """Return the influence of all images ``(N,)`` through the mean distances of a block of images."""
-    rows = torch.arange(len(distances))
-    weight = torch.zeros(len(distances), len(counts), dtype=torch.float64)
-    weight[rows, block.own] = block.by_within / (counts[block.own] - 1).clamp(min=1)
-    weight[rows, block.other] = block.by_between / counts[block.other]
-    offset = weight[rows, block.own] * block.within
-    expected = torch.zeros(len(counts), dtype=torch.float64)
-    expected.index_add_(0, block.own, offset)
-    expected.index_add_(0, block.other, weight[rows, block.other] * block.between)
+    Args:
+        distances: Of the block to all images, ``(R, N)``; zero within a group.
+        together: Whether two images are of one group, ``(R, N)``.
+        block: Of the images.
+        classes: Of all images, ``(N,)``.
+    """
     # Two classes of a row have a weight: a gather costs R x N whatever the number of classes.
-    on_device = distances.device
-    per_image = weight.to(on_device).index_select(1, classes.to(on_device)).mul_(distances).sum(0)
-    return per_image.cpu() - expected[classes]
+    of_images = classes.to(distances.device)
+    weight, expected = (
+        each.to(distances.device).index_select(1, of_images) for each in (block.weight, block.weight * block.mean)
+    )
+    return (weight.mul_(distances) - expected.masked_fill_(together, 0)).sum(0).cpu()

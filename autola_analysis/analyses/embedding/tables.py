@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from autola_analysis.analyses.embedding.quality import Metric
-from autola_analysis.core.columns import INTERVAL, MODEL, Column, count, number, text
+from autola_analysis.analyses.object_items import IMAGES
+from autola_analysis.core.columns import INTERVAL, ITEMS, MODEL, Column, count, number, text
 from autola_analysis.core.tables import Table, rows_of
 
 SPACE = (text("layer", "name of the layer"), text("space", "features or plane"))
@@ -19,10 +20,12 @@ QUALITY = Table(
         *SPACE,
         text("metric", "what is measured"),
         SEED,
-        number("value", "mean over images; the KL divergence is a number of the whole embedding"),
+        number("value", "mean over images or objects; the KL divergence is a number of the whole embedding"),
         *INTERVAL,
+        ITEMS,
     ),
     latex=True,
+    not_printed=("items",),
 )
 SWEEP = Table(
     "embedding_knn",
@@ -50,7 +53,9 @@ SEEDS = Table(
 )
 
 
-def metric_rows(table: Table, model: str, run: str, layer: str, metrics: Sequence[Metric], seed: int) -> pd.DataFrame:
+def metric_rows(
+    table: Table, model: str, run: str, layer: str, metrics: Sequence[Metric], seed: int, items: str = IMAGES
+) -> pd.DataFrame:
     """Return metrics as rows of `QUALITY` or `SWEEP`; the seed belongs to the plane alone."""
     rows = [
         {
@@ -64,6 +69,7 @@ def metric_rows(table: Table, model: str, run: str, layer: str, metrics: Sequenc
             "value": metric.value,
             "ci_low": metric.interval[0],
             "ci_high": metric.interval[1],
+            "items": items,
         }
         for metric in metrics
     ]
@@ -73,7 +79,7 @@ def metric_rows(table: Table, model: str, run: str, layer: str, metrics: Sequenc
 def merged(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the rows of several embeddings as one table; the feature space is the same for all seeds."""
     rows = pd.concat(tables, ignore_index=True)
-    names = [name for name in rows.columns if name not in ("value", "ci_low", "ci_high")]
+    names = [name for name in rows.columns if name not in ("value", "ci_low", "ci_high", "items")]
     return rows.drop_duplicates(names, ignore_index=True)
 
 

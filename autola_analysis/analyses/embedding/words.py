@@ -27,10 +27,10 @@ def chosen_images(data: str, images: int, options: Any) -> str:
 
     Args:
         data: What the images are.
-        images: Number of them.
+        images: Number of them, or of their objects.
         options: Of the analysis; None where they are not known.
     """
-    drawn = isinstance(options, EmbeddingOptions) and options.limit == images
+    drawn = isinstance(options, EmbeddingOptions) and images in (options.limit, options.limit_objects)
     return f"{data}; drawn at random, every class in proportion, seed {options.seed}" if drawn else data
 
 
@@ -40,14 +40,13 @@ def embedding_caption(embeddings: Sequence[Embedding], data: str, align: bool = 
     params = first.params
     models = ", ".join(dict.fromkeys(each.model for each in embeddings))
     layers = ", ".join(dict.fromkeys(each.layer for each in embeddings))
-    pooled = "spatial means of" if params["pool"] == "mean" else "flattened maps of"
     classes = len(np.unique(first.labels))
     marks = ", labelled at its median" if labelled else ""
     if classes > len(CLASS_COLOURS):
         marks = ", by its place in the first panel"
     parts = [
-        f"{METHOD_NAMES[params['method']]} of the features ({pooled} {layers}) of {len(first.labels):,} images of "
-        f"{classes} classes ({data}), for {models}; the same images in every panel, a colour per class"
+        f"{METHOD_NAMES[params['method']]} of the features ({_pooled(first)} of {layers}) of "
+        f"{_points(first, classes)} ({data}), for {models}; the same {first.items} in every panel, a colour per class"
         f"{marks}. {_shown_runs(embeddings)}"
     ]
     if params["method"] != "pca":
@@ -66,11 +65,29 @@ def knn_caption(embeddings: Sequence[Embedding], data: str) -> str:
     """Say what the figure of the nearest-neighbour accuracy shows."""
     first = embeddings[0]
     return (
-        f"Leave-one-out accuracy of the {first.params['quality_k']} nearest neighbours in the feature space "
+        f"{_leaving_out(first).capitalize()} accuracy of the {first.params['quality_k']} nearest neighbours in the "
+        "feature space "
         f"({', '.join(dict.fromkeys(each.layer for each in embeddings))}, {first.params['metric']} distances) of "
-        f"{len(first.labels):,} images ({data}); a dot per training run, lines: 95% bootstrap intervals over images, "
-        "which count that an image is a neighbour of others too."
+        f"{_points(first)} ({data}); a dot per training run, lines: 95% bootstrap intervals over images, "
+        f"which count that an {first.items.removesuffix('s')} is a neighbour of others too."
     )
+
+
+def _points(embedding: Embedding, classes: int | None = None) -> str:
+    """Say of how many images or objects the features are, and of how many classes."""
+    text = f"{len(embedding.labels):,} {embedding.items}"
+    text += "" if classes is None else f" of {classes} classes"
+    return f"{text} in {counted(len(set(embedding.images)), 'image')}" if embedding.images else text
+
+
+def _pooled(embedding: Embedding) -> str:
+    if embedding.images:
+        return "means over annotated boxes"
+    return "spatial means" if embedding.params["pool"] == "mean" else "flattened maps"
+
+
+def _leaving_out(embedding: Embedding) -> str:
+    return "leave-one-image-out" if embedding.images else "leave-one-out"
 
 
 def _shown_runs(embeddings: Sequence[Embedding]) -> str:
@@ -85,28 +102,30 @@ def embedding_methods(embeddings: Sequence[Embedding]) -> str:
     """Say how features were embedded and rated."""
     first = embeddings[0]
     params = first.params
-    pooled = "spatial means" if params["pool"] == "mean" else "flattened maps"
     layers = ", ".join(dict.fromkeys(each.layer for each in embeddings))
     text = (
-        f"The features ({pooled} of {layers}) of {counted(len(first.labels), 'image')} were "
-        f"{_separation_method(params) if first.labelled else ''}"
+        f"The features ({_pooled(first)} of {layers}) of {_points(first)} were "
+        f"{_separation_method(first) if first.labelled else ''}"
     )
     return text + f"laid out in the plane by {_layout_method(params)}. {_faithfulness_of_plane(params)}"
 
 
-def _separation_method(params: Mapping[str, Any]) -> str:
+def _separation_method(embedding: Embedding) -> str:
     """Say how the separation of classes was rated."""
+    params, by_image = embedding.params, bool(embedding.images)
     probe = (
         f", and by a linear probe [@alain2017] (logistic regression on standardised features, {FOLDS} class-stratified "
-        "folds, accuracy on the fold left out)"
+        f"folds{' of images with their objects [@sechidis2011]' if by_image else ''}, accuracy on the fold left out)"
     )
     return (
-        f"rated by the leave-one-out accuracy of the {params['quality_k']} nearest neighbours ({params['metric']} "
-        "distances; of classes with equally many votes the first wins) and the silhouette [@rousseeuw1987]"
-        f"{probe if params['probe'] else ''}, with 95% bootstrap intervals over images [@efron1993]. Since images are "
-        "each other's neighbours, intervals of the silhouette are made of its infinitesimal-jackknife influence values "
-        "[@efron1982], and those of nearest-neighbour accuracy of influence values that are averaged over random "
-        "halves of the images [@efron2014; @wager2014]. The features were "
+        f"rated by the {_leaving_out(embedding)} accuracy of the {params['quality_k']} nearest neighbours "
+        f"({params['metric']} distances; of classes with equally many votes the first wins) and the silhouette "
+        f"[@rousseeuw1987]{probe if params['probe'] else ''}, with 95% bootstrap intervals over images [@efron1993]"
+        f"{', whose objects are drawn together and are no neighbours of each other' if by_image else ''}. "
+        f"Since {embedding.items} are each other's neighbours, intervals of the silhouette are made of its "
+        "infinitesimal-jackknife influence values [@efron1982], those of nearest-neighbour accuracy of influence "
+        f"values that are averaged over random halves of the {embedding.items} [@efron2014; @wager2014]. The features "
+        "were "
     )
 
 

@@ -10,13 +10,21 @@ from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
 from autola_analysis.analyses.gates.find import NO_GATES, gates_of
 from autola_analysis.analyses.gates.measure import GateWatcher, gate_result
 from autola_analysis.analyses.gates.options import GateOptions
-from autola_analysis.analyses.gates.result import FORMAT, STATISTICS, GateResult
+from autola_analysis.analyses.gates.result import CONTRAST, FORMAT, GateResult
 from autola_analysis.analyses.gates.section import gates_section
+from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.core.errors import LayerError
 from autola_analysis.core.results import Stored
+from autola_analysis.core.text import number_text
+from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
+
+IN_TERMINAL = {
+    "mean": "mean", "std": "std", "saturated_low": "near 0", "saturated_high": "near 1", "class_variation": "by class",
+}  # fmt: skip
+"""Columns whose means over units the terminal shows -> what they are called there"""
 
 
 @dataclass(frozen=True)
@@ -37,22 +45,24 @@ class Gates(Analysis[GateOptions, GateResults]):
 
     name = "gates"
     format = FORMAT
+    tasks = frozenset({"classification", "detection"})
 
     def check(self, options: GateOptions, subject: Subject) -> None:
-        """Refuse networks of which none has gates."""
+        """Refuse networks of which none has gates, and objects that no class has enough of."""
+        _watcher(subject)
         if not any(gates_of(variant.model, variant.input_side) for variant in subject.variants):
             raise LayerError("none of the networks has attention gates, so that there is nothing to measure.")
 
     def watch(self, options: GateOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up gates."""
-        return [GateWatcher()]
+        return [_watcher(subject)]
 
     def measure(self, options: GateOptions, subject: Subject, observed: Observed, reading: Reading) -> GateResults:
         """Make a result per network with gates."""
         observations = observed.by_watcher[GateWatcher.name]
         with_gates = {each.variant.name for each in observations}
         without = dict.fromkeys(each.name for each in subject.variants if each.name not in with_gates)
-        return GateResults([gate_result(each) for each in observations], tuple(without))
+        return GateResults([gate_result(each, options.seed) for each in observations], tuple(without))
 
     def store(self, result: GateResults) -> Stored:
         """Return the results as tables and arrays."""
@@ -63,18 +73,20 @@ class Gates(Analysis[GateOptions, GateResults]):
         return GateResults(GateResult.apart(stored))
 
     def sections(self, result: GateResults, sheet: Sheet) -> Sequence[Section]:
-        """Draw the channel gates."""
+        """Draw the channel gates, and spatial gates on objects."""
         return [gates_section(result.networks, sheet)]
 
     def lines(self, result: GateResults) -> Lines:
         """Return a line per network and gate."""
+        of_objects = any(each.items == OBJECTS for each in result.networks)
+        columns = {**IN_TERMINAL, **({CONTRAST[0]: "on objects"} if of_objects else {})}
         rows = []
         for each in result.networks:
             name = each.model if each.run == "1" else f"{each.model} run {each.run}"
             for gate, units in each.gates.groupby("gate", sort=False):
-                means = (f"{units[column].mean():.4f}" for column in STATISTICS)
+                means = (number_text(units[column].mean()) for column in columns)
                 rows.append([name, str(gate), str(len(units)), *means])
-        return Lines(["model", "gate", "units", "mean", "std", "near 0", "near 1", "by class"], rows)
+        return Lines(["model", "gate", "units", *columns.values()], rows)
 
     def warnings(self, result: GateResults) -> Sequence[str]:
         """Return the warnings of all networks, and the networks that are left out."""
@@ -86,3 +98,9 @@ class Gates(Analysis[GateOptions, GateResults]):
     def settings(self, result: GateResults) -> list[Mapping[str, Any]]:
         """Return what else decided the numbers, per network."""
         return [{"model": each.model, "run": each.run, **each.settings} for each in result.networks]
+
+
+def _watcher(subject: Subject) -> GateWatcher:
+    """Return what sums up gates, of objects where the images hold some."""
+    source = subject.source
+    return GateWatcher(ObjectItems.of(source), source) if isinstance(source, ObjectSource) else GateWatcher()

@@ -45,7 +45,7 @@ def plot_gates(
     results = [results] if isinstance(results, GateResult) else list(results)
     if not results:
         raise OptionError("there is no gate result to draw.")
-    shown = chosen_classes(results[0].classes, classes)
+    shown = chosen_classes(results[0].classes, classes, _present(results[0]))
     gates = [stage_gates(result) for result in results]
     columns = max(map(len, gates))
     if not columns:
@@ -89,14 +89,27 @@ def stage_gates(result: GateResult) -> dict[str, str]:
     return widest
 
 
-def chosen_classes(known: Sequence[str], asked: Sequence[str] | None) -> list[int]:
+def _present(result: GateResult) -> list[int]:
+    """Return the indices of the classes that images show."""
+    means = next(iter(result.class_means.values()), np.zeros((len(result.classes), 1)))
+    return [int(index) for index in np.flatnonzero(~np.isnan(means).any(axis=1))]
+
+
+def chosen_classes(known: Sequence[str], asked: Sequence[str] | None, present: Sequence[int] = ()) -> list[int]:
     """Return the indices of the classes to draw.
+
+    Args:
+        known: Names of all classes.
+        asked: Names of those that were asked for; None takes some of those that images show, evenly spaced.
+        present: Indices of the classes that images show; none for all of them.
 
     Raises:
         OptionError: If a class is not known.
     """
     if asked is None:
-        return sorted({round(index) for index in np.linspace(0, len(known) - 1, min(SHOWN_CLASSES, len(known)))})
+        present = present or range(len(known))
+        places = np.linspace(0, len(present) - 1, min(SHOWN_CLASSES, len(present)))
+        return sorted({present[round(place)] for place in places})
     unknown = [name for name in asked if name not in known]
     if unknown:
         raise OptionError(f"the data has no class {unknown[0]!r}; classes are {', '.join(known[:8])}, ...")

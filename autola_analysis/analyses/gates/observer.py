@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.analyses.gates.find import Gate
+from autola_analysis.analyses.gates.objects import HeldObjects
+from autola_analysis.analyses.per_image import PerImageValues
 from autola_analysis.core.distributed import Processes
 from autola_analysis.core.errors import LayerError
 from autola_analysis.inference.outputs import Output
@@ -32,6 +35,7 @@ class GateActivity:
         low: Share of positions below `SATURATED_LOW`.
         high: Share of positions above `SATURATED_HIGH`.
         spatial_sum: Sum over the batch's images of a spatial gate, ``(H, W)``; None for gates of channels.
+        contrast: See `HeldObjects.contrasts`, ``(n,)``; None for gates of channels, and without objects.
     """
 
     mean: Tensor
@@ -39,6 +43,7 @@ class GateActivity:
     low: Tensor
     high: Tensor
     spatial_sum: Tensor | None
+    contrast: Tensor | None = None
 
 
 @dataclass
@@ -46,8 +51,9 @@ class GateSums:
     """Sums over the images of a pass, float64.
 
     Attributes:
-        class_sums: Sums of each image's mean per class, ``(C, K)``.
-        class_squares: Sums of the squares of each image's mean per class, ``(C, K)``.
+        class_sums: Sums of each image's mean per class that it shows, ``(C, K)``.
+        class_squares: Sums of the squares of each image's mean per class that it shows, ``(C, K)``.
+        total: Sum of each image's mean, ``(K,)``.
         square: Sum of squares, ``(K,)``.
         low: Sum of the shares near 0, ``(K,)``.
         high: Sum of the shares near 1, ``(K,)``.
@@ -56,6 +62,7 @@ class GateSums:
 
     class_sums: Tensor
     class_squares: Tensor
+    total: Tensor
     square: Tensor
     low: Tensor
     high: Tensor
@@ -68,13 +75,22 @@ class GateObserver:
     Args:
         gates: See `find_gates`.
         num_classes: C of the data.
+        objects: Of the images; None where every image is of one class.
     """
 
-    def __init__(self, gates: Sequence[Gate], num_classes: int) -> None:
+    def __init__(self, gates: Sequence[Gate], num_classes: int, objects: HeldObjects | None = None) -> None:
         self.gates = tuple(gates)
         self.layers = tuple(gate.layer for gate in gates)
         self.counts = torch.zeros(num_classes, dtype=torch.int64)
+        self.images = torch.zeros(1, dtype=torch.int64)
         self.sums: dict[str, GateSums] = {}
+        self.objects = objects
+        self._contrasts = PerImageValues(self.layers)
+
+    def begin(self, batch: Batch) -> None:
+        """Note whose objects are looked at next."""
+        if self.objects is not None:
+            self.objects.begin(batch)
 
     def reduce(self, layer: str, activation: Tensor) -> GateActivity:
         """Average a gate ``(B, K)``, ``(B, K, 1, 1)`` or ``(B, K, H, W)`` over positions.
@@ -92,6 +108,7 @@ class GateObserver:
             low=(gate < SATURATED_LOW).float().mean(2),
             high=(gate > SATURATED_HIGH).float().mean(2),
             spatial_sum=activation.float().sum((0, 1)) if spatial else None,
+            contrast=self.objects.contrasts(activation) if spatial and self.objects else None,
         )
 
     def update(self, batch: Batch, kept: Mapping[str, GateActivity], output: Output) -> None:
@@ -101,18 +118,36 @@ class GateObserver:
             DataError: If a label is not one of the classes.
         """
         classes = len(self.counts)
-        check_labels(batch.targets, classes)
-        self.counts += torch.bincount(batch.targets, minlength=classes)
+        if self.objects is None:
+            check_labels(batch.targets, classes)
+            places, labels = torch.arange(len(batch.targets)), batch.targets
+        else:
+            places, labels = self.objects.classes()
+            self._keep_contrasts(batch, kept, self.objects.numbers())
+        self.counts += torch.bincount(labels, minlength=classes)
+        self.images += len(batch.indices)
         for layer in self.layers:
-            self._add(layer, kept[layer], batch.targets)
+            self._add(layer, kept[layer], places, labels)
 
-    def _add(self, layer: str, activity: GateActivity, labels: Tensor) -> None:
+    def _keep_contrasts(self, batch: Batch, kept: Mapping[str, GateActivity], numbers: Tensor) -> None:
+        if len(numbers):
+            unknown = torch.full((len(numbers),), torch.nan)
+            found = {layer: each.contrast for layer, each in kept.items()}
+            values = {layer: unknown if each is None else each.float().cpu() for layer, each in found.items()}
+            self._contrasts.keep(Batch(batch.images, None, numbers), values)
+
+    def contrasts(self) -> dict[str, NDArray[np.float32]]:
+        """Return per layer the contrast of a spatial gate at every object, ``(N,)``; NaN of gates of channels."""
+        return self._contrasts.values()
+
+    def _add(self, layer: str, activity: GateActivity, places: Tensor, labels: Tensor) -> None:
         mean = activity.mean.double().cpu()
         spatial = None if activity.spatial_sum is None else tuple(activity.spatial_sum.shape)
         self._make_room(layer, mean.shape[1], spatial)
         sums = self.sums[layer]
-        sums.class_sums.index_add_(0, labels, mean)
-        sums.class_squares.index_add_(0, labels, mean.square())
+        sums.class_sums.index_add_(0, labels, mean[places])
+        sums.class_squares.index_add_(0, labels, mean[places].square())
+        sums.total += mean.sum(0)
         sums.square += activity.square.double().sum(0).cpu()
         sums.low += activity.low.double().sum(0).cpu()
         sums.high += activity.high.double().sum(0).cpu()
@@ -125,6 +160,7 @@ class GateObserver:
             self.sums[layer] = GateSums(
                 class_sums=nothing(len(self.counts), units),
                 class_squares=nothing(len(self.counts), units),
+                total=nothing(units),
                 square=nothing(units),
                 low=nothing(units),
                 high=nothing(units),
@@ -140,11 +176,13 @@ class GateObserver:
         for layer, (units, spatial) in processes.first_not_empty(shapes).items():
             self._make_room(layer, units, spatial)
         found = [value for layer in self.layers for value in vars(self.sums[layer]).values() if value is not None]
-        processes.all_reduce([self.counts, *found], device)
+        processes.all_reduce([self.counts, self.images, *found], device)
+        self._contrasts.gather(processes, device)
 
     def save(self, folder: Path) -> None:
         """Write the sums into a folder."""
-        arrays = {"counts": self.counts.numpy()}
+        self._contrasts.save(folder)
+        arrays = {"counts": self.counts.numpy(), "images": self.images.numpy()}
         for layer, sums in self.sums.items():
             arrays |= {f"{layer}/{name}": value.numpy() for name, value in asdict(sums).items() if value is not None}
         np.savez(folder / "sums.npz", **arrays)  # type: ignore[arg-type]
@@ -152,8 +190,9 @@ class GateObserver:
     def restore(self, folder: Path) -> None:
         """Take the sums that `save` wrote."""
         with np.load(folder / "sums.npz") as arrays:
-            self.counts = torch.from_numpy(arrays["counts"])
+            self.counts, self.images = torch.from_numpy(arrays["counts"]), torch.from_numpy(arrays["images"])
             self.sums = {layer: _sums_of(arrays, layer) for layer in self.layers}
+        self._contrasts.restore(folder)
 
 
 def _sums_of(arrays: Mapping[str, Any], layer: str) -> GateSums:

@@ -11,10 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.gates.observer import GateObserver, GateSums
-from autola_analysis.core.columns import MODEL, count, number, text
+from autola_analysis.analyses.object_items import IMAGES, OBJECTS
+from autola_analysis.core.columns import ITEMS, MODEL, count, number, text
 from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
 from autola_analysis.core.tables import Table, rows_of
 from autola_analysis.inference.tasks.accuracy import Accuracy
+from autola_analysis.statistics.groups import by_group
+from autola_analysis.statistics.intervals import bootstrap_interval
 
 GATES = Table(
     "gates",
@@ -30,13 +33,24 @@ GATES = Table(
         number("class_variation", "standard deviation over classes of the class-conditional means"),
         number("class_variation_noise", "what class_variation is by chance, from how images of one class differ"),
         number("class_variation_excess", "what class_variation holds beyond its noise"),
+        number(
+            "object_contrast",
+            "mean of a spatial gate in objects' boxes less its mean outside all objects; missing for gates of channels "
+            "and for images without objects",
+        ),
+        number("object_contrast_low", "lower limit of its 95% interval over images"),
+        number("object_contrast_high", "upper limit"),
+        number("object_contrast_ratio", "object_contrast over std"),
+        ITEMS,
     ),
 )
+CONTRAST = ["object_contrast", "object_contrast_low", "object_contrast_high", "object_contrast_ratio"]
 STATISTICS = [
     "mean", "std", "saturated_low", "saturated_high", "class_variation", "class_variation_noise",
     "class_variation_excess",
 ]  # fmt: skip
-FORMAT = Format("gates", (GATES,), ("gate_class_means", "gate_maps"))
+FORMAT = Format("gates", (GATES,), ("gate_class_means", "gate_maps", "gate_contrasts"))
+IMAGES_OF_OBJECTS = "images of objects"
 FloatArray = NDArray[np.float64]
 
 
@@ -57,6 +71,8 @@ class GateResult(NetworkResult):
         accuracy: Of the same pass.
         settings: What else decided the numbers.
         warnings: Sentences that belong beside the numbers.
+        contrasts: Contrast of each spatial gate at every object, ``{"module/gate": (N,)}``; none without objects.
+        images_of_objects: Names of the objects' images, length N.
     """
 
     FORMAT = FORMAT
@@ -70,6 +86,13 @@ class GateResult(NetworkResult):
     accuracy: Accuracy
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    contrasts: Mapping[str, FloatArray] = field(default_factory=dict)
+    images_of_objects: tuple[str, ...] = ()
+
+    @property
+    def items(self) -> str:
+        """What classes are of: images or their objects."""
+        return OBJECTS if self.images_of_objects else IMAGES
 
     @classmethod
     def together(cls, results: Sequence[Self]) -> Stored:
@@ -89,15 +112,17 @@ class GateResult(NetworkResult):
         ]
         means = {_key(each, gate): array for each in results for gate, array in each.class_means.items()}
         maps = {_key(each, gate): array for each in results for gate, array in each.spatial_maps.items()}
-        return Stored(
-            {GATES.name: pd.concat([each.gates for each in results], ignore_index=True)},
-            {"gate_class_means": Arrays(means, about), "gate_maps": Arrays(maps, about)},
-        )
+        arrays = {"gate_class_means": Arrays(means, about), "gate_maps": Arrays(maps, about)}
+        if names := results[0].images_of_objects:
+            contrasts = {_key(each, gate): array for each in results for gate, array in each.contrasts.items()}
+            arrays["gate_contrasts"] = Arrays({IMAGES_OF_OBJECTS: np.array(names, str), **contrasts})
+        return Stored({GATES.name: pd.concat([each.gates for each in results], ignore_index=True)}, arrays)
 
     @classmethod
     def apart(cls, stored: Stored) -> list[Self]:
         """Return the results that `together` gave these tables and arrays."""
         means, maps = stored.arrays["gate_class_means"], stored.arrays["gate_maps"].values
+        contrasts = stored.arrays["gate_contrasts"].values if "gate_contrasts" in stored.arrays else {}
         results = []
         for each in means.about:
             names = {"model": each["model"], "run": each["run"]}
@@ -112,6 +137,8 @@ class GateResult(NetworkResult):
                     accuracy=Accuracy(**each["accuracy"]),
                     settings=each["settings"],
                     warnings=tuple(each["warnings"]),
+                    contrasts={gate: contrasts[f"{key}/{gate}"] for gate in each["spatial"]} if contrasts else {},
+                    images_of_objects=tuple(contrasts[IMAGES_OF_OBJECTS].tolist()) if contrasts else (),
                 )
             )
         return results
@@ -126,13 +153,29 @@ def _key(result: GateResult, gate: str) -> str:
     return f"{result.model}/{result.run}/{gate}"
 
 
-def gate_rows(model: str, run: str, observer: GateObserver) -> pd.DataFrame:
-    """Return the rows of `GateResult.gates`."""
-    images = int(observer.counts.sum())
+def gate_rows(
+    model: str,
+    run: str,
+    observer: GateObserver,
+    contrasts: Mapping[str, FloatArray] | None = None,
+    groups: tuple[str, ...] = (),
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return the rows of `GateResult.gates`.
+
+    Args:
+        model: Name of the variant.
+        run: Name of the training run.
+        observer: After the pass.
+        contrasts: Of the spatial gates at every object, by layer.
+        groups: Names of the objects' images.
+        seed: Of the bootstrap.
+    """
+    images = int(observer.images)
     frames = []
     for gate in observer.gates:
         sums = observer.sums[gate.layer]
-        mean = sums.class_sums.sum(0) / images
+        mean = sums.total / images
         variance = (sums.square / images - mean.square()).clamp(min=0)
         frames.append(
             pd.DataFrame(
@@ -147,10 +190,25 @@ def gate_rows(model: str, run: str, observer: GateObserver) -> pd.DataFrame:
                     "saturated_low": (sums.low / images).numpy(),
                     "saturated_high": (sums.high / images).numpy(),
                     **class_variation_of(sums, observer),
+                    **contrast_of((contrasts or {}).get(gate.layer), groups, variance.sqrt().numpy(), seed),
+                    "items": OBJECTS if groups else IMAGES,
                 }
             )
         )
     return pd.concat(frames, ignore_index=True)[GATES.names]
+
+
+def contrast_of(
+    contrasts: FloatArray | None, groups: tuple[str, ...], std: FloatArray, seed: int
+) -> dict[str, FloatArray | float]:
+    """Return the mean contrast of a gate over objects, with its interval over their images, and its ratio to `std`."""
+    if contrasts is None or np.isnan(contrasts).all():
+        return dict.fromkeys(CONTRAST, float("nan"))
+    known = ~np.isnan(contrasts)
+    values = by_group(contrasts[known], np.array(groups)[known])
+    low, high = bootstrap_interval(values, seed)
+    ratio = np.divide(values.mean(), std, out=np.full_like(std, np.nan), where=std > 0)
+    return dict(zip(CONTRAST, (float(values.mean()), low, high, ratio), strict=True))
 
 
 def class_means_of(sums: GateSums, observer: GateObserver) -> FloatArray:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from autola_analysis.analyses.gates.contrast_figure import contrast_rows, plot_contrast
 from autola_analysis.analyses.gates.figure import plot_gates
-from autola_analysis.analyses.gates.result import STATISTICS, GateResult
+from autola_analysis.analyses.gates.result import CONTRAST, STATISTICS, GateResult
+from autola_analysis.analyses.object_items import OBJECTS
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 
@@ -21,6 +23,15 @@ READING = (
 )
 
 
+READING_OBJECTS = (
+    "A class has the images that hold an object of it, so that an image counts for several classes, and "
+    "class_variation_noise, which takes classes for independent, is a little too large. object_contrast is the mean of "
+    "a spatial gate in an object's box less its mean over what of the image no annotated box covers, averaged over "
+    "objects: above zero where spatial attention sits on objects. Its 95% interval is a bootstrap over images with all "
+    "their objects; object_contrast_ratio is its ratio to the gate's standard deviation over images and positions.",
+)
+
+
 def gates_section(results: Sequence[GateResult], sheet: Sheet) -> Section:
     """Draw ``figures/gates.*`` and return the section.
 
@@ -31,16 +42,38 @@ def gates_section(results: Sequence[GateResult], sheet: Sheet) -> Section:
     first: dict[str, GateResult] = {}
     for result in results:
         first.setdefault(result.model, result)
-    figure = plot_gates(list(first.values()), width=sheet.width)
+    shown, data = list(first.values()), sheet.data
+    figures = dict(sheet.draw("gates", plot_gates(shown, width=sheet.width), gates_caption(results, data)))
     gates = pd.concat([result.gates for result in results], ignore_index=True)
     means = gates.groupby(["model", "run", "module", "gate"], sort=False)[STATISTICS].mean().reset_index()
+    tables = {"Gates, mean over units": means}
+    contrasts = gates.dropna(subset=["object_contrast"])[["model", "run", "module", "gate", *CONTRAST]]
+    if len(contrasts):
+        figures |= sheet.draw("object_contrast", plot_contrast(shown, sheet.width), contrast_caption(results, data))
+        tables["Spatial gates inside objects less outside, with 95% intervals"] = contrasts
     return Section(
         "gates",
         "Attention gates",
-        figures=sheet.draw("gates", figure, gates_caption(results, sheet.data)),
-        tables={"Gates, mean over units": means},
+        figures=figures,
+        tables=tables,
         methods=gates_methods(results),
-        reading=READING,
+        reading=(*READING, *(READING_OBJECTS if results[0].items == OBJECTS else ())),
+    )
+
+
+def _about(results: Sequence[GateResult], data: str) -> str:
+    """Say which images were looked at, and how many."""
+    settings = results[0].settings
+    with_objects = f" with {settings['objects']:,} objects" if results[0].items == OBJECTS else ""
+    return f"{settings['images']:,} images{with_objects} ({data})"
+
+
+def contrast_caption(results: Sequence[GateResult], data: str) -> str:
+    """Say what the figure of spatial gates on objects shows."""
+    names = ", ".join(dict.fromkeys(result.model for result in results if len(contrast_rows(result))))
+    return (
+        f"Mean of every spatial gate of {names} in the boxes of objects less its mean outside all objects, on "
+        f"{_about(results, data)}, with 95% intervals over images, in order of depth."
     )
 
 
@@ -50,9 +83,9 @@ def gates_caption(results: Sequence[GateResult], data: str) -> str:
     names = ", ".join(dict.fromkeys(models))
     several = " The first training run of each is shown." if len(models) > len(set(models)) else ""
     return (
-        f"Mean channel gate of the last attention module of each stage for {names}, on "
-        f"{results[0].settings['images']:,} images ({data}): for some classes (coloured) and all classes (grey), "
-        "channels sorted by the latter."
+        f"Mean channel gate of the last attention module of each stage for {names}, on {_about(results, data)}: for "
+        f"{'images that hold some classes' if results[0].items == OBJECTS else 'some classes'} (coloured) and all "
+        "classes (grey), channels sorted by the latter."
         f"{several}"
     )
 
@@ -60,9 +93,16 @@ def gates_caption(results: Sequence[GateResult], data: str) -> str:
 def gates_methods(results: Sequence[GateResult]) -> str:
     """Say how gates were measured."""
     settings = results[0].settings
-    return (
+    text = (
         f"The gates of the attention modules were recorded on {settings['images']:,} images, as in [@hu2018]: "
         f"mean and standard deviation, the shares of values below {settings['saturated_below']} and above "
         f"{settings['saturated_above']}, and the standard deviation of the class-conditional means over classes, "
         "beside what the variation of images within classes makes of it by chance."
+    )
+    if results[0].items != OBJECTS:
+        return text
+    return text + (
+        " A class has the images that hold an object of it. Of spatial gates we also measured the mean in the boxes of "
+        f"{settings['objects']:,} annotated objects less the mean outside all objects, with 95% bootstrap intervals "
+        "over images [@efron1993]."
     )

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
+from autola_analysis.analyses.by_object import Masks, known_mask
+from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.selectivity.caveats import bias_caveats
 from autola_analysis.analyses.selectivity.claims import CLAIMS
@@ -25,11 +27,16 @@ from autola_analysis.analyses.selectivity.top_images import TopImageWatcher, top
 from autola_analysis.analyses.selectivity.units import mentioned_images, units_section
 from autola_analysis.core.results import Stored
 from autola_analysis.core.text import interval_text, number_text, percent_text
+from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
 
 Results = Sequence[SelectivityResult]
+OF_DETECTORS = (
+    "the paper claims something of the class selectivity of classifiers; of the objects of detectors, by which these "
+    "claims are decided here, it says nothing."
+)
 
 
 class Selectivity(Analysis[SelectivityOptions, Results]):
@@ -37,18 +44,23 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     name = "selectivity"
     format = FORMAT
+    tasks = frozenset({"classification", "detection"})
     claims = CLAIMS
 
     def check(self, options: SelectivityOptions, subject: Subject) -> None:
-        """Refuse layers that a network does not have, and areas without folds."""
-        check_options(subject.variants, options)
+        """Refuse layers that a network does not have, areas without folds, and objects that no class has enough of."""
+        check_options(subject.variants, options, isinstance(subject.source, ObjectSource))
+        items = _items_of(subject)
+        if items is not None and options.region == "mask":
+            known_mask(_masks_of(subject), int(items.images[0]), int(items.places[0]))
 
     def watch(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up units, and on request what keeps their activities and the images that drive them."""
-        watchers: list[Watcher[Any]] = [SelectivityWatcher(options)]
+        items = _items_of(subject)
+        watchers: list[Watcher[Any]] = [SelectivityWatcher(options, items, _masks_of(subject))]
         if options.auc:
             watchers.append(activity_watcher(options))
-        if options.top_images:
+        if options.top_images and items is None:
             watchers.append(TopImageWatcher(options.layers, options.top_images))
         return watchers
 
@@ -57,7 +69,7 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
         sums = observed.by_watcher[SelectivityWatcher.name]
         activities = observed.by_watcher[ACTIVITY] if options.auc else [None] * len(sums)
         results = [selectivity_result(each, options, kept) for each, kept in zip(sums, activities, strict=True)]
-        if not options.top_images:
+        if TopImageWatcher.name not in observed.by_watcher:
             return results
         tops = [top_images_result(each, subject.ids) for each in observed.by_watcher[TopImageWatcher.name]]
         return [replace(result, top_images=top) for result, top in zip(results, tops, strict=True)]
@@ -72,7 +84,8 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     def statistics(self, result: Results) -> tuple[Sequence[Comparable], Sequence[str]]:
         """Return corrected mean selectivity per layer, its slope over layers, and the distributions over units."""
-        return selectivity_statistics(result)
+        statistics, said = selectivity_statistics(result)
+        return statistics, [*said, *([OF_DETECTORS] if any(each.items == OBJECTS for each in result) else [])]
 
     def sections(self, result: Results, sheet: Sheet) -> Sequence[Section]:
         """Draw Figure 1, and show extreme units with the images that drive them."""
@@ -82,20 +95,22 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
     def lines(self, result: Results) -> Lines:
         """Return a line per network and layer: the plain mean beside its chance level, and the corrected mean."""
         several_runs = any(each.run != "1" for each in result)
+        classified = any(each.accuracy.top1 is not None for each in result) or result[0].items != OBJECTS
         dead = any(each.summary["dead"].any() for each in result)
         rows = []
         for each in result:
             name = f"{each.model} run {each.run}" if several_runs else each.model
-            accuracy = percent_text(each.accuracy.top1)
+            accuracy = [percent_text(each.accuracy.top1)] if classified else []
             for row in each.summary.to_dict("records"):
                 interval = interval_text(row["ci_low"], row["ci_high"])
                 corrected = f"{number_text(row['mean_corrected'])} {interval}".strip()
                 units = [str(row["units"]), *([str(row["dead"])] if dead else [])]
                 numbers = [number_text(row["mean"]), number_text(row["null_mean"]), corrected]
-                rows.append([name, accuracy, str(row["layer"]), *units, *numbers])
-                name = accuracy = ""
+                rows.append([name, *accuracy, str(row["layer"]), *units, *numbers])
+                name, accuracy = "", [""] * len(accuracy)
         units = ["units", *(["dead"] if dead else [])]
-        return Lines(["model", "top-1", "layer", *units, "mean", "chance", "corrected, 95% interval"], rows)
+        header = ["model", *(["top-1"] if classified else []), "layer", *units, "mean", "chance"]
+        return Lines([*header, "corrected, 95% interval"], rows)
 
     def warnings(self, result: Results) -> Sequence[str]:
         """Return the warnings of all networks, and where the bias of the plain mean matters."""
@@ -117,3 +132,14 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
             else replace(each, top_images=replace(top, ids={key: names[name] for key, name in top.ids.items()}))
             for each in result
         ]
+
+
+def _items_of(subject: Subject) -> ObjectItems | None:
+    """Return the objects that are looked at; None where images are."""
+    return ObjectItems.of(subject.source) if isinstance(subject.source, ObjectSource) else None
+
+
+def _masks_of(subject: Subject) -> Masks:
+    """Return what knows the masks of objects."""
+    source = subject.source
+    return source.object_mask if isinstance(source, ObjectSource) else lambda image, place: None

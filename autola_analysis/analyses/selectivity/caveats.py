@@ -4,43 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from autola_analysis.analyses.object_items import FEWEST, IMAGES
 from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL
 from autola_analysis.analyses.selectivity.observer import Labelings
 from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.core.text import counted
 
-FEW_IMAGES = 20
-"""Classes of fewer images have means so noisy that the correction cannot be trusted to take the bias off."""
+FEW = 20
+"""Of classes of fewer images, or objects, the correction cannot be trusted to take the bias off."""
 BALANCED = 0.5
 """Classes are unbalanced where the smallest has less than this share of the images of the largest."""
 BIAS, RELATIVE_BIAS = 0.005, 0.02
 """A correction is worth a sentence where it exceeds either."""
 
 
-def image_caveats(images_per_class: Mapping[str, int]) -> list[str]:
-    """Return what is to be said of the numbers of images."""
-    caveats = []
-    missing = [name for name, count in images_per_class.items() if count == 0]
+def item_caveats(
+    per_class: Mapping[str, int], items: str = IMAGES, left_out: Mapping[str, int] | None = None
+) -> list[str]:
+    """Return what is to be said of the numbers of images or objects.
+
+    Args:
+        per_class: Items of every class that are looked at.
+        items: Images or objects.
+        left_out: Objects of every class that is left out though it has some.
+    """
+    caveats, item = [], items.removesuffix("s")
+    missing = [name for name, count in per_class.items() if count == 0 and name not in (left_out or {})]
     if missing:
+        caveats.append(f"{len(missing)} of {len(per_class)} classes have no {item} and are left out: {_named(missing)}")
+    if left_out:
+        fewest = [f"{name} with {count}" for name, count in sorted(left_out.items(), key=lambda each: -each[1])]
         caveats.append(
-            f"{len(missing)} of {len(images_per_class)} classes have no image and are left out: "
-            f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else '.'}"
+            f"{counted(len(left_out), 'class')} of fewer than {FEWEST} objects, or of objects in one image alone, are "
+            f"left out: {_named(fewest)}"
         )
-    present = {name: count for name, count in images_per_class.items() if count}
+    present = {name: count for name, count in per_class.items() if count}
     smallest, largest = min(present, key=present.__getitem__), max(present, key=present.__getitem__)
-    few = sum(count < FEW_IMAGES for count in present.values())
+    few = sum(count < FEW for count in present.values())
     if few:
         caveats.append(
-            f"{few} of {len(present):,} classes have fewer than {FEW_IMAGES} images ({smallest} has "
+            f"{few} of {len(present):,} classes have fewer than {FEW} {items} ({smallest} has "
             f"{present[smallest]}): class means of so few are noisy, class selectivity is biased upward, and the "
             "correction takes off only a part of it."
         )
     if present[smallest] < BALANCED * present[largest]:
         caveats.append(
-            f"classes are unbalanced: {smallest} has {counted(present[smallest], 'image')}, {largest} "
+            f"classes are unbalanced: {smallest} has {counted(present[smallest], item)}, {largest} "
             f"{present[largest]:,}; the mean of a small class is noisier, so that units prefer it by chance more often."
         )
     return caveats
+
+
+def _named(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:5])}{', ...' if len(names) > 5 else '.'}"
 
 
 def fold_caveats(labelings: Labelings) -> list[str]:
@@ -51,7 +67,8 @@ def fold_caveats(labelings: Labelings) -> list[str]:
             "(a loader with shuffle=False over a data set with `targets` has them)."
         ]
     if labelings.folds is None and labelings.folds_asked_for > 1:
-        return ["no corrected mean and no interval: a class with a single image cannot be left out of a fold."]
+        alone = "a class with a single image" if labelings.items == IMAGES else "a class of so few images"
+        return [f"no corrected mean and no interval: {alone} cannot be left out of a fold."]
     if labelings.folds is None:
         return ["no corrected mean and no interval: they are made of folds of images, and none were asked for."]
     if labelings.num_folds < FOLDS_FOR_INTERVAL:

@@ -82,7 +82,7 @@ def _folds_key(result: SelectivityResult) -> str:
     """Return what decides the folds of a result: equal keys mean equal folds."""
     settings = result.settings
     lengths = {layer: len(means) for layer, means in result.fold_means.items()}
-    return repr((settings.get("seed"), sorted(set(lengths.values())), settings.get("images_per_class")))
+    return repr((settings.get("seed"), sorted(set(lengths.values())), result.items_per_class))
 
 
 def _folded(result: SelectivityResult, layer: str) -> bool:

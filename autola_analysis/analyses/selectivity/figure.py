@@ -15,6 +15,7 @@ from scipy import stats
 
 from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.core.errors import OptionError
+from autola_analysis.core.text import last_parts
 from autola_analysis.report.style import figure_width, grid_shape, paper_style, variant_colour
 
 FloatArray = NDArray[np.float64]
@@ -64,7 +65,7 @@ def plot_selectivity(
             return _draw_figure(results, layers, figure_width(width))
         if len(layers) != 1:
             raise OptionError(f"one Axes takes one layer; the results have {len(layers)}: {', '.join(layers)}.")
-        _draw_layer(ax, results, layers[0])
+        _draw_layer(ax, results, layers[0], layers[0])
         return ax
 
 
@@ -73,11 +74,12 @@ def _draw_figure(results: Sequence[SelectivityResult], layers: Sequence[str], wi
     height = rows * (ROW_INCHES * len(variant_names(results)) + 0.62) + 0.25
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    titles = last_parts(layers)
     for index, panel in enumerate(axes.flat):
         if index >= len(layers):
             panel.set_visible(False)
             continue
-        _draw_layer(panel, results, layers[index])
+        _draw_layer(panel, results, layers[index], titles[layers[index]])
         # The last panel of a column shows the ticks, also where an incomplete row leaves a gap below it.
         panel.tick_params(labelbottom=index + columns >= len(layers))
         panel.set_xlabel("class selectivity" if index + columns >= len(layers) else "")
@@ -85,7 +87,7 @@ def _draw_figure(results: Sequence[SelectivityResult], layers: Sequence[str], wi
     return figure
 
 
-def _draw_layer(ax: Axes, results: Sequence[SelectivityResult], layer: str) -> None:
+def _draw_layer(ax: Axes, results: Sequence[SelectivityResult], layer: str, title: str) -> None:
     names = variant_names(results)
     units: set[int] = set()
     for position, name in enumerate(names):
@@ -96,7 +98,7 @@ def _draw_layer(ax: Axes, results: Sequence[SelectivityResult], layer: str) -> N
         values, nulls = pooled_values(runs, layer)
         dead = sum(len(run.class_means[layer]) for run in runs) - len(values)
         _draw_row(ax, len(names) - 1 - position, values, nulls, dead, variant_colour(position))
-    ax.set_title(f"{layer} ({' or '.join(map(str, sorted(units)))} units)")
+    ax.set_title(f"{title} ({' or '.join(map(str, sorted(units)))} units)")
     ax.set_xlim(-0.005, 1)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     ax.set_xlabel("class selectivity")

@@ -1,5 +1,7 @@
 """Labels beside the true ones: permutations for the chance level, image folds for the jackknife.
 
+Of objects too: their labels are permuted among those of like size, their folds are `group_folds` of their images.
+
 Both are drawn for the labels of the whole run, before the pass, and addressed by image index, so that they depend
 neither on batch size nor on shards. Permuting inside a batch would not do: in a class-sorted folder a batch holds one
 class, and permuting it changes nothing.
@@ -18,6 +20,24 @@ def permuted_labels(labels: IntArray, permutations: int, seed: int) -> IntArray:
     permuted = np.empty((permutations, len(labels)), dtype=np.int64)
     for index in range(permutations):
         permuted[index] = np.random.default_rng([seed, 1, index]).permutation(labels)
+    return permuted
+
+
+def permuted_within(labels: IntArray, strata: IntArray, permutations: int, seed: int) -> IntArray:
+    """Return seeded permutations of labels among the items of each stratum, shape ``(permutations, N)``.
+
+    Args:
+        labels: ``(N,)``.
+        strata: Stratum of every item, ``(N,)``.
+        permutations: How many.
+        seed: Of the permutations.
+    """
+    permuted = np.tile(labels, (permutations, 1))
+    for index in range(permutations):
+        generator = np.random.default_rng([seed, 7, index])
+        for stratum in np.unique(strata):
+            inside = strata == stratum
+            permuted[index, inside] = generator.permutation(labels[inside])
     return permuted
 
 

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.analyses.alone import Model, given, measure_alone
+from autola_analysis.analyses.by_object import ByObject, Masks, ObjectMeans
+from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
 from autola_analysis.analyses.observation import Observation, Reading, class_names
 from autola_analysis.analyses.per_image import PerImageObserver, PerImageWatcher
 from autola_analysis.analyses.selectivity.auc import unit_auc
-from autola_analysis.analyses.selectivity.caveats import bias_caveats, fold_caveats, image_caveats
+from autola_analysis.analyses.selectivity.caveats import bias_caveats, fold_caveats, item_caveats
 from autola_analysis.analyses.selectivity.observer import Labelings, SelectivityObserver, spatial_mean
 from autola_analysis.analyses.selectivity.options import SelectivityOptions
 from autola_analysis.analyses.selectivity.result import SUMMARY, SelectivityResult, summary_row, unit_rows
@@ -60,7 +62,8 @@ def measure_selectivity(
     Args:
         models: A loaded checkpoint or any network, or several of them, which share one reading of the data; they are
             as before afterwards.
-        data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``.
+        data: An image source, a data set of ``(image tensor, label)``, or a loader of ``(images, labels)``; for
+            detectors a source of objects, whose activities are means over their boxes.
         options: Layers, permutations, folds, rectification.
         reading: Device, precision, batch size, progress bar, cache.
         values: Fields of `SelectivityOptions`, instead of `options`.
@@ -71,7 +74,7 @@ def measure_selectivity(
     Raises:
         LayerError: If a layer has negative activity, no spatial mean, or is not a single tensor.
         UnknownNameError: If the network has no such layer.
-        DataError: If fewer than two classes have images, or labels and classes do not fit.
+        DataError: If fewer than two classes have images, or ten objects, or labels and classes do not fit.
         OptionError: If an option is not possible.
 
     References:
@@ -85,14 +88,16 @@ def measure_selectivity(
     return results if isinstance(models, Sequence) else results[0]
 
 
-def check_options(variants: Sequence[Variant], options: SelectivityOptions) -> None:
-    """Refuse layers that a network does not have, and areas without folds, before the pass.
+def check_options(variants: Sequence[Variant], options: SelectivityOptions, objects: bool = False) -> None:
+    """Refuse layers that a network does not have, and areas without folds or of objects, before the pass.
 
     Raises:
         LayerError: If no layer is named, or a network has no stages.
         UnknownNameError: If a network has no such layer.
-        OptionError: If the area under the ROC curve is asked for without folds.
+        OptionError: If the area under the ROC curve is asked for without folds, or of objects.
     """
+    if options.auc and objects:
+        raise OptionError("auc is measured on images with a label each, and the data are objects; leave it out.")
     if options.auc and options.folds < 2:
         raise OptionError(
             f"auc chooses the preferred class of a unit on other folds of images and needs two of them; found folds = "
@@ -108,12 +113,18 @@ class SelectivityWatcher:
 
     Args:
         options: Layers, permutations, folds, seed, rectification.
+        items: Objects that are looked at instead of images; None looks at the images.
+        masks: Where the objects are, for options that ask for it.
     """
 
     name = "selectivity"
 
-    def __init__(self, options: SelectivityOptions) -> None:
+    def __init__(
+        self, options: SelectivityOptions, items: ObjectItems | None = None, masks: Masks | None = None
+    ) -> None:
         self.options = options
+        self._items = items
+        self._masks = masks if options.region == "mask" else None
         self._labelings: dict[int, tuple[Stream, Labelings]] = {}
 
     def applies_to(self, variant: Variant) -> bool:
@@ -122,21 +133,30 @@ class SelectivityWatcher:
 
     def inputs(self, variant: Variant) -> dict[str, Any]:
         """Return layers and options."""
-        return {"layers": resolve_layers(variant.model, self.options.layers), **_deciding(self.options)}
+        layers = {"layers": resolve_layers(variant.model, self.options.layers)}
+        return {**layers, **_deciding(self.options), **({} if self._items is None else {OBJECTS: self._items.hash})}
 
     def watch(
         self, variant: Variant, preprocessing: Preprocessing | None, stream: Stream, folder: Path | None
-    ) -> SelectivityObserver:
+    ) -> SelectivityObserver | ByObject[SelectivityObserver]:
         """Return what sums up the units of a network; networks on one stream share the labels drawn for it."""
         if id(stream) not in self._labelings:
-            options = self.options
-            drawn = Labelings.draw(
-                stream.labels, len(class_names(stream)), options.permutations, options.folds, options.seed
-            )
-            self._labelings[id(stream)] = (stream, drawn)  # the stream is held: its id must not be used again
+            # the stream is held: its id must not be used again
+            self._labelings[id(stream)] = (stream, self._drawn(stream))
         layers = resolve_layers(variant.model, self.options.layers)
         refuse = SignedLayerRefusal(variant, preprocessing)
-        return SelectivityObserver(layers, self._labelings[id(stream)][1], self.options.rectify, refuse)
+        labelings, rectify = self._labelings[id(stream)][1], self.options.rectify
+        if self._items is None:
+            return SelectivityObserver(layers, labelings, rectify, refuse)
+        means = ObjectMeans(self._items, variant.model, self._masks)
+        return ByObject(SelectivityObserver(layers, labelings, rectify, refuse, means), means, layers)
+
+    def _drawn(self, stream: Stream) -> Labelings:
+        options, classes = self.options, len(class_names(stream))
+        how = options.permutations, options.folds, options.seed
+        if self._items is not None:
+            return Labelings.of_objects(self._items, classes, *how)
+        return Labelings.draw(stream.labels, classes, *how)
 
 
 def activity_watcher(options: SelectivityOptions) -> PerImageWatcher:
@@ -159,19 +179,24 @@ def selectivity_result(
     measured = {layer: summarise(layer_sums) for layer, layer_sums in sums.items()}
     aucs = _unit_aucs(activity.observer.values(), measured, labelings) if activity is not None else {}
     counts = next(iter(sums.values())).counts.sum(axis=0)
-    images_per_class = {name: int(count) for name, count in zip(classes, counts, strict=True)}
+    per_class = {name: int(count) for name, count in zip(classes, counts, strict=True)}
+    by_object = observation.observer if isinstance(observation.observer, ByObject) else None
+    items, subcell = labelings.items, by_object.subcell if by_object else {}
     return SelectivityResult(
         model=variant.name,
         run=variant.run,
         units=pd.concat(
             [
-                unit_rows(variant.name, variant.run, layer, result, classes, aucs.get(layer))
+                unit_rows(variant.name, variant.run, layer, result, classes, aucs.get(layer), items)
                 for layer, result in measured.items()
             ],
             ignore_index=True,
         ),
         summary=pd.DataFrame(
-            [summary_row(variant.name, variant.run, layer, result) for layer, result in measured.items()],
+            [
+                summary_row(variant.name, variant.run, layer, result, items, subcell.get(layer, 0))
+                for layer, result in measured.items()
+            ],
             columns=SUMMARY.names,
         ),
         class_means={layer: result.means for layer, result in measured.items()},
@@ -185,9 +210,15 @@ def selectivity_result(
             "permutations": len(labelings.permuted),
             "auc": options.auc,
             **observation.arithmetic,
-            "images_per_class": images_per_class,
+            "items": items,
+            f"{items}_per_class": per_class,
+            **({"images": by_object.images} if by_object else {}),
         },
-        warnings=(*observation.warnings(), *image_caveats(images_per_class), *fold_caveats(labelings)),
+        warnings=(
+            *observation.warnings(),
+            *item_caveats(per_class, items, labelings.left_out),
+            *fold_caveats(labelings),
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autola_analysis.analyses.selectivity.labelings import image_folds, permuted_labels, usable_folds
+from autola_analysis.analyses.group_folds import group_folds
+from autola_analysis.analyses.object_items import IMAGES, OBJECTS, ObjectItems
+from autola_analysis.analyses.selectivity.labelings import (
+    image_folds,
+    permuted_labels,
+    permuted_within,
+    usable_folds,
+)
 from autola_analysis.core.distributed import Processes
 from autola_analysis.core.errors import DataError, LayerError
 from autola_analysis.core.transfer import Arriving, sent
@@ -33,6 +40,9 @@ class Labelings:
         permuted: Permuted labels, ``(P, N)``; P = 0 where the labels are not known beforehand.
         labels: Labels of the run, ``(N,)``; None where they are not known beforehand.
         folds_asked_for: Number of folds that was asked for.
+        free: Labels permuted among all objects, whatever their size, ``(P, N)``; none of images.
+        items: What has a label: images or objects.
+        left_out: Number of objects of every class that is left out, by name.
     """
 
     num_classes: int
@@ -41,6 +51,9 @@ class Labelings:
     permuted: Tensor
     labels: Tensor | None
     folds_asked_for: int
+    free: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.int32))
+    items: str = IMAGES
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def draw(
@@ -59,6 +72,34 @@ class Labelings:
             folds,
         )
 
+    @classmethod
+    def of_objects(cls, items: ObjectItems, num_classes: int, permutations: int, folds: int, seed: int) -> Labelings:
+        """Draw folds of images, and permutations within sizes and free ones, for the objects of a run.
+
+        There are no folds where a class would lie in a single one.
+        """
+        labels = items.labels
+        num_folds = min(folds, len(np.unique(items.images)))
+        dealt = group_folds(labels, items.images, num_folds, seed) if num_folds >= 2 else np.zeros_like(labels)
+        usable = all(len(np.unique(dealt[labels == label])) > 1 for label in np.unique(labels))
+        within = permuted_within(labels, items.sizes, permutations, seed)
+        return cls(
+            num_classes,
+            torch.from_numpy(dealt) if usable else None,
+            num_folds if usable else 1,
+            torch.from_numpy(within.astype(np.int32)),
+            torch.from_numpy(labels),
+            folds,
+            torch.from_numpy(permuted_labels(labels, permutations, seed).astype(np.int32)),
+            OBJECTS,
+            items.left_out,
+        )
+
+    @property
+    def beside(self) -> Tensor:
+        """All labels beside the true ones, ``(P, N)``: `permuted`, then `free`."""
+        return torch.cat([self.permuted, self.free]) if len(self.free) else self.permuted
+
 
 @dataclass(frozen=True)
 class ClassSums:
@@ -68,11 +109,13 @@ class ClassSums:
         sums: Summed activity per fold and class, float64 ``(F, C, K)``.
         counts: Images per fold and class, ``(F, C)``.
         null_sums: Summed activity per permutation and class, float64 ``(P, C, K)``.
+        free_sums: Likewise per permutation among objects of all sizes; none of images.
     """
 
     sums: NDArray[np.float64]
     counts: NDArray[np.int64]
     null_sums: NDArray[np.float64]
+    free_sums: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 0)))
 
 
 def spatial_mean(activation: Tensor) -> Tensor:
@@ -93,23 +136,32 @@ class SelectivityObserver:
         labelings: Labels to sum under.
         rectify: Whether negative activity is set to zero rather than refused.
         refuse: Makes the error for a layer with negative activity.
+        average: Makes the activity ``(n, K)`` of n items of a layer's activation; without it, of the images.
     """
 
-    def __init__(self, layers: Sequence[str], labelings: Labelings, rectify: bool, refuse: Refuse) -> None:
+    def __init__(
+        self,
+        layers: Sequence[str],
+        labelings: Labelings,
+        rectify: bool,
+        refuse: Refuse,
+        average: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         self.layers = tuple(layers)
         self.labelings = labelings
         self._rectify = rectify
         self._refuse = refuse
+        self._average = average or spatial_mean
         self._unsettled: tuple[Tensor, Arriving] | None = None
         self._units: dict[str, int] = {}
         self._sums = torch.empty(0, 0, dtype=torch.float64)
         self._counts = torch.zeros(labelings.num_folds * labelings.num_classes, dtype=torch.int64)
 
     def reduce(self, layer: str, activation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the spatial mean per unit ``(B, K)`` and the smallest value of an activation.
+        """Return the activity per unit ``(n, K)`` and the smallest value of an activation.
 
         Raises:
-            LayerError: If the activation has another shape than ``(B, K)`` or ``(B, K, H, W)``.
+            LayerError: If the activation has another shape than ``(B, K)`` or ``(B, K, H, W)``, or is none of objects.
         """
         if activation.ndim not in (2, 4):
             raise LayerError(
@@ -118,7 +170,10 @@ class SelectivityObserver:
             )
         if self._rectify:
             activation = activation.relu()
-        return spatial_mean(activation), activation.amin()
+        try:
+            return self._average(activation), activation.amin()
+        except LayerError as error:
+            raise LayerError(f"layer {layer!r} {error}") from error
 
     def update(self, batch: Batch, kept: Mapping[str, tuple[Tensor, Tensor]], output: Output) -> None:
         """Add one batch to the sums; `settle` checks its activity.
@@ -170,7 +225,7 @@ class SelectivityObserver:
             labels = labels + labelings.folds[batch.indices] * labelings.num_classes
         self._counts += torch.bincount(labels, minlength=len(self._counts))
         labels_of = [labels]
-        for index, permuted in enumerate(labelings.permuted):
+        for index, permuted in enumerate(labelings.beside):
             labels_of.append(permuted[batch.indices].long() + (labelings.num_folds + index) * labelings.num_classes)
         for rows in sent(torch.stack(labels_of), activity.device):
             self._add_rows(rows, activity)
@@ -185,7 +240,7 @@ class SelectivityObserver:
     def _make_room(self, units: dict[str, int], device: torch.device) -> None:
         if not self._units:
             self._units = units
-            groups = self.labelings.num_folds + len(self.labelings.permuted)
+            groups = self.labelings.num_folds + len(self.labelings.beside)
             shape = (groups * self.labelings.num_classes, sum(units.values()))
             self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
 
@@ -213,10 +268,11 @@ class SelectivityObserver:
     def class_sums(self) -> dict[str, ClassSums]:
         """Return what was accumulated, per layer."""
         folds, classes = self.labelings.num_folds, self.labelings.num_classes
+        within = folds + len(self.labelings.permuted)
         sums = self._sums.cpu().numpy().reshape(-1, classes, self._sums.shape[1])
         counts = self._counts.numpy().reshape(folds, classes)
         columns = np.split(sums, np.cumsum(list(self._units.values()))[:-1], axis=2)
         return {
-            layer: ClassSums(layer_sums[:folds], counts, layer_sums[folds:])
+            layer: ClassSums(layer_sums[:folds], counts, layer_sums[folds:within], layer_sums[within:])
             for layer, layer_sums in zip(self._units, columns, strict=True)
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from autola_analysis.analyses.options import AnalysisOptions, Names, option
 
 
@@ -15,9 +17,12 @@ class SelectivityOptions(AnalysisOptions):
     folds: int = option(
         10, "Folds of images for the jackknife interval; fewer are used where a class has fewer images.", ge=0, le=1000
     )
+    region: Literal["box", "mask"] = option("box", "What of objects a detector's maps are averaged over.")
     rectify: bool = option(False, "Set negative activity to zero before averaging, rather than refuse it.")
     auc: bool = option(
         False,
         "Area under the ROC curve of every unit for its preferred class; keeps 4 bytes per image and unit in memory.",
     )
-    top_images: int = option(6, "Most activating images that are kept for every unit; 0 keeps none.", ge=0, le=20)
+    top_images: int = option(
+        6, "Most activating images that are kept for every unit of classifiers; 0 keeps none.", ge=0, le=20
+    )

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.object_items import IMAGES
 from autola_analysis.analyses.selectivity.summary import LayerSelectivity
 from autola_analysis.analyses.selectivity.top_images import TopImages
-from autola_analysis.core.columns import MODEL, Column, count, number, text
+from autola_analysis.core.columns import ITEMS, MODEL, Column, count, number, text
 from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
 from autola_analysis.core.tables import Table, rows_of
 from autola_analysis.inference.tasks.accuracy import Accuracy
@@ -38,6 +39,7 @@ UNITS = Table(
             "area under the ROC curve of the activity for the preferred class, chosen on the other folds, against all "
             "other classes; missing where it was not asked for",
         ),
+        ITEMS,
     ),
 )
 SUMMARY = Table(
@@ -54,9 +56,17 @@ SUMMARY = Table(
         number("median", "over units"),
         number("q25", "lower quartile over units"),
         number("q75", "upper quartile over units"),
-        number("null_mean", "mean selectivity under permuted labels, biased as `mean` is: to be held beside that"),
+        number(
+            "null_mean",
+            "mean selectivity under permuted labels, biased as `mean` is: to be held beside that; objects exchange "
+            "labels with objects of like size",
+        ),
+        number("null_free", "the same under labels permuted among objects of all sizes; missing for images"),
+        count("subcell", "objects that are narrower or lower than a cell of the layer; 0 for images"),
+        ITEMS,
     ),
     latex=True,
+    not_printed=("null_free", "subcell", "items"),
 )
 FORMAT = Format("selectivity", (UNITS, SUMMARY), ("class_means", "fold_means", "half_means", "top_images"))
 
@@ -95,6 +105,17 @@ class SelectivityResult(NetworkResult):
     fold_means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     half_means: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     top_images: TopImages | None = None
+
+    @property
+    def items(self) -> str:
+        """What activities were measured on: images or objects."""
+        return str(self.settings.get("items", IMAGES))
+
+    @property
+    def items_per_class(self) -> Mapping[str, int]:
+        """Images or objects of every class."""
+        counts: Mapping[str, int] = self.settings[f"{self.items}_per_class"]
+        return counts
 
     @property
     def layers(self) -> list[str]:
@@ -202,6 +223,7 @@ def unit_rows(
     result: LayerSelectivity,
     classes: tuple[str, ...],
     auc: NDArray[np.float64] | None = None,
+    items: str = IMAGES,
 ) -> pd.DataFrame:
     """Return the rows of `SelectivityResult.units` for one layer."""
     index = result.index
@@ -218,12 +240,15 @@ def unit_rows(
             "dead": index.dead,
             "preferred_stability": result.preferred_stability,
             "auc": float("nan") if auc is None else auc,
+            "items": items,
         }
     )
     return rows[UNITS.names]
 
 
-def summary_row(model: str, run: str, layer: str, result: LayerSelectivity) -> dict[str, Any]:
+def summary_row(
+    model: str, run: str, layer: str, result: LayerSelectivity, items: str = IMAGES, subcell: int = 0
+) -> dict[str, Any]:
     """Return the row of `SelectivityResult.summary` for one layer."""
     values = result.index.values
     alive = values[~result.index.dead]
@@ -242,4 +267,7 @@ def summary_row(model: str, run: str, layer: str, result: LayerSelectivity) -> d
         "q25": q25,
         "q75": q75,
         "null_mean": result.null_mean,
+        "null_free": result.null_free,
+        "subcell": subcell,
+        "items": items,
     }

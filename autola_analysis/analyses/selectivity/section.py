@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 from markupsafe import Markup
 
+from autola_analysis.analyses.object_items import FEWEST, OBJECTS
 from autola_analysis.analyses.selectivity.figure import plot_selectivity
 from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL, HALVINGS
 from autola_analysis.analyses.selectivity.result import SelectivityResult
+from autola_analysis.core.text import counted
 from autola_analysis.report.references import references_beside
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
@@ -31,6 +33,15 @@ READING = (
         "level to hold beside that one, not something to subtract."
     ),
 )
+READING_OBJECTS = (
+    "The activity of a unit for an annotated object is the mean of its feature map over the object's box, or over its "
+    "mask with the option region, every cell weighted by the share of these that lies in it; crowds and classes of "
+    f"fewer than {FEWEST} objects are left out. Objects of an image are not independent, so folds are of images, with "
+    "all their objects. Classes differ in size, and activity may follow size: labels of null_mean are permuted among "
+    "objects of like size (COCO's small, medium and large), those of null_free among all; where null_mean is the "
+    "larger of the two, sizes explain the difference. subcell counts objects that are narrower or lower than a cell of "
+    "the layer, whose activity is that of their surroundings too.",
+)
 LIMITS = (
     "Class selectivity is neither necessary nor sufficient for performance (Leavitt and Morcos, 2020): a less "
     "selective layer is not a worse or a better one.",
@@ -48,36 +59,60 @@ def selectivity_section(results: Sequence[SelectivityResult], sheet: Sheet) -> S
         sheet: What to draw on.
     """
     caption = selectivity_caption(results, sheet.data)
-    summary = pd.concat([result.summary for result in results], ignore_index=True)
     return Section(
         "selectivity",
         "Class selectivity",
         figures=sheet.draw("selectivity", plot_selectivity(results, sheet.width), caption),
-        tables={"Selectivity by layer": summary},
+        tables={"Selectivity by layer": _summary(results)},
         methods=selectivity_methods(results),
         references=references_beside(__file__),
-        reading=READING,
+        reading=(*READING, *(READING_OBJECTS if results[0].items == OBJECTS else ())),
         limits=LIMITS,
     )
+
+
+def _summary(results: Sequence[SelectivityResult]) -> pd.DataFrame:
+    """Return the rows of all networks, without the columns that say something of objects where there are none."""
+    summary = pd.concat([result.summary for result in results], ignore_index=True)
+    return summary if results[0].items == OBJECTS else summary.drop(columns=["null_free", "subcell", "items"])
+
+
+def _items(result: SelectivityResult) -> str:
+    """Say on how many images or objects of how many classes a network was measured."""
+    counts = result.items_per_class
+    classes = sum(count > 0 for count in counts.values())
+    text = f"{sum(counts.values()):,} {result.items} of {classes} classes"
+    return f"{text} in {counted(result.settings['images'], 'image')}" if result.items == OBJECTS else text
+
+
+def _activity(result: SelectivityResult) -> str:
+    """Say what the activity of a unit is."""
+    rectified = " with negative values set to zero" if result.settings["rectify"] else " after the ReLU"
+    if result.items == OBJECTS and result.settings["region"] == "mask":
+        return f"the mean of its feature map{rectified} over the mask of an object, cells weighted by their share of it"
+    if result.items == OBJECTS:
+        return (
+            f"the mean of its feature map{rectified} over the annotated box of an object, cells weighted by their "
+            "overlap with the box"
+        )
+    return f"the spatial mean of its feature map{rectified}"
 
 
 def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
     """Say what Figure 1 shows, on how many images, with which settings."""
     first = results[0]
-    counts: Mapping[str, int] = first.settings["images_per_class"]
-    present = sum(count > 0 for count in counts.values())
     runs = {result.model: sum(other.model == result.model for other in results) for result in results}
     pooled = " Units of the runs of a variant are pooled." if max(runs.values()) > 1 else ""
     chance = (
-        f" Dotted lines: mean over units under permuted labels ({first.settings['permutations']} permutations)."
+        f" Dotted lines: mean over units under permuted labels ({first.settings['permutations']} permutations"
+        f"{' among objects of like size' if first.items == OBJECTS else ''})."
         if first.settings["permutations"]
         else ""
     )
-    rectified = ", negative values set to zero" if first.settings["rectify"] else " after the ReLU"
     return (
         f"Class selectivity index of the units of {', '.join(dict.fromkeys(x for r in results for x in r.layers))} "
-        f"on {sum(counts.values()):,} images of {present} classes ({data}), for {', '.join(runs)}. "
-        f"A unit's activity is the spatial mean of its feature map{rectified}; "
+        f"on {_items(first)} ({data}), for {', '.join(runs)}. "
+        f"A unit's activity is {_activity(first)}; "
         "curves are kernel densities over live units, scaled to equal height, ticks their medians. "
         "The index is the plain one of the paper; comparisons use means that are corrected for its bias."
         + chance
@@ -85,31 +120,33 @@ def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
     )
 
 
+def _folds_of_objects(result: SelectivityResult) -> str:
+    return " with their objects, classes spread over them [@sechidis2011]" if result.items == OBJECTS else ""
+
+
 def selectivity_methods(results: Sequence[SelectivityResult]) -> str:
     """Say how class selectivity was measured."""
     first = results[0]
     settings = first.settings
     layers = ", ".join(dict.fromkeys(layer for result in results for layer in result.layers))
-    counts: Mapping[str, int] = settings["images_per_class"]
-    classes = sum(count > 0 for count in counts.values())
     dead = sum(int(result.summary["dead"].sum()) for result in results)
     units = sum(int(result.summary["units"].sum()) for result in results)
     text = (
         f"The class selectivity index [@morcos2018] of the units (channels) of {layers} was measured on "
-        f"{sum(counts.values()):,} images of {classes} classes. The activity of a unit is the spatial mean of its "
-        f"feature map {'with negative values set to zero' if settings['rectify'] else 'after the ReLU'}; with the "
+        f"{_items(first)}. The activity of a unit is {_activity(first)}; with the "
         "largest class-conditional mean activity and the mean of those of the other classes, every class weighing the "
         "same, the index is their difference divided by their sum. "
         f"Units that never fired ({dead:,} of {units:,}) were left out."
     )
     if settings["permutations"]:
         times = "one permutation" if settings["permutations"] == 1 else f"{settings['permutations']} permutations"
-        text += f" The chance level is the mean index under {times} of the labels."
+        among = " among objects of like size" if first.items == OBJECTS else ""
+        text += f" The chance level is the mean index under {times} of the labels{among}."
     if settings["folds"] >= 2:
         text += (
             " The mean index over units is biased upward by the noise of class means; means that are compared are "
-            f"corrected by a jackknife over {settings['folds']} folds of images [@quenouille1956; @efron1993], figures "
-            "show the plain index."
+            f"corrected by a jackknife over {settings['folds']} folds of images"
+            f"{_folds_of_objects(first)} [@quenouille1956; @efron1993], figures show the plain index."
         )
     if settings["folds"] >= FOLDS_FOR_INTERVAL:
         text += (

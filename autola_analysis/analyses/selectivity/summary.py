@@ -43,6 +43,7 @@ class LayerSelectivity:
             dead units, and where there are no folds.
         null_mean: Plain mean over units and permutations under permuted labels; NaN where there are none. It shares
             the bias of the plain mean, and is to be held beside that one.
+        null_free: The same under labels permuted among objects of all sizes; NaN of images.
     """
 
     index: SelectivityIndex
@@ -55,6 +56,7 @@ class LayerSelectivity:
     fold_preferred: NDArray[np.int64]
     preferred_stability: FloatArray
     null_mean: float
+    null_free: float
 
 
 def summarise(layer: ClassSums) -> LayerSelectivity:
@@ -67,7 +69,6 @@ def summarise(layer: ClassSums) -> LayerSelectivity:
     fold_means = np.array([mean_over_live_units(each.values) for each in without])
     fold_preferred = np.array([each.preferred for each in without]).reshape(len(without), len(index.values))
     half_means = mean_of_halves(layer)
-    null = [mean_selectivity(class_means(sums, counts)) for sums in layer.null_sums]
     return LayerSelectivity(
         index=index,
         means=np.ascontiguousarray(means.T),
@@ -78,8 +79,14 @@ def summarise(layer: ClassSums) -> LayerSelectivity:
         half_means=half_means,
         fold_preferred=fold_preferred,
         preferred_stability=_stability(index, fold_preferred),
-        null_mean=float(np.mean(null)) if null else float("nan"),
+        null_mean=_null_mean(layer.null_sums, counts),
+        null_free=_null_mean(layer.free_sums, counts),
     )
+
+
+def _null_mean(sums: FloatArray, counts: NDArray[np.int64]) -> float:
+    null = [mean_selectivity(class_means(each, counts)) for each in sums]
+    return float(np.mean(null)) if null else float("nan")
 
 
 def corrected_interval(mean: float, fold_means: FloatArray, half_means: FloatArray) -> Interval:

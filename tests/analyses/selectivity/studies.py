@@ -82,6 +82,7 @@ def shown_units(
             "dead": np.isnan(values),
             "preferred_stability": 0.9,
             "auc": areas,
+            "items": "images",
         }
     )[UNITS.names]
     means = {"layer3": np.ones((len(values), 2))}

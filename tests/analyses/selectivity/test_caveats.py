@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autola_analysis.analyses.selectivity.analysis import Selectivity
-from autola_analysis.analyses.selectivity.caveats import bias_caveats, fold_caveats, image_caveats
+from autola_analysis.analyses.selectivity.caveats import bias_caveats, fold_caveats, item_caveats
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.selectivity.observer import Labelings
 from autola_analysis.analyses.selectivity.result import SUMMARY, SelectivityResult
@@ -22,11 +22,11 @@ def corrected(model: str, run: str, **means: tuple[float, float]) -> Selectivity
 
 @pytest.mark.parametrize("counts", [{"cat": 20, "dog": 40}, {"cat": 500, "dog": 500}])
 def test_enough_images_in_classes_that_differ_by_no_more_than_half_need_no_words(counts: dict[str, int]) -> None:
-    assert image_caveats(counts) == []
+    assert item_caveats(counts) == []
 
 
 def test_few_images_and_unbalanced_classes_are_named() -> None:
-    assert image_caveats({"cat": 19, "dog": 1500, "cow": 19, "ant": 0}) == [
+    assert item_caveats({"cat": 19, "dog": 1500, "cow": 19, "ant": 0}) == [
         "1 of 4 classes have no image and are left out: ant.",
         "2 of 3 classes have fewer than 20 images (cat has 19): class means of so few are noisy, class selectivity is "
         "biased upward, and the correction takes off only a part of it.",
@@ -73,7 +73,9 @@ def test_a_measurement_in_python_says_it_too() -> None:
 
 def test_the_terminal_shows_plain_mean_chance_and_corrected_mean() -> None:
     rows = [
-        ["none", str(run), layer, 64, 0, 0.5, 0.49, 0.48, 0.5, 0.5, 0.4, 0.6, 0.1] for run in (1, 2) for layer in "ab"
+        ["none", str(run), layer, 64, 0, 0.5, 0.49, 0.48, 0.5, 0.5, 0.4, 0.6, 0.1, np.nan, 0, "images"]
+        for run in (1, 2)
+        for layer in "ab"
     ]
     results = [selectivity_result("none", str(run), {"layer1": 0.5}, {}) for run in (1, 2)]
     for run, result in enumerate(results):

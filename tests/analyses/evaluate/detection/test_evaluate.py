@@ -19,6 +19,7 @@ from autola_analysis.analyses.evaluate.detection.rows import (
 from autola_analysis.analyses.evaluate.measure import evaluate
 from autola_analysis.analyses.object_classes import classes_of_labels
 from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.similarity.measure import measure_similarity
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.core.errors import AutolaError, DataError, OptionError
@@ -158,10 +159,8 @@ def test_labels_mean_classes_by_name_then_in_order_then_as_cocos_category_ids() 
 
 
 def test_an_analysis_that_does_not_look_at_detectors_says_so() -> None:
-    from autola_analysis.analyses.selectivity.measure import measure_selectivity
-
-    with pytest.raises(OptionError, match="selectivity does not look at networks for detection, such as model"):
-        measure_selectivity(FindsColours(), Unread(), reading=READING)
+    with pytest.raises(OptionError, match="similarity does not look at networks for detection, such as model"):
+        measure_similarity(FindsColours(), Unread(), reading=READING)
 
 
 def several() -> list[DetectionResult]:

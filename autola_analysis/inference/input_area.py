@@ -1,0 +1,39 @@
+"""Which part of a detector's input an image fills: detectors bring images to size and pad them themselves."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+
+class InputArea:
+    """Where images lie in the maps of a detector: at their upper left, beside what pads them.
+
+    Args:
+        model: A detector, in any mode; one without torchvision's transform takes images as they are.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        transform = getattr(model, "transform", None)
+        self._transform: nn.Module | None = None
+        if isinstance(transform, GeneralizedRCNNTransform):
+            self._transform = copy.deepcopy(transform).eval()
+        self._shares: dict[tuple[int, int], tuple[float, float]] = {}
+
+    def shares(self, height: int, width: int) -> tuple[float, float]:
+        """Return the shares of the input's width and height that images of a size fill.
+
+        Args:
+            height: Of images that run together, as the detector is given them.
+            width: Likewise.
+        """
+        if self._transform is None:
+            return 1.0, 1.0
+        if (height, width) not in self._shares:
+            made, _ = self._transform([torch.zeros(3, height, width)])
+            (down, across), (whole_down, whole_across) = made.image_sizes[0], made.tensors.shape[-2:]
+            self._shares[height, width] = across / whole_across, down / whole_down
+        return self._shares[height, width]
