@@ -6,7 +6,7 @@ The study file, the flags of the command and the Python signature all read these
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -138,6 +138,15 @@ class AnalysisOptions(BaseModel):
             elif isinstance(value, list) and any(isinstance(item, Path) for item in value):
                 changes[name] = [base / expanded(item) for item in value]
         return self.model_copy(update=changes)
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Yield every file or folder that the analysis will read, with the name of its option."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Path):
+                yield name, value
+            elif isinstance(value, list):
+                yield from ((f"{name} {i}", item) for i, item in enumerate(value, 1) if isinstance(item, Path))
 
 
 def sentence_of(

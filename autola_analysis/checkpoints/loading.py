@@ -25,7 +25,7 @@ from autola_analysis.checkpoints.interpretation import (
     outputs_of,
 )
 from autola_analysis.checkpoints.matching import check_match, load_strictly
-from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
+from autola_analysis.checkpoints.reading import check_finite, implausible_weights, read_checkpoint
 from autola_analysis.checkpoints.recorded_accuracy import recorded_accuracy
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
@@ -138,6 +138,7 @@ def load_model(
     assert found.build is not None  # interpret sets it or raises
     check_match(outline_of(found), found.state, found.path)
     check_finite(found.state, found.path)
+    found.warnings += implausible_weights(found.state)
     model = build_aside(found.build)
     if any(tensor.is_meta for tensor in model.state_dict().values()):
         raise OptionError(

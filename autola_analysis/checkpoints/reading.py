@@ -28,6 +28,8 @@ from autola_analysis.core.files import expanded
 _BLOCKED_GLOBAL = re.compile(
     r"(?:Unsupported global: GLOBAL|Unsupported class|Trying to (?:load|call)[^`']*[`']) ?(\S+)"
 )
+LARGEST_WEIGHT = 1e12
+"""A weight beyond it is taken for damaged: trained ones, and variances of activations, stay far below."""
 _DAMAGE = (
     AssertionError,
     EOFError,
@@ -110,6 +112,21 @@ def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
             raise CheckpointError(
                 f"{path} holds negative variances in {name}; the file is damaged, so use another checkpoint."
             )
+
+
+def implausible_weights(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return a warning where a value is larger than any that training leaves.
+
+    A flipped bit of an exponent multiplies a weight by 2 to a power up to 128, and files without a checksum do not show
+    it otherwise.
+    """
+    floats = {name: tensor.float() for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.numel()}
+    huge = [
+        name for name, tensor in floats.items() if max(abs(float(end)) for end in tensor.aminmax()) > LARGEST_WEIGHT
+    ]
+    if not huge:
+        return []
+    return [f"{', '.join(huge[:5])} holds values beyond {LARGEST_WEIGHT:.0e}; the file may be damaged"]
 
 
 def check_stored(tensors: Mapping[str, Tensor], path: Path, size: int) -> None:

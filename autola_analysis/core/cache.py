@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autola_analysis.core.errors import CacheError
-from autola_analysis.core.files import expanded, forget_unused, leftovers, replacing
+from autola_analysis.core.files import expanded, leftovers, replacing
 
 NAME = "autola-cache"
 TAG = "CACHEDIR.TAG"
@@ -45,7 +45,7 @@ def cache_folder(cache: str | Path, kind: str) -> Path:
 
 
 def ready_to_write(folder: Path) -> None:
-    """Make a folder of `cache_folder`, mark the cache as ours, and remove from the folder what is no longer used.
+    """Make a folder of `cache_folder`, and mark the cache as ours.
 
     Raises:
         CacheError: If a folder of the cache's name is there that this toolkit has not made.
@@ -58,7 +58,6 @@ def ready_to_write(folder: Path) -> None:
         with replacing(root / TAG) as path:
             path.write_text(SIGNATURE, encoding="utf-8")
     folder.mkdir(exist_ok=True)
-    forget_unused(folder)
 
 
 def may_write(folder: Path) -> bool:

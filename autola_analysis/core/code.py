@@ -17,7 +17,17 @@ from autola_analysis.core.files import sha256_of
 
 LIBRARIES = ("torch", "torchvision", "Pillow", "numpy", "scipy")
 """Distributions that numbers depend on; they are addressed by version."""
-NUMERICAL = ("analyses", "attention", "backbones", "checkpoints", "core", "data", "inference", "statistics")
+NUMERICAL = (
+    "analyses",
+    "attention",
+    "backbones",
+    "checkpoints",
+    "core",
+    "data",
+    "detectors",
+    "inference",
+    "statistics",
+)
 """Rooms of this package that numbers come from; report, study and command line only show them."""
 SOURCE = "__autola_source__"
 """Attribute of a module that was made of bytes that we have read: these bytes."""

@@ -5,18 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from autola_analysis.core.cache import cache_errors, ready_to_write
-from autola_analysis.core.files import clear_leftovers, remove, replacing, sha256_of, temporary_directory, touch
+from autola_analysis.core.files import (
+    clear,
+    free_place,
+    leftovers,
+    remove_listed,
+    replacing,
+    sha256_of,
+    temporary_directory,
+    touch,
+)
 
 RECORD = "entry.json"
 """Written last: a folder without it holds no finished entry."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 """What reading a damaged record raises."""
+UNUSED_DAYS = 30
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +37,8 @@ logger = logging.getLogger(__name__)
 def new_entry(path: Path) -> Iterator[Path]:
     """Yield a folder to fill and to `seal`; it appears in its place when the context ends without an exception.
 
-    An equal entry that another process has finished meanwhile is left; anything else that stands there is replaced.
+    An equal entry that another process has finished meanwhile is left; any other entry that stands there is replaced.
+    Entries of the folder that have not been used for long, and what killed processes left, are removed.
 
     Args:
         path: A name in a folder of `cache_folder`.
@@ -35,7 +48,7 @@ def new_entry(path: Path) -> Iterator[Path]:
     """
     with cache_errors(path.parent):
         ready_to_write(path.parent)
-        clear_leftovers(path)
+        forget_unused(path.parent)
     with temporary_directory(path) as folder:
         yield folder
         _place(folder, path)
@@ -45,13 +58,36 @@ def _place(folder: Path, path: Path) -> None:
     content = content_of(folder)
     if content_of(path) == content and is_sound(path):
         return
-    with suppress(OSError):
-        remove(path)
     try:
+        _forget(path)
+        if os.path.lexists(path):
+            kept = free_place(path)
+            path.rename(kept)
+            logger.warning("%s holds what no record lists; it is %s now.", path, kept.name)
         folder.rename(path)
     except OSError as error:
         if content_of(path) != content:
             logger.warning("%s cannot be replaced (%s); remove it.", path, error.strerror or error)
+
+
+def forget_unused(folder: Path, days: int = UNUSED_DAYS) -> None:
+    """Remove entries of a folder that have not been used for some days, and what killed processes left.
+
+    Of an entry goes what its record lists; anything else in the folder, or in an entry, is not ours and stays.
+    """
+    clear(leftovers(folder))
+    oldest = time.time() - days * 86400
+    for path in folder.glob("*"):
+        with suppress(OSError):  # somebody else may be clearing up, too, or own it
+            if path.stat().st_mtime < oldest:
+                _forget(path)
+
+
+def _forget(path: Path) -> None:
+    """Remove what the record of an entry lists, the record last."""
+    record = _record(path)
+    if record is not None:
+        remove_listed(path, [*record["files"], RECORD])
 
 
 def seal(folder: Path, content: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,8 +17,6 @@ from autola_analysis.core.errors import OptionError
 from autola_analysis.core.interrupts import uninterrupted
 from autola_analysis.core.locks import in_use, unused
 from autola_analysis.core.reading import open_ordinary
-
-UNUSED_DAYS = 30
 
 
 def sha256_of(path: str | Path) -> str:
@@ -75,18 +72,31 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary directory beside `path`; on success it takes the place of `path`, on failure it is removed.
+def new_directory(path: Path) -> Iterator[Path]:
+    """Yield a temporary directory beside `path` that is moved there on success, and removed on failure.
 
     What killed processes left beside `path` is removed too.
+
+    Raises:
+        OptionError: If something has come to be at `path` meanwhile; it stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path)
     with temporary_directory(path) as temporary:
         yield temporary
         with uninterrupted():
-            shutil.rmtree(path, ignore_errors=True)
+            refuse_existing(path)
             temporary.rename(path)
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse to write where something is.
+
+    Raises:
+        OptionError: If `path` exists.
+    """
+    if os.path.lexists(path):
+        raise OptionError(f"{path} exists already; choose another --out, or move it away.")
 
 
 @contextmanager
@@ -134,10 +144,11 @@ def leftovers(folder: Path, name: str | None = None) -> list[Path]:
 
 def clear_leftovers(path: Path) -> None:
     """Remove what killed processes left beside `path` under names of `temporary_beside`."""
-    _clear(leftovers(path.parent, path.name))
+    clear(leftovers(path.parent, path.name))
 
 
-def _clear(paths: Iterable[Path]) -> None:
+def clear(paths: Iterable[Path]) -> None:
+    """Remove those of some temporary paths that no process works on."""
     for leftover in paths:
         if unused(leftover):
             with suppress(PermissionError):  # another user's
@@ -152,17 +163,29 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def forget_unused(folder: Path, days: int = UNUSED_DAYS) -> None:
-    """Remove from a folder of the cache what has not been used for some days, and what killed processes left.
+def unlink_listed(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a folder by their names, in this order; what a name reaches outside the folder stays."""
+    root = os.path.realpath(folder)
+    for path in (folder / name for name in names):
+        if Path(os.path.realpath(path.parent)).is_relative_to(root):
+            path.unlink(missing_ok=True)
 
-    What is used must be touched; files and directories are judged by their own time of change.
-    """
-    _clear(leftovers(folder))
-    oldest = time.time() - days * 86400
-    for path in folder.glob("*"):
-        with suppress(OSError):  # somebody else may be clearing up, too, or own it
-            if path.stat().st_mtime < oldest:
-                remove(path)
+
+def remove_listed(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a folder by their names, in this order, then it and its folders where nothing else is in them."""
+    unlink_listed(folder, names)
+    for path, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):  # it holds something else
+            Path(path).rmdir()
+
+
+def free_place(path: Path) -> Path:
+    """Return a path, or where something is there ``NAME.kept.SUFFIX``, ``NAME.kept2.SUFFIX`` and so on."""
+    place, number = path, 1
+    while os.path.lexists(place):
+        place = path.with_name(f"{path.stem}.kept{number if number > 1 else ''}{path.suffix}")
+        number += 1
+    return place
 
 
 def touch(path: Path) -> None:

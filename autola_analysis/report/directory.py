@@ -6,11 +6,11 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from autola_analysis.core.errors import ReportError
-from autola_analysis.core.files import leftovers, remove, temporary_beside
+from autola_analysis.core.files import free_place, leftovers, remove, remove_listed, temporary_beside, unlink_listed
 from autola_analysis.core.interrupts import uninterrupted
 from autola_analysis.core.locks import locked
 from autola_analysis.report.ownership import MANIFEST, TOOL, foreign_entries, written_files
@@ -162,24 +162,18 @@ def _keep_foreign(old: Path, out: Path) -> list[str]:
     written = written_files(old) or {}
     kept = []
     for path in list(foreign_entries(old, written)):
-        place = _free_place(out / path.relative_to(old))
+        place = free_place(out / path.relative_to(old))
         place.parent.mkdir(parents=True, exist_ok=True)
         path.rename(place)
         kept.append(place.relative_to(out).as_posix())
-    for name in [*written, MANIFEST]:
-        (old / name).unlink(missing_ok=True)
-    for folder, _, _ in os.walk(old, topdown=False):
-        with suppress(OSError):  # somebody has just put something there: it stays
-            Path(folder).rmdir()
+    remove_listed(old, [*written, MANIFEST])
     return kept
 
 
 def _move_into_mount(temporary: Path, out: Path) -> None:
     written = written_files(out) or {}
     foreign = set(foreign_entries(out, written))
-    for name in [*written, MANIFEST]:
-        if (out / name) not in foreign:
-            (out / name).unlink(missing_ok=True)
+    unlink_listed(out, [name for name in [*written, MANIFEST] if (out / name) not in foreign])
     kept = []
     for path in sorted(temporary.rglob("*"), key=lambda path: path.name == MANIFEST):
         place = out / path.relative_to(temporary)
@@ -187,19 +181,10 @@ def _move_into_mount(temporary: Path, out: Path) -> None:
             place.mkdir(exist_ok=True)
         else:
             if os.path.lexists(place):
-                place.rename(_free_place(place))
+                place.rename(free_place(place))
                 kept.append(place.relative_to(out).as_posix())
             path.rename(place)
     _name_kept(out, kept)
-
-
-def _free_place(path: Path) -> Path:
-    """Return a path, or where something is there ``NAME.kept.SUFFIX``, ``NAME.kept2.SUFFIX`` and so on."""
-    place, number = path, 1
-    while os.path.lexists(place):
-        place = path.with_name(f"{path.stem}.kept{number if number > 1 else ''}{path.suffix}")
-        number += 1
-    return place
 
 
 def _name_kept(out: Path, kept: list[str]) -> None:

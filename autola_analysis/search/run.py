@@ -23,7 +23,7 @@ from autola_analysis.checkpoints.reading import read_checkpoint
 from autola_analysis.checkpoints.writing import save_model
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import DataError, OptionError, SearchError
-from autola_analysis.core.files import expanded, replacing_directory
+from autola_analysis.core.files import expanded, new_directory, refuse_existing
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit
@@ -132,7 +132,7 @@ def run_search(search: Search, out: str | Path, machine: Machine | None = None) 
     """
     machine = machine or Machine()
     out = expanded(out)
-    _refuse_existing(out)
+    refuse_existing(out)
     _check(search, machine)
     recipe = search.recipe
     train, test = open_splits(search.data or recipe.data, recipe.test_split)
@@ -144,11 +144,11 @@ def run_search(search: Search, out: str | Path, machine: Machine | None = None) 
         loaders = _Loaders(search, first, second, preprocessing, machine)
         facts = {**search.record(), "images": train.fingerprint()}
         with locked_folder(state_of(out, SEARCH)):
-            _refuse_existing(out)  # another process may just have written it
+            refuse_existing(out)  # another process may just have written it
             state = open_state(out, facts, SEARCH)
             _fit(module, loaders, state, machine)
             result = _result(search, module, loaders, test, preprocessing, machine)
-            with replacing_directory(out) as written:
+            with new_directory(out) as written:
                 result.genotype.to_json(written / GENOTYPE_FILE)
                 _save(written / SUPERNET_FILE, search, module.network, train, preprocessing, result.weights[-1])
                 result.save(written)
@@ -156,11 +156,6 @@ def run_search(search: Search, out: str | Path, machine: Machine | None = None) 
                     write_figure(figure, written, name, caption)
             discard(state)
     return result
-
-
-def _refuse_existing(out: Path) -> None:
-    if out.exists():
-        raise OptionError(f"{out} exists already; choose another --out or remove it.")
 
 
 def _check(search: Search, machine: Machine) -> None:

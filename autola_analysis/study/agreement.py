@@ -43,9 +43,7 @@ def check_same_files(plan: Plan) -> None:
         for model in plan.models:
             inputs |= _of_model(model)
         for planned in plan.analyses:
-            for name, value in planned.options:
-                if isinstance(value, Path):
-                    inputs[f"{name} of {planned.name}"] = _contents(value)
+            inputs |= {f"{name} of {planned.name}": _contents(path) for name, path in planned.options.files()}
         return inputs
 
     current().check_same(read)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from autola_analysis.analyses.options import AnalysisOptions
 from autola_analysis.core.cache import NAME
 from autola_analysis.core.files import expanded
 from autola_analysis.study.plan import Plan
+from autola_analysis.study.sources import root_of
+
+FOLDER = "folder"
+"""Kind of source whose sub-folders are its classes."""
 
 
 def inputs_of(plan: Plan, base: Path, study: Path | None, cache: Path | None) -> dict[Path, str]:
@@ -27,8 +29,12 @@ def inputs_of(plan: Plan, base: Path, study: Path | None, cache: Path | None) ->
             if path is not None and path.exists():
                 inputs[path] = "the file"
     for planned in plan.analyses:
-        inputs |= dict.fromkeys(_paths_in(planned.options), f"what {planned.name} reads,")
-    inputs |= dict.fromkeys(image_folders(plan), "the images' folder")
+        inputs |= {path: f"what {planned.name} reads," for _, path in planned.options.files()}
+    for data in plan.file.data.values():
+        if data.class_order is not None:
+            inputs[base / expanded(data.class_order)] = "the file"
+        if (root := root_of(data.source or "", base)) is not None:
+            inputs[root] = "the images' folder"
     if study is not None:
         inputs[study] = "the study file"
     if cache is not None:
@@ -37,13 +43,8 @@ def inputs_of(plan: Plan, base: Path, study: Path | None, cache: Path | None) ->
 
 
 def image_folders(plan: Plan) -> list[Path]:
-    """Return the folders that the images of a study lie in, and those that an analysis was given."""
-    roots = [data.source.name.partition(":")[2] for data in plan.data.values()]
-    given = [path for planned in plan.analyses for path in _paths_in(planned.options) if path.is_dir()]
-    return [Path(root) for root in roots if root] + given
-
-
-def _paths_in(options: AnalysisOptions) -> Iterator[Path]:
-    for name in type(options).model_fields:
-        value = getattr(options, name)
-        yield from (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Path))
+    """Return the folders whose sub-folders are read as classes, and those that an analysis was given as images."""
+    named = [data.source.name.partition(":") for data in plan.data.values()]
+    own = [planned.options for planned in plan.analyses if planned.options.names_images]
+    given = [path for options in own for _, path in options.files() if path.is_dir()]
+    return [Path(root) for kind, _, root in named if kind == FOLDER] + given

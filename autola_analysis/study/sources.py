@@ -91,6 +91,14 @@ def _placed(source: str, base: Path) -> str:
     return f"{kind}:{_placed(root, base) if kind == OBJECT_CROPS else base / expanded(root)}"
 
 
+def root_of(source: str, base: Path) -> Path | None:
+    """Return the file or folder that a source is read from; None where its name has none."""
+    kind, _, root = source.partition(":")
+    if kind == OBJECT_CROPS:
+        return root_of(root, base)
+    return base / expanded(root) if root else None
+
+
 def holds_objects(table: DataTable) -> bool:
     """Return whether a data table names a source of objects."""
     return (table.source or "").partition(":")[0] in OBJECT_SOURCES

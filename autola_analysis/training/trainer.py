@@ -14,8 +14,8 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from autola_analysis.backbones.widths import count_parameters
 from autola_analysis.checkpoints.writing import save_model
 from autola_analysis.core.allocator import freed_memory_kept
-from autola_analysis.core.errors import DataError, OptionError, TrainingError
-from autola_analysis.core.files import expanded, replacing
+from autola_analysis.core.errors import DataError, TrainingError
+from autola_analysis.core.files import expanded, refuse_existing, replacing
 from autola_analysis.training import classification
 from autola_analysis.training.batches import EpochBatches
 from autola_analysis.training.detection import job as detection
@@ -64,9 +64,9 @@ def run_training(training: Training, out: str | Path, machine: Machine | None = 
     machine = machine or Machine()
     percent = training.keep_at_accuracy
     out = expanded(out)
-    _refuse_existing(out)
+    refuse_existing(out)
     if percent is not None and not state_of(out).exists():
-        _refuse_existing(kept_path(out, percent))
+        refuse_existing(kept_path(out, percent))
     attention = training.checked_attention()  # before any image is read
     record = training.record()
     with isolate_rng(), quiet_lightning():
@@ -83,7 +83,7 @@ def run_training(training: Training, out: str | Path, machine: Machine | None = 
         )
         # Not before the network could be built: an error above leaves nothing behind.
         with locked_folder(state_of(out)):
-            _refuse_existing(out)  # another process may just have written it
+            refuse_existing(out)  # another process may just have written it
             state = open_state(out, {**record, **job.facts})
             keeper = None if percent is None else KeepAtAccuracy(percent, job.loaders[1], _keep(write, state))
             metrics = _fit(job, state, machine, keeper)
@@ -91,16 +91,12 @@ def run_training(training: Training, out: str | Path, machine: Machine | None = 
                 with replacing(kept_path(out, keeper.percent)) as temporary:
                     shutil.copyfile(kept_checkpoint(state), temporary)
             model.to(memory_format=torch.contiguous_format)
+            refuse_existing(out)  # it takes long to get here
             write(out, metrics=metrics)
             discard(state)
     if keeper is not None and keeper.kept is None:
         logger.warning(keeper.missed)
     return metrics
-
-
-def _refuse_existing(out: Path) -> None:
-    if out.exists():
-        raise OptionError(f"{out} exists already; choose another --out or remove it.")
 
 
 def _keep(write: Callable[..., Path], state: Path) -> Callable[[float, int], None]:

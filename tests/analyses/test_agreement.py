@@ -3,21 +3,23 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from autola_analysis.analyses.agreement import versions
+from autola_analysis.analyses.agreement import LAWFUL, check_same_pass, versions
 from autola_analysis.analyses.gates.measure import measure_gates
 from autola_analysis.analyses.observation import Reading
+from autola_analysis.analyses.pass_cache import pass_inputs
 from autola_analysis.analyses.saliency.measure import measure_saliency
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.variants import Variant
-from autola_analysis.backbones import create_model
+from autola_analysis.backbones import ModelSpec, create_model
 from autola_analysis.core.distributed import ProcessError, enter
-from autola_analysis.data import ClutteredDigits
+from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.inference.distributed import Launched
 from autola_analysis.inference.run import Settings
 
@@ -86,6 +88,46 @@ def test_a_pass_of_processes_that_differ_is_refused(name: str) -> None:
     said = together(lambda: measure_selectivity(NETWORK, DIGITS, reading=READING), other)
     assert said[0] == said[1]
     assert said[0].partition(": ")[2] == f"{found}; give all processes of a run the same files, options and versions."
+
+
+STREAM = SimpleNamespace(fingerprint="f", batch_size=8)
+INPUTS: dict[str, dict[str, Any]] = {
+    "network": {"variant": OTHER},
+    "spec": {"variant": replace(TWIN, spec=ModelSpec("resnet20", "se", 10, {"width": 8}))},
+    "classes": {"variant": replace(TWIN, classes=tuple("abcdefghij"))},
+    "outputs": {"variant": replace(TWIN, output="sigmoid")},
+    "preprocessing": {"preprocessing": Preprocessing(crop=24)},
+    "precision": {"settings": Settings(device="cpu", precision="bfloat16")},
+    "decoder": {"settings": Settings(device="cpu", decoder="gpu")},
+    "channel axis": {"settings": Settings(device="cpu", channel_axis="last")},
+    "folding": {"settings": Settings(device="cpu", fold=False)},
+    "compiling": {"settings": Settings(device="cpu", compile=True)},
+    "batch size": {"stream": SimpleNamespace(fingerprint="f", batch_size=4)},
+}
+"""One changed input of a pass each."""
+
+
+def checked(
+    variant: Variant = TWIN,
+    preprocessing: Preprocessing | None = None,
+    stream: Any = STREAM,
+    settings: Settings = READING.settings,
+    asked: str = "",
+) -> Callable[[], None]:
+    return lambda: check_same_pass([(variant, preprocessing)], stream, settings, [{"gates": {"option": asked}}])
+
+
+def test_every_input_of_a_pass_is_tried() -> None:
+    inputs = pass_inputs(NETWORK, "address", None, cast(Any, STREAM), READING.settings)
+    assert INPUTS.keys() == inputs.keys() - {*LAWFUL, "processes"}  # whose number is one for all
+
+
+@pytest.mark.parametrize("name", list(INPUTS))
+def test_a_pass_with_any_one_input_different_is_refused(name: str) -> None:
+    said = together(checked(NETWORK), checked(**INPUTS[name]))
+    assert said[0] == said[1]
+    assert f"{name} of SE" in said[0]
+    assert "options of gates for SE" in together(checked(NETWORK), checked(asked="x"))[0]
 
 
 def test_maps_of_processes_that_differ_are_refused() -> None:

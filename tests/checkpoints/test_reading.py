@@ -15,7 +15,7 @@ from torch import nn
 
 from autola_analysis.checkpoints import load_model, reading
 from autola_analysis.checkpoints.formats import FileFormat
-from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
+from autola_analysis.checkpoints.reading import check_finite, implausible_weights, read_checkpoint
 from autola_analysis.core.errors import CheckpointError
 
 
@@ -239,3 +239,15 @@ def test_model_with_a_nan_weight_does_not_load(saved, tiny) -> None:
     state["layer2.0.conv1.weight"][0, 0, 0, 0] = float("nan")
     with pytest.raises(CheckpointError, match=r"layer2\.0\.conv1\.weight"):
         load_model(saved(state))
+
+
+def test_a_flipped_bit_of_an_exponent_is_warned_about() -> None:
+    bits = torch.tensor([-0.22, 0.01]).view(torch.int32)
+    bits[0] ^= 1 << 30
+    damaged = bits.view(torch.float32)
+    assert torch.isfinite(damaged).all()
+    sound = {"bn.running_var": torch.tensor([1e9]), "count": torch.tensor(10**15), "none": torch.empty(0)}
+    assert implausible_weights(sound) == []
+    assert implausible_weights({"conv.weight": damaged, **sound}) == [
+        "conv.weight holds values beyond 1e+12; the file may be damaged"
+    ]

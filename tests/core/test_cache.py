@@ -1,7 +1,6 @@
 import errno
 import logging
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -20,20 +19,13 @@ from autola_analysis.core.errors import CacheError
 from autola_analysis.core.files import temporary_beside
 
 
-def test_only_the_marked_folder_is_cleared_up(tmp_path: Path) -> None:
-    month = time.time() - 31 * 86400
+def test_the_cache_is_a_marked_folder_in_the_one_that_is_given(tmp_path: Path) -> None:
     own = tmp_path / "embeddings" / "mine.npy"
     own.parent.mkdir()
     own.write_text("mine")
-    os.utime(own, (month, month))
-    folder = cache_folder(tmp_path, "embeddings")
-    ready_to_write(folder)
-    old = folder / "old.npz"
-    old.write_text("x")
-    os.utime(old, (month, month))
-    ready_to_write(folder)
-    assert not old.exists()
+    ready_to_write(cache_folder(tmp_path, "embeddings"))
     assert own.read_text() == "mine"
+    assert (tmp_path / NAME / "embeddings").is_dir()
     assert (tmp_path / NAME / TAG).read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
 
 

@@ -1,12 +1,16 @@
 import json
 import logging
+import os
 import random
+import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from autola_analysis.core.cache import cache_folder
-from autola_analysis.core.entries import RECORD, content_of, found_entry, is_sound, new_entry, seal
+from autola_analysis.core.entries import RECORD, content_of, forget_unused, found_entry, is_sound, new_entry, seal
+from autola_analysis.core.files import temporary_beside
 
 CONTENT = {"of": "a pass", "number": 0.25}
 
@@ -82,3 +86,46 @@ def test_a_record_is_json_with_a_hash_of_every_file(tmp_path: Path) -> None:
     record = json.loads((entry(tmp_path) / RECORD).read_text())
     assert record["files"].keys() == {"empty", "sums/a.bin"}
     assert record["content"] == CONTENT
+
+
+def month_old(path: Path) -> Path:
+    then = time.time() - 31 * 86400
+    os.utime(path, (then, then))
+    return path
+
+
+def test_entries_that_were_not_used_for_a_month_are_forgotten_and_nothing_else(tmp_path: Path) -> None:
+    unused = month_old(entry(tmp_path))
+    folder = unused.parent
+    used, damaged, noted = (Path(shutil.copytree(unused, folder / name)) for name in ("used", "damaged", "noted"))
+    os.utime(used)
+    (damaged / RECORD).write_text("{")
+    (noted / "sums" / "note").write_text("mine")
+    (folder / "own").mkdir()
+    (folder / "own" / "file").write_text("mine")
+    (folder / "note").write_text("mine")
+    for name in ("damaged", "noted", "own", "note"):
+        month_old(folder / name)
+    (folder / temporary_beside(folder / "dead").name).mkdir()
+    forget_unused(folder)
+    left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    of_entry = {RECORD, "empty", "sums/a.bin"}
+    assert left == {f"{whole}/{name}" for whole in ("used", "damaged") for name in of_entry} | {
+        "noted/sums/note",
+        "own/file",
+        "note",
+    }
+    assert {path.name for path in folder.iterdir()} == {"used", "damaged", "noted", "own", "note"}
+    forget_unused(tmp_path / "not there")
+
+
+def test_what_no_record_lists_makes_way_for_an_entry_and_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = entry(tmp_path)
+    (path / "note").write_text("mine")
+    entry(tmp_path)
+    assert is_sound(path)
+    kept = path.with_name("some.kept")
+    assert [each.name for each in kept.iterdir()] == ["note"]
+    assert f"{path} holds what no record lists; it is some.kept now." in caplog.text

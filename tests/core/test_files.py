@@ -1,10 +1,8 @@
 import errno
 import hashlib
-import os
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from autola_analysis.core import files
+from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import (
-    forget_unused,
+    clear_leftovers,
+    new_directory,
+    remove_listed,
     replacing,
-    replacing_directory,
     sha256_of,
     temporary_beside,
 )
@@ -36,30 +36,46 @@ def test_replaced_file_has_the_permissions_of_an_ordinary_one(tmp_path: Path) ->
     assert stat.S_IMODE((tmp_path / "replaced").stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
 
 
-def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_new_directory_appears_whole_or_not_at_all_and_replaces_nothing(tmp_path: Path) -> None:
     place = tmp_path / "place"
-    for content in ("one", "two"):
-        with replacing_directory(place) as directory:
-            (directory / "file").write_text(content)
-        assert [path.name for path in tmp_path.iterdir()] == ["place"]
-        assert (place / "file").read_text() == content
 
-    def break_half_way() -> None:
-        with replacing_directory(place) as directory:
-            (directory / "file").write_text("three")
-            raise RuntimeError("half way")
+    def write(content: str, error: Exception | None = None) -> None:
+        with new_directory(place) as directory:
+            (directory / "file").write_text(content)
+            if error is not None:
+                raise error
 
     with pytest.raises(RuntimeError, match="half way"):
-        break_half_way()
+        write("half", RuntimeError("half way"))
+    assert list(tmp_path.iterdir()) == []
+    write("one")
+    with pytest.raises(OptionError, match=r"place exists already; choose another --out, or move it away\."):
+        write("two")
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
-    assert (place / "file").read_text() == "two"
+    assert (place / "file").read_text() == "one"
+
+
+def test_of_a_folder_goes_what_a_list_names_inside_it(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "folder", tmp_path / "outside"
+    for path in (folder / "a" / "ours", folder / "b" / "ours", folder / "b" / "mine", outside / "ours"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    (folder / "link").symlink_to(outside)
+    listed = ["a/ours", "b/ours", "not there", "link/ours", "../outside/ours", str(outside / "ours")]
+    remove_listed(folder, listed)
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if not path.is_dir()) == [
+        "folder/b/mine",
+        "outside/ours",
+    ]
+    assert not (folder / "a").exists()
+    assert (folder / "link").is_symlink()
 
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from autola_analysis.core.files import replacing, replacing_directory
-with {"file": replacing, "directory": replacing_directory}[sys.argv[2]](Path(sys.argv[1])) as temporary:
+from autola_analysis.core.files import new_directory, replacing
+with {"file": replacing, "directory": new_directory}[sys.argv[2]](Path(sys.argv[1])) as temporary:
     print(temporary, flush=True)
     time.sleep(60)
 """
@@ -84,15 +100,14 @@ def test_what_dead_processes_left_is_cleared_and_what_live_ones_write_is_not(wha
     for path in others:
         path.mkdir()
     with writer(place, what) as (process, temporary):
-        with replacing_directory(place) as directory:
-            (directory / "ours").touch()
+        clear_leftovers(place)
         assert temporary.exists()  # whatever its host and number are called, it lives
         process.kill()
         process.wait()
-        with replacing_directory(place):
-            assert not temporary.exists()
+        clear_leftovers(place)
+        assert not temporary.exists()
     assert all(path.exists() for path in others)
-    assert {path.name for path in tmp_path.iterdir()} == {"place", *(path.name for path in others)}
+    assert set(tmp_path.iterdir()) == set(others)
 
 
 def test_a_temporary_path_that_another_process_removed_is_made_again(
@@ -126,16 +141,3 @@ def test_without_locks_nothing_is_taken_for_dead(tmp_path: Path, monkeypatch: py
         temporary.write_text("whole")
     assert left.exists()
     assert (tmp_path / "place").read_text() == "whole"
-
-
-def test_what_a_cache_has_not_used_for_a_month_is_forgotten(tmp_path: Path) -> None:
-    dead = temporary_beside(tmp_path / "dead").name
-    for name in ("used", "unused", dead):
-        (tmp_path / name).mkdir()
-    (tmp_path / "file").write_text("x")
-    month = time.time() - 31 * 86400
-    for name in ("unused", "file"):
-        os.utime(tmp_path / name, (month, month))
-    forget_unused(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["used"]
-    forget_unused(tmp_path / "not there")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autola_analysis.core import interrupts
-from autola_analysis.core.files import replacing, replacing_directory
+from autola_analysis.core.files import new_directory, replacing
 from autola_analysis.core.interrupts import ENDING, held_until_repeated, uninterrupted
 from autola_analysis.report.directory import report_directory
 
@@ -93,7 +93,7 @@ def test_threads_are_left_alone() -> None:
     assert seen == [before]
 
 
-@pytest.mark.parametrize("write", [report_directory, replacing_directory, replacing])
+@pytest.mark.parametrize("write", [report_directory, new_directory, replacing])
 def test_a_second_interrupt_during_the_cleaning_up_leaves_nothing_either(
     write: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

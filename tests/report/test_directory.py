@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autola_analysis.core.errors import ReportError
-from autola_analysis.core.files import temporary_beside
+from autola_analysis.core.files import sha256_of, temporary_beside
 from autola_analysis.report.directory import check_free, refuse_inputs_inside, report_directory
 from autola_analysis.report.ownership import MANIFEST, TOOL
 from autola_analysis.report.record import write_record
@@ -186,6 +187,25 @@ def test_what_no_run_wrote_survives_the_replacement_under_its_name(
     assert names(tmp_path) == ["out"]
     write_report(out, "newer", overwrite=True)
     assert everything_in(out).keys() == {"index.html", MANIFEST, *mine}
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_a_record_that_lists_files_outside_the_report_removes_none_of_them(
+    mounted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, precious = tmp_path / "out", tmp_path / "precious"
+    write_report(out, "old")
+    (precious / "figures").mkdir(parents=True)
+    (precious / "figures" / "a.png").write_text("mine")
+    (out / "figures").symlink_to(precious / "figures")
+    record = json.loads((out / MANIFEST).read_text())
+    for name in ("figures/a.png", "../precious/figures/a.png", str(precious / "figures" / "a.png")):
+        record["outputs"][name] = sha256_of(precious / "figures" / "a.png")
+    (out / MANIFEST).write_text(json.dumps(record))
+    monkeypatch.setattr(os.path, "ismount", lambda path: mounted and str(path) == str(out))
+    write_report(out, "new", overwrite=True)
+    assert everything_in(precious) == {"figures/a.png": "mine"}
+    assert (out / "figures").readlink() == precious / "figures"
 
 
 def test_an_interruption_while_own_files_move_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """What a user keeps in a report, beside a cache or in a training's folder survives every command, killed or not."""
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -11,20 +10,25 @@ import numpy as np
 import pytest
 
 from autola_analysis.core.cache import NAME
+from autola_analysis.core.entries import RECORD
 from autola_analysis.report.ownership import foreign_entries, written_files
 
 from .commands import Command, completed
 from .conftest import EVERYTHING
 from .studies import write_study
-from .test_kills import COMMANDS
+from .test_kills import COMMANDS, MACHINE, REPORT
 
 KILLS = 12 if EVERYTHING else 2
 MONTH = 31 * 86400
 FOLDERS = ("", "figures", "tables", "arrays", "notes", "notes/deep", ".hidden")
 WRITTEN = {
     **{name: [*killed.arguments, "--out", "out", "--overwrite"] for name, killed in COMMANDS.items()},
+    "compare": ["compare", "--ckpt", "n.safetensors", *REPORT, "--out", "out", "--overwrite"],
+    "demo": ["demo", *MACHINE, "--out", "out", "--overwrite"],
     "redraw": ["redraw", "out"],
 }
+FROM_CACHE = ("demo", "redraw")
+"""Commands that are killed without a pass under way: the demo's takes minutes."""
 
 
 def plant(folder: Path, generator: np.random.Generator, count: int = 6) -> set[bytes]:
@@ -42,6 +46,19 @@ def plant(folder: Path, generator: np.random.Generator, count: int = 6) -> set[b
         edited = own[int(generator.integers(len(own)))]
         edited.write_text(f"edited {generator.bytes(8).hex()}")
         contents.add(edited.read_bytes())
+    return contents
+
+
+def plant_in_cache(cache: Path) -> set[bytes]:
+    """Put files that look unused for a month into the folders of a cache, alone, in a folder and in an entry."""
+    contents = set()
+    for folder in [path for path in sorted(cache.iterdir()) if path.is_dir()]:
+        for place in (folder, folder / "notes", *list(folder.glob("*/"))[:1]):
+            path = place / "mine.md"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(str(path))
+            contents.add(path.read_bytes())
+            old(path)
     return contents
 
 
@@ -66,12 +83,14 @@ def test_foreign_files_survive_a_command_that_is_killed_at_any_moment(name: str,
     old(beside_the_cache)
     completed(WRITTEN["selectivity" if name == "redraw" else name], folder)
     seconds = completed(WRITTEN[name], folder)
-    planted = {b"mine, and old"}
+    planted = {b"mine, and old"} | plant_in_cache(folder / "cache" / NAME)
+    kept = set(planted)
     for share in generator.uniform(0.2, 1.1, KILLS):
         if (folder / "out").exists():
             planted |= plant(folder / "out", generator)
-        if name != "redraw":
-            shutil.rmtree(folder / "cache" / NAME, ignore_errors=True)  # else there is no pass to be killed in
+        if name not in FROM_CACHE:
+            for record in (folder / "cache" / NAME).glob(f"*/*/{RECORD}"):
+                record.unlink()  # else there is no pass to be killed in
         command = Command(WRITTEN[name], folder)
         time.sleep(share * seconds)
         command.send(signal.SIGKILL, to_all=False)
@@ -79,10 +98,11 @@ def test_foreign_files_survive_a_command_that_is_killed_at_any_moment(name: str,
         assert planted <= contents_below(folder)
     again: Sequence[str] = WRITTEN["selectivity"] if name == "redraw" else WRITTEN[name]
     completed(again, folder)  # also where the last kill left no report
-    assert planted - {b"mine, and old"} <= contents_below(folder / "out")
+    assert planted - kept <= contents_below(folder / "out")
     written = written_files(folder / "out")
     assert written
     foreign = set(foreign_entries(folder / "out", written))
-    assert {path.read_bytes() for path in foreign if path.is_file()} == planted - {b"mine, and old"}
+    assert {path.read_bytes() for path in foreign if path.is_file()} == planted - kept
     assert not [path for path in foreign if ".partial-" in path.name]
     assert beside_the_cache.read_text() == "mine, and old"
+    assert kept <= contents_below(folder / "cache")

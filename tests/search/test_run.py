@@ -79,6 +79,25 @@ def test_a_search_leaves_wiring_network_and_course(finished: tuple[Path, SearchR
     assert again.warnings == result.warnings
 
 
+def test_what_came_to_be_there_meanwhile_stays_and_the_search_goes_on_when_it_is_moved(
+    finished: tuple[Path, SearchResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "found"
+
+    def overtaken(result: SearchResult) -> dict[str, Any]:
+        out.mkdir()
+        (out / "notes.md").write_text("mine")
+        return {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "search_figures", overtaken)
+        with pytest.raises(OptionError, match=r"exists already; choose another --out, or move it away\."):
+            run_search(short(order=2), out, QUIET)
+    assert [path.name for path in out.iterdir()] == ["notes.md"]
+    out.rename(tmp_path / "notes")
+    assert np.array_equal(run_search(short(order=2), out, QUIET).alphas, finished[1].alphas)
+
+
 def test_an_image_is_decoded_once_to_train_and_once_to_evaluate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

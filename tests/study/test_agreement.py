@@ -4,17 +4,27 @@ import json
 import shutil
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 import pytest
 import torch
 
+from autola_analysis.analyses.options import AnalysisOptions
+from autola_analysis.analyses.registry import analysis_of, registration_of, registrations
+from autola_analysis.attention.genotype import RELEASED
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints import save_model
 from autola_analysis.core.distributed import difference
 from autola_analysis.data import Preprocessing
+from autola_analysis.study.agreement import check_same_files
+from autola_analysis.study.file import ModelTable
+from autola_analysis.study.models import load_models
+from autola_analysis.study.plan import Plan, PlannedAnalysis
+from tests.analyses.test_agreement import together
 from tests.data.conftest import write_image
 from tests.inference.launching import launch
 from tests.robustness.commands import Command
@@ -210,3 +220,74 @@ def test_the_first_process_that_differs_is_named_with_what_it_has() -> None:
         "process 2 of 4 on c does not have the same as process 0 on a: weights, kinds (['gates'], not None); give all "
         "processes of a run the same files, options and versions."
     )
+
+
+FILES: dict[tuple[str, str], Callable[[Path], object]] = {
+    ("context", "boxes"): lambda path: path,
+    ("saliency", "boxes"): lambda path: path,
+    ("saliency", "images"): lambda path: [path],
+    ("search", "searches"): lambda path: [path.parent],
+    ("evaluate", "detections"): lambda path: [f"theirs={path}"],
+}
+"""Options of analyses that name files -> their value for a file."""
+
+
+def test_every_option_that_names_files_is_tried() -> None:
+    named = {
+        (registration.name, name)
+        for registration in registrations().values()
+        for name, field in registration.options_class().model_fields.items()
+        if any(word in str(field.json_schema_extra) for word in ("PATH", "FILE", "DIR"))
+    }
+    assert named == FILES.keys()
+
+
+@pytest.mark.parametrize(("kind", "option"), list(FILES))
+def test_processes_with_other_files_of_an_analysis_are_refused(kind: str, option: str, tmp_path: Path) -> None:
+    calls = []
+    for name in ("one", "two"):
+        path = tmp_path / name / "file.json"
+        path.parent.mkdir()
+        path.write_text(name)
+        options = registration_of(kind).options_class()(**{option: FILES[kind, option](path)})
+        calls.append(partial(check_same_files, Plan(cast(Any, None), [], [planned(kind, options)])))
+    said = together(*calls)
+    assert f": {option}" in said[0]
+    assert said[0] == said[1]
+
+
+def planned(kind: str, options: AnalysisOptions) -> PlannedAnalysis:
+    return PlannedAnalysis(analysis_of(kind), options, [], None, cast(Any, None))
+
+
+def with_genotype(folder: Path, source: int) -> dict[str, str]:
+    pairs = RELEASED.to_pairs()
+    pairs[2][1] = source
+    (folder / "genotype.json").write_text(json.dumps(pairs))
+    return {"path": "hoga.pth", "arch": "resnet20", "genotype": "genotype.json"}
+
+
+def with_classes(folder: Path, source: int) -> dict[str, str]:
+    (folder / "classes.txt").write_text("\n".join(f"class {number * source}" for number in range(1, 11)))
+    return {"path": "hoga.pth", "arch": "resnet20", "classes": "classes.txt"}
+
+
+@pytest.mark.parametrize(
+    ("write", "found"),
+    [(with_genotype, "preprocessing or wiring of HOGA, code or weights of HOGA"), (with_classes, "classes of HOGA")],
+    ids=["genotype", "classes"],
+)
+def test_processes_with_other_files_beside_a_checkpoint_are_refused(
+    write: Callable[[Path, int], dict[str, str]], found: str, tmp_path: Path
+) -> None:
+    weights = ModelSpec("resnet20", "hoga", 10, {"width": 16}).build().state_dict()
+    calls = []
+    for number in (0, 1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        torch.save(weights, folder / "hoga.pth")
+        models = load_models({"HOGA": ModelTable(**write(folder, number))}, folder)  # type: ignore[arg-type]
+        calls.append(partial(check_same_files, Plan(cast(Any, None), models, [])))
+    said = together(*calls)
+    assert f": {found}; give all" in said[0]
+    assert said[0] == said[1]

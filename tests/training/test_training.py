@@ -126,6 +126,25 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     assert out.read_text() == "mine"
 
 
+def test_what_came_to_be_there_meanwhile_stays_and_the_training_ends_when_it_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, fit = tmp_path / "se.safetensors", trainer._fit
+
+    def overtaken(*arguments: object) -> object:
+        metrics = fit(*arguments)
+        out.write_text("mine")
+        return metrics
+
+    monkeypatch.setattr(trainer, "_fit", overtaken)
+    with pytest.raises(OptionError, match=r"exists already; choose another --out, or move it away\."):
+        run_training(short(), out, QUIET)
+    assert out.read_text() == "mine"
+    monkeypatch.undo()
+    out.rename(tmp_path / "moved")
+    assert (tmp_path / "se.safetensors.training").exists()
+
+
 def test_half_precision_storage_keeps_the_predictions(tmp_path: Path) -> None:
     whole, half = tmp_path / "whole", tmp_path / "half"
     run_training(short(), whole, QUIET)

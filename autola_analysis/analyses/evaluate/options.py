@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -46,3 +47,8 @@ class EvaluationOptions(AnalysisOptions):
         split = [text.partition("=") for text in self.detections]
         placed = [f"{name}{sign}{base / expanded(path) if path else ''}" for name, sign, path in split]
         return options.model_copy(update={"detections": placed})
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Yield the files of detections."""
+        split = [text.partition("=") for text in self.detections or ()]
+        yield from ((f"detections {name}", Path(path)) for name, _, path in split if path)
