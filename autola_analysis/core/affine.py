@@ -30,6 +30,11 @@ class Affine:
         back = np.linalg.inv(self.matrix[:, :2])
         return type(self)(np.concatenate([back, -back @ self.matrix[:, 2:]], 1))
 
+    def after(self, first: Self) -> Self:
+        """Return the map that is another one first, and then this."""
+        a, b = self.matrix[:, :2], self.matrix[:, 2:]
+        return type(self)(np.concatenate([a @ first.matrix[:, :2], a @ first.matrix[:, 2:] + b], 1))
+
     @property
     def scale(self) -> float:
         """Root of how many times larger areas become."""

@@ -62,20 +62,25 @@ def warped(
     return image.transform((crop[1], crop[0]), Image.Transform.AFFINE, tuple(back.flatten()), filter)
 
 
-def mirrored_joints(keypoints: NDArray[np.float64], joints: JointSet, width: int) -> NDArray[np.float64]:
-    """Return the joints of a mirrored picture, left and right exchanged.
+def mirrored_crop_map(
+    box: NDArray[np.float64], image: Size, crop: Size, zoom: float = 1.0, degrees: float = 0.0
+) -> Affine:
+    """Return where the pixels of an image lie in the crop of its mirror image; left and right joints change names.
 
-    Args:
-        keypoints: x, y and visibility, ``(..., J, 3)``.
-        joints: Which are left and right.
-        width: Of the picture, in pixels.
+    Arguments as of `crop_map`.
     """
+    width = image[1]
+    mirror = Affine(np.array([[-1.0, 0.0, width - 1], [0.0, 1.0, 0.0]]))
+    mirrored = np.array([width - box[2], box[1], width - box[0], box[3]])
+    return crop_map(mirrored, image, crop, zoom, degrees).after(mirror)
+
+
+def exchanged(keypoints: NDArray[np.float64], joints: JointSet) -> NDArray[np.float64]:
+    """Return keypoints ``(..., J, 3)`` with left and right exchanged."""
     order = np.arange(len(joints.names))
     for left, right in joints.pairs:
         order[[left, right]] = right, left
-    exchanged = keypoints[..., order, :].copy()
-    exchanged[..., 0] = np.where(exchanged[..., 2] > 0, width - 1 - exchanged[..., 0], exchanged[..., 0])
-    return exchanged
+    return np.asarray(keypoints[..., order, :])
 
 
 class PersonCrops(ObjectSource):

@@ -26,6 +26,8 @@ from autola_analysis.training.lightning import interrupts_as_such, make_trainer,
 from autola_analysis.training.lock import locked_folder
 from autola_analysis.training.module import DivergedError
 from autola_analysis.training.plan import Plan
+from autola_analysis.training.pose import job as pose
+from autola_analysis.training.pose.recipes import PoseRecipe
 from autola_analysis.training.recipes import Recipe
 from autola_analysis.training.settings import Machine, Training
 from autola_analysis.training.state import (
@@ -39,7 +41,11 @@ from autola_analysis.training.state import (
 )
 
 logger = logging.getLogger(__name__)
-PREPARE: Mapping[type[Plan], Prepare] = {Recipe: classification.prepare, DetectionRecipe: detection.prepare}
+PREPARE: Mapping[type[Plan], Prepare] = {
+    Recipe: classification.prepare,
+    DetectionRecipe: detection.prepare,
+    PoseRecipe: pose.prepare,
+}
 """How the training under each kind of recipe is made ready."""
 
 

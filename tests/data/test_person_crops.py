@@ -10,7 +10,7 @@ from autola_analysis.core.objects import JointSet, Objects
 from autola_analysis.data.cluttered_scenes import ClutteredScenes
 from autola_analysis.data.digit_puppets import DigitPuppets
 from autola_analysis.data.object_source import ObjectSource
-from autola_analysis.data.person_crops import PersonCrops, crop_map, mirrored_joints, warped
+from autola_analysis.data.person_crops import PersonCrops, crop_map, exchanged, mirrored_crop_map, warped
 from autola_analysis.data.puppet import JOINTS
 
 SIZE = (128, 96)
@@ -148,12 +148,19 @@ def test_data_without_joints_are_refused() -> None:
         PersonCrops(nobody, SIZE)
 
 
-def test_mirroring_exchanges_left_and_right_and_leaves_what_is_not_labelled() -> None:
-    keypoints = np.zeros((9, 3))
-    keypoints[1], keypoints[2], keypoints[3] = [10, 20, 2], [30, 21, 1], [4, 5, 2]
-    mirrored = mirrored_joints(keypoints, JOINTS, 96)
-    np.testing.assert_array_equal(mirrored[2], [85, 20, 2])
-    np.testing.assert_array_equal(mirrored[1], [65, 21, 1])
-    np.testing.assert_array_equal(mirrored[4], [91, 5, 2])
-    np.testing.assert_array_equal(mirrored[0], 0)
-    np.testing.assert_array_equal(mirrored_joints(mirrored, JOINTS, 96), keypoints)
+def test_a_mirrored_crop_is_the_crop_of_the_mirrored_image() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 81, 3)).astype(np.uint8)
+    box = np.array([20.0, 12, 47, 49])
+    mirrored = np.array([81 - 47, 12.0, 81 - 20, 49])
+    one = warped(Image.fromarray(pixels), mirrored_crop_map(box, (60, 81), SIZE, 0.9, 20), SIZE)
+    other = warped(Image.fromarray(pixels[:, ::-1].copy()), crop_map(mirrored, (60, 81), SIZE, 0.9, 20), SIZE)
+    assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).max() <= 1  # sampled from the other side
+    straight = mirrored_crop_map(box, (60, 81), SIZE)(np.array([[33.0, 30.0]]))
+    np.testing.assert_allclose(straight, crop_map(box, (60, 81), SIZE)(np.array([[33.0, 30.0]])))  # its middle
+
+
+def test_left_and_right_are_exchanged_by_name() -> None:
+    keypoints = np.arange(27.0).reshape(9, 3)
+    found = exchanged(keypoints, JOINTS)
+    assert found[:, 0].tolist() == [0, 6, 3, 12, 9, 18, 15, 24, 21]
+    np.testing.assert_array_equal(exchanged(found, JOINTS), keypoints)

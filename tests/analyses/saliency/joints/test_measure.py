@@ -109,6 +109,9 @@ def test_metrics_of_a_joint_by_hand() -> None:
     expected = {"precision": 1, "energy_disc": 0.4, "energy_partner": 0.3, "energy_other": 0.2, "odi": 0.5 / 0.9,
                 "energy_predicted": 0.2, "pointing_strict": 1}  # fmt: skip
     assert {name: found[name][0] for name in expected} == pytest.approx(expected)
+    discs[2, 0, :] = [True, True, True, False]  # what lies on two discs counts for the joint, then for its partner
+    assert localise_joint(maps, discs, 0, 1, discs[2])["energy_other"][0] == pytest.approx(0.2)
+    discs[2, 0, :2] = False
     alone = localise_joint(maps, discs, 2, None, discs[2])
     assert np.isnan(alone["energy_partner"][0])
     assert alone["energy_other"][0] == pytest.approx(0.7)

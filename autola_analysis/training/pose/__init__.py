@@ -1,0 +1,1 @@
+"""How networks for joints are trained."""
