@@ -119,22 +119,25 @@ def make_plan(file: StudyFile, base: Path, only: Sequence[str] | None = None, qu
 
 
 def _detectors(file: StudyFile) -> tuple[set[str], set[str]]:
-    """Return the keys of the models that see objects, and of those that see nothing but images named one by one.
+    """Return the keys of the models that see objects, and of those that are read as what they hold.
+
+    The latter see nothing but images named one by one, or those that their files suggest.
 
     Raises:
         OptionError: If one is to see objects, and images with labels too.
     """
     found: dict[bool, set[str]] = {True: set(), False: set()}
-    named: set[str] = set()
+    either: set[str] = set()
     for request in file.analyses:
         models = set(request.models or file.models)
-        if request.options.names_images:
-            named |= models
+        table = None if request.options.names_images else file.data[request.data or next(iter(file.data))]
+        if table is None or table.source is None:
+            either |= models
         else:
-            found[holds_objects(file.data[request.data or next(iter(file.data))])] |= models
+            found[holds_objects(table)] |= models
     if both := sorted(found[True] & found[False]):
         raise OptionError(f"{both[0]} is to see objects and images with labels; give each analysis models of its own.")
-    return found[True], named - found[True] - found[False]
+    return found[True], either - found[True] - found[False]
 
 
 def _restricted(file: StudyFile, only: Sequence[str] | None) -> StudyFile:

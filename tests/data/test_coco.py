@@ -13,6 +13,7 @@ from PIL import Image
 from autola_analysis.core.errors import BadImageError, DataError
 from autola_analysis.core.objects import COCO_SIGMAS
 from autola_analysis.data.coco import CocoObjects
+from autola_analysis.data.open_objects import open_objects
 from autola_analysis.data.run_lengths import lengths_of, mask_of, unpack
 
 
@@ -148,6 +149,19 @@ def twice(key: str) -> dict[str, Any]:
 def test_files_that_contradict_themselves_are_refused(tmp_path: Path, values: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
         CocoObjects(written(tmp_path, values))
+
+
+def test_cocos_training_file_is_read_without_its_bad_boxes(tmp_path: Path) -> None:
+    path = written(tmp_path, with_annotation(bbox=[1, 2, 0, 4]))
+    for split in ("train", "val"):
+        (path.parent / f"instances_{split}2017.json").write_text(path.read_text())
+    train = open_objects(f"coco:{tmp_path}", split="train")
+    whole = CocoObjects(path, drop_bad_boxes=True)
+    assert [train.objects(index).ids.tolist() for index in range(len(train))] == [
+        whole.objects(index).ids.tolist() for index in range(len(whole))
+    ]
+    with pytest.raises(DataError, match="has no area"):
+        open_objects(f"coco:{tmp_path}")
 
 
 def test_bad_boxes_can_be_left_out(tmp_path: Path) -> None:
