@@ -131,8 +131,8 @@ class Training:
         file = self.attention.rpartition(":")[0]
         controls = {"match_parameters": self.match_parameters, "keep_at_accuracy": self.keep_at_accuracy}
         own: dict[str, Any] = {"attention_sha256": sha256_of(expanded(file))} if file.endswith(".py") else {}
-        if self.init is not None:
-            own["init"] = {"file": self.init.name, "sha256": sha256_of(self.init)}
+        if not isinstance(self.recipe, Recipe):  # None: the backbone begins with random weights
+            own["init"] = self.init and {"file": self.init.name, "sha256": sha256_of(self.init)}
         return {
             "name": self.recipe_name,
             **self.recipe.to_dict(),

@@ -1,4 +1,12 @@
-"""Recipes that train detectors of boxes: those of the paper's supplement, and small ones on embedded data."""
+"""Recipes that train detectors of boxes: those of the paper's supplement, and small ones on embedded data.
+
+Where the supplement leaves room, its numbers stand as they are written. Its batch of 2 for Faster R-CNN is probably
+that of one GPU: by mmdetection's rule its learning rate of 0.01 belongs to 8 images, ``--set batch_size=8``. Batch
+norms behind the convolutions of SSD's heads, as it can be read too, are ``--set options={"norm":"all"}``.
+
+What differs from the code that the recipes come from: mmdetection leaves anchors on crowds out of its loss, here crowds
+are left out and anchors on them are negatives; its batches hold images of like aspect, here any.
+"""
 
 from __future__ import annotations
 

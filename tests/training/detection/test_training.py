@@ -2,19 +2,21 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from autola_analysis.backbones import ModelSpec
-from autola_analysis.checkpoints import save_model
+from autola_analysis.checkpoints import load_model, save_model
 from autola_analysis.checkpoints.detector_loading import load_detector
 from autola_analysis.core.errors import AutolaError, DataError, OptionError
 from autola_analysis.core.files import sha256_of
 from autola_analysis.training.attention import find_attention
-from autola_analysis.training.detection.images import AugmentedObjects
+from autola_analysis.training.detection.images import Batch
 from autola_analysis.training.detection.job import prepare
+from autola_analysis.training.detection.module import DetectorTraining
 from autola_analysis.training.settings import Training
 from autola_analysis.training.trainer import run_training
 from tests.training.detection.conftest import QUIET
@@ -57,27 +59,28 @@ def test_the_loss_falls(short: Make, name: str) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
-@pytest.mark.parametrize("name", ["scenes-ssd", "scenes-faster-rcnn"])
+@pytest.mark.parametrize(("name", "workers"), [("scenes-ssd", 0), ("scenes-ssd", 1), ("scenes-faster-rcnn", 0)])
 def test_a_killed_training_ends_as_it_would_have_to_the_last_bit(
-    tmp_path: Path, short: Make, name: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, short: Make, name: str, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    machine = replace(QUIET, workers=workers)
     run_training(short(name), tmp_path / "whole", QUIET)
-    original, batches = AugmentedObjects.__getitem__, []
+    original, batches = DetectorTraining.loss, []
 
-    def dies_in_the_second_epoch(self: AugmentedObjects, plan: object) -> object:
-        batches.append(plan)
+    def dies_in_the_second_epoch(self: DetectorTraining, batch: Batch) -> torch.Tensor:
+        batches.append(batch)
         if len(batches) == 5:
             raise KeyboardInterrupt
-        return original(self, plan)
+        return original(self, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(AugmentedObjects, "__getitem__", dies_in_the_second_epoch)
+        patch.setattr(DetectorTraining, "loss", dies_in_the_second_epoch)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
-            run_training(short(name), tmp_path / "killed", QUIET)
+            run_training(short(name), tmp_path / "killed", machine)
     with pytest.raises(OptionError, match="holds an unfinished training with other settings"):
-        run_training(short(name, learning_rate="0.5"), tmp_path / "killed", QUIET)
+        run_training(short(name, learning_rate="0.5"), tmp_path / "killed", machine)
     torch.rand(7)  # what else the process draws does not matter
-    run_training(short(name), tmp_path / "killed", QUIET)
+    run_training(short(name), tmp_path / "killed", machine)
     whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert [key for key in whole if not torch.equal(whole[key], killed[key])] == []
 
@@ -97,8 +100,6 @@ def classifier(path: Path, attention: str = "se", backbone: str = "resnet18", wi
 def test_a_training_begins_with_the_backbone_of_a_classifier(
     tmp_path: Path, short: Make, name: str, stages: int
 ) -> None:
-    from autola_analysis.checkpoints import load_model
-
     init = classifier(tmp_path)
     given = load_model(init).model.state_dict()
     training = short(name, init=init)
@@ -106,14 +107,12 @@ def test_a_training_begins_with_the_backbone_of_a_classifier(
     assert {key.partition(".")[0] for key in trunk} == {"conv1", "bn1", *(f"layer{n + 1}" for n in range(stages))}
     assert [key for key in trunk if not torch.equal(trunk[key], given[key])] == []
     assert training.record()["init"] == {"file": init.name, "sha256": sha256_of(init)}
-    assert "init" not in short(name).record()
+    assert short(name).record()["init"] is None
 
 
 def test_frozen_parts_stay_and_the_rest_moves(tmp_path: Path, short: Make) -> None:
     init, out = classifier(tmp_path), tmp_path / "out"
     run_training(short(init=init, epochs="1", frozen_stages="1", norm_eval="true", warmup_steps="0"), out, QUIET)
-    from autola_analysis.checkpoints import load_model
-
     before, after = load_model(init).model.state_dict(), weights(out)
     same = {key for key, value in before.items() if torch.equal(after.get(f"backbone.body.{key}", value * 0), value)}
     frozen = {key for key in before if key.startswith(("conv1.", "bn1.", "layer1."))}
