@@ -19,6 +19,8 @@ from autola_analysis.report.style import figure_width, paper_style
 
 COLOURS, DIVERGING = "Greys", "RdBu_r"
 MOST_IN_ROW = 4
+ALONE = 0.55
+"""Share of the width that a single matrix takes"""
 NAMES = 0.62
 """Inches that the names of the joints take"""
 LETTER = 4.5  # points, at least
@@ -48,24 +50,24 @@ def plot_joint_matrix(
     matrices, changes = rows_of(result.matrix, **about), rows_of(result.differences, **about)
     variants = list(dict.fromkeys(matrices["model"]))[:MOST_IN_ROW]
     names = result.settings["names"]
-    inches = figure_width(width)
-    side = (inches - NAMES - 0.5) / max(len(variants), 2)
-    rows = 2 if len(variants) > 1 else 1
+    several = len(variants) > 1
+    inches = figure_width(width) * (1 if several else ALONE)
+    side, rows = (inches - NAMES - 0.6) / len(variants), 2 if several else 1
     with paper_style():
         figure = Figure(figsize=(inches, rows * (side + 0.22) + NAMES + 0.1), layout="constrained")
-        grid = figure.subplots(rows, max(len(variants), 2), squeeze=False)
+        grid = figure.subplots(rows, len(variants), squeeze=False)
         for ax in grid.flat:
             ax.set_visible(False)
         squares = [square(rows_of(matrices, model=name), "energy", names) for name in variants]
-        top = float(np.nanmax(squares))
+        top = float(np.nan_to_num(squares).max()) or 1.0
         drawn = [
             _draw(ax, values, name, COLOURS, (0.0, top))
             for ax, values, name in zip(grid[0], squares, variants, strict=False)
         ]
         figure.colorbar(drawn[0], ax=list(grid[0]), shrink=0.85, label="share of the map")
-        if rows == 2:
+        if several:
             moved = [square(rows_of(changes, model=name), "difference", names) for name in variants[1:]]
-            largest = max(float(np.nanmax(np.abs(moved))), 1e-6)
+            largest = float(np.abs(np.nan_to_num(moved)).max()) or 1.0
             for ax, values, name in zip(grid[1, 1:], moved, variants[1:], strict=False):
                 last = _draw(ax, values, f"{name} less {variants[0]}", DIVERGING, (-largest, largest))
             figure.colorbar(last, ax=list(grid[1]), shrink=0.85, label="difference")
