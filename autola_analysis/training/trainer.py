@@ -127,7 +127,7 @@ def _fit(
     module: ClassifierTraining, loaders: Loaders, state: Path, machine: Machine, keeper: KeepAtAccuracy | None
 ) -> dict[str, float]:
     """Train from the last state on, or from the start; return the metrics on the test split."""
-    last = last_state(state)
+    last = last_state(state, module)
     trainer = make_trainer(module.recipe.epochs, state, machine, [] if keeper is None else [keeper])
     try:
         with interrupts_as_such(), freed_memory_kept():
