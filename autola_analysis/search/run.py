@@ -223,7 +223,7 @@ class _Loaders:
 
 def _fit(module: SearchTraining, loaders: _Loaders, state: Path, machine: Machine) -> None:
     """Search from the last state on, or from the start."""
-    last = last_state(state)
+    last = last_state(state, module)
     if last is not None:  # lightning starts the first epoch's workers before it tells their samplers which epoch it is
         content = read_checkpoint(last).content
         assert isinstance(content, dict)

@@ -83,8 +83,12 @@ def discard(state: Path) -> None:
         state.rmdir()
 
 
-def last_state(state: Path) -> Path | None:
+def last_state(state: Path, module: torch.nn.Module | None = None) -> Path | None:
     """Return the file with the state after the last epoch; None where no epoch was finished.
+
+    Args:
+        state: The folder.
+        module: What will go on from it, whose tensors it must hold.
 
     Raises:
         TrainingError: If it is damaged.
@@ -98,6 +102,8 @@ def last_state(state: Path) -> Path | None:
         raise TrainingError(_damaged(last, "it cannot be read", state)) from error
     if not isinstance(content, dict) or not content.keys() >= PARTS:
         raise TrainingError(_damaged(last, "it holds no state of a training", state))
+    if module is not None and _shapes(content["state_dict"]) != _shapes(module.state_dict()):
+        raise TrainingError(_damaged(last, "it holds other tensors than the network", state))
     return last
 
 
@@ -106,6 +112,11 @@ def finished_epochs(last: Path) -> int:
     content = read_checkpoint(last).content
     assert isinstance(content, dict)
     return int(content["epoch"]) + 1
+
+
+def _shapes(tensors: Any) -> dict[str, Any]:
+    found = tensors if isinstance(tensors, dict) else {}
+    return {name: getattr(tensor, "shape", None) for name, tensor in found.items()}
 
 
 def kept_checkpoint(state: Path) -> Path:

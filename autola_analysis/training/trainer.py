@@ -117,7 +117,7 @@ def _keep(write: Callable[..., Path], state: Path) -> Callable[[float, int], Non
 def _fit(job: Job, state: Path, machine: Machine, keeper: KeepAtAccuracy | None) -> dict[str, float]:
     """Train from the last state on, or from the start; return the metrics on the test split."""
     train, test = job.loaders
-    last = last_state(state)
+    last = last_state(state, job.module)
     if last is not None and isinstance(train.sampler, EpochBatches):
         train.sampler.set_epoch(finished_epochs(last))  # lightning says it after the first epoch's workers have begun
     trainer = make_trainer(job.module.plan.epochs, state, machine, [] if keeper is None else [keeper])

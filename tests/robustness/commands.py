@@ -39,6 +39,7 @@ class Command:
         environment: Variables beside this process's own.
         file_size: Bytes that it may write to any one file; beyond them, writing fails as on a full disk.
         log: Where it writes what it says; the folder's name and ".log" by default.
+        patience: Seconds after which it is taken to hang.
     """
 
     def __init__(
@@ -48,8 +49,9 @@ class Command:
         environment: Mapping[str, str] | None = None,
         file_size: int | None = None,
         log: Path | None = None,
+        patience: float = PATIENCE,
     ) -> None:
-        self.folder = folder
+        self.folder, self._patience = folder, patience
         self._log = log or folder.with_name(f"{folder.name}.log")
         texts = [str(argument) for argument in arguments]
         self._process = context.Process(
@@ -71,7 +73,7 @@ class Command:
 
     def status(self) -> int:
         """Return the exit status, minus a signal's number where one ended it, once all its processes have ended."""
-        self._process.join(PATIENCE)
+        self._process.join(self._patience)
         assert self._process.exitcode is not None, f"the command hangs; it said: {self.said()}"
         _wait(lambda: not members(self.pid), "the end of all processes")
         return self._process.exitcode
@@ -96,10 +98,10 @@ def members(session: int) -> dict[int, str]:
     return found
 
 
-def completed(arguments: Sequence[object], folder: Path) -> float:
+def completed(arguments: Sequence[object], folder: Path, patience: float = PATIENCE) -> float:
     """Run a command to its end and return the seconds it took."""
     start = time.monotonic()
-    command = Command(arguments, folder)
+    command = Command(arguments, folder, patience=patience)
     assert command.status() == 0, command.said()
     return time.monotonic() - start
 

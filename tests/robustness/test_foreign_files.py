@@ -13,13 +13,15 @@ from autola_analysis.core.cache import NAME
 from autola_analysis.core.entries import RECORD
 from autola_analysis.report.ownership import foreign_entries, written_files
 
-from .commands import Command, completed
+from .commands import PATIENCE, Command, completed
 from .conftest import EVERYTHING
 from .studies import write_study
 from .test_kills import COMMANDS, MACHINE, REPORT
 
 KILLS = 12 if EVERYTHING else 2
 MONTH = 31 * 86400
+LONGEST = 1200.0
+"""Seconds that the demo may take."""
 FOLDERS = ("", "figures", "tables", "arrays", "notes", "notes/deep", ".hidden")
 WRITTEN = {
     **{name: [*killed.arguments, "--out", "out", "--overwrite"] for name, killed in COMMANDS.items()},
@@ -73,7 +75,7 @@ def old(path: Path) -> None:
     os.utime(path.parent, (then, then))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600 if EVERYTHING else 600)
 @pytest.mark.parametrize("name", list(WRITTEN) if EVERYTHING else ["selectivity", "redraw"])
 def test_foreign_files_survive_a_command_that_is_killed_at_any_moment(name: str, tmp_path: Path) -> None:
     folder, generator = write_study(tmp_path / "work"), np.random.default_rng(len(name))
@@ -81,23 +83,24 @@ def test_foreign_files_survive_a_command_that_is_killed_at_any_moment(name: str,
     beside_the_cache.parent.mkdir(parents=True)
     beside_the_cache.write_text("mine, and old")
     old(beside_the_cache)
-    completed(WRITTEN["selectivity" if name == "redraw" else name], folder)
-    seconds = completed(WRITTEN[name], folder)
+    patience = LONGEST if name == "demo" else PATIENCE
+    completed(WRITTEN["selectivity" if name == "redraw" else name], folder, patience)
+    seconds = completed(WRITTEN[name], folder, patience)
     planted = {b"mine, and old"} | plant_in_cache(folder / "cache" / NAME)
     kept = set(planted)
-    for share in generator.uniform(0.2, 1.1, KILLS):
+    for share in generator.uniform(0.2, 1.1, 3 if name == "demo" else KILLS):
         if (folder / "out").exists():
             planted |= plant(folder / "out", generator)
         if name not in FROM_CACHE:
             for record in (folder / "cache" / NAME).glob(f"*/*/{RECORD}"):
                 record.unlink()  # else there is no pass to be killed in
-        command = Command(WRITTEN[name], folder)
+        command = Command(WRITTEN[name], folder, patience=patience)
         time.sleep(share * seconds)
         command.send(signal.SIGKILL, to_all=False)
         command.status()
         assert planted <= contents_below(folder)
     again: Sequence[str] = WRITTEN["selectivity"] if name == "redraw" else WRITTEN[name]
-    completed(again, folder)  # also where the last kill left no report
+    completed(again, folder, patience)  # also where the last kill left no report
     assert planted - kept <= contents_below(folder / "out")
     written = written_files(folder / "out")
     assert written

@@ -47,6 +47,8 @@ def unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, P
         ("last.ckpt", lambda path: path.write_bytes(b""), "it cannot be read"),
         ("last.ckpt", lambda path: path.write_bytes(_one_byte_changed(path.read_bytes())), "it cannot be read"),
         ("last.ckpt", lambda path: torch.save({"state_dict": {}}, path), "it holds no state of a training"),
+        ("last.ckpt", lambda path: _with_state(path, {}), "it holds other tensors than the network"),
+        ("last.ckpt", lambda path: _with_state(path, [1]), "it holds other tensors than the network"),
     ],
 )
 def test_a_damaged_folder_is_one_sentence_and_left_as_it_is(
@@ -62,6 +64,10 @@ def test_a_damaged_folder_is_one_sentence_and_left_as_it_is(
         f"remove the folder {state} to start over, or choose another --out."
     )
     assert {path.name: path.read_bytes() for path in state.iterdir()} == before
+
+
+def _with_state(path: Path, tensors: object) -> None:
+    torch.save({**torch.load(path, weights_only=True), "state_dict": tensors}, path)
 
 
 def _one_byte_changed(content: bytes) -> bytes:
