@@ -51,7 +51,7 @@ class FoundResult(NetworkResult):
         warnings: Sentences that belong beside the numbers.
     """
 
-    PARTS: ClassVar[Parts]
+    _PARTS: ClassVar[Parts]
 
     model: str
     run: str
@@ -67,7 +67,7 @@ class FoundResult(NetworkResult):
             results: One per network.
             over_runs: Rows of variants over all their runs, for both tables.
         """
-        parts = cls.PARTS
+        parts = cls._PARTS
         table, single = parts.single
         about = [
             {
@@ -94,7 +94,7 @@ class FoundResult(NetworkResult):
     @classmethod
     def apart(cls, stored: Stored) -> list[Self]:
         """Return the results that `together` gave these tables and arrays."""
-        parts, results = cls.PARTS, []
+        parts, results = cls._PARTS, []
         table, single = parts.single
         for each in stored.arrays[parts.found[0]].about:
             names = {"model": each["model"], "run": each["run"]}

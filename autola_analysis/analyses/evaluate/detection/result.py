@@ -63,7 +63,7 @@ class DetectionResult(FoundResult):
     """
 
     FORMAT = DETECTION_FORMAT
-    PARTS = Parts(
+    _PARTS = Parts(
         DETECTION_TABLE.name,
         (DETECTION_CLASS_TABLE.name, "per_class"),
         "classes",

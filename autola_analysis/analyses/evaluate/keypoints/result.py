@@ -68,7 +68,7 @@ class KeypointResult(FoundResult):
     """
 
     FORMAT = KEYPOINT_FORMAT
-    PARTS = Parts(
+    _PARTS = Parts(
         KEYPOINT_TABLE.name, (JOINT_TABLE.name, "per_joint"), "joints", (FOUND, People), (NUMBERS, KeypointNumbers)
     )
 
