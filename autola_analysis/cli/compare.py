@@ -43,33 +43,42 @@ def compare(
 
     Example: autola-analyze compare --ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --data imagenet:/data/imagenet
     """
-    from autola_analysis.analyses.registry import analysis_of, registrations
-    from autola_analysis.inference.tasks import Detection
+    from autola_analysis.analyses.registry import registrations
     from autola_analysis.study.command import named_files
     from autola_analysis.study.file import AnalysisRequest
-    from autola_analysis.study.sources import holds_objects
 
+    images_in_all = _number(limit)
     names = list(named_files(checkpoints.ckpt))
     if len(names) < 2:
         raise OptionError(f"a comparison needs at least two variants; there is {names[0]}: give --ckpt again.")
-    objects = holds_objects(images.table(None))
+    looks = _looks_at(images)
     study = command_of(
         f"Comparison of {', '.join(names)}",
         [
             AnalysisRequest(kind=each.name, options=given_options(each.options_class(), values))
             for each in registrations().values()
-            if each.by_default and (not objects or Detection().name in analysis_of(each.name).tasks)
+            if each.by_default and looks(each.name)
         ],
         checkpoints,
         images,
         architecture,
         output,
-        limit=_number(limit),
+        limit=images_in_all,
         candidate=candidate,
         group="all",
     )
     out = output.directory("compare")
     run_and_show(study, out, machine, overwrite=output.overwrite, anonymous=output.anonymous, show=show)
+
+
+def _looks_at(images: ImageFlags) -> Callable[[str], bool]:
+    """Return whether an analysis, by its name, looks at the networks that the images are for."""
+    from autola_analysis.analyses.registry import analysis_of
+    from autola_analysis.inference.tasks import Detection
+    from autola_analysis.study.sources import holds_objects
+
+    objects = holds_objects(images.table(None))
+    return lambda name: not objects or Detection().name in analysis_of(name).tasks
 
 
 def compare_command() -> Callable[..., None]:
