@@ -94,7 +94,8 @@ def test_latex_tables_escape_names_and_join_intervals() -> None:
 def test_summary_tables_are_there_for_a_paper(whole: Path) -> None:
     declared = [table for name in registrations() for table in analysis_of(name).format.tables]
     short = {table.name for table in [ACCURACY_TABLE, CLAIMS_TABLE, *declared] if table.latex}
-    elsewhere = {"evaluation_detection", "saliency_object_metrics", "search_ranking_summary"}  # detectors; --rank
+    of_joints = {"evaluation_keypoints", "evaluation_joints", "saliency_joint_metrics"}
+    elsewhere = {"evaluation_detection", "saliency_object_metrics", *of_joints, "search_ranking_summary"}  # --rank
     assert {path.stem for path in (whole / "tables").glob("*.tex")} == short - elsewhere
     assert {"accuracy", "claims", "selectivity_summary"} <= short
 

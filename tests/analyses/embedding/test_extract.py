@@ -187,14 +187,17 @@ def test_half_written_and_foreign_places_are_recognised_said_and_done_again(
             assert (place / RECORD).exists()
 
 
-def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_is_cleared_away_and_what_no_record_lists_is_kept(tmp_path: Path) -> None:
     model = Tiny()
     extracted(model, DIGITS, settings=QUIET, cache=tmp_path)
     (place,) = places(tmp_path)
     temporary_beside(place).mkdir()
+    held = {path.name for path in place.iterdir()} - {RECORD}
     (place / RECORD).unlink()
     extracted(model, DIGITS, settings=QUIET, cache=tmp_path)
-    assert places(tmp_path) == [place]
+    kept = place.with_name(f"{place.name}.kept")
+    assert places(tmp_path) == [place, kept]
+    assert {path.name for path in kept.iterdir()} == held
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
