@@ -107,7 +107,7 @@ def bare_forward(
 
 def print_in_memory(setting: Setting) -> None:
     """Measure with images in memory, in a short and in a long run: what starting costs, and what an image adds."""
-    batch, lengths, side = setting.size(tiny=(10, (1, 2), 32), cpu=(8, (1, 2), 224), cuda=(256, (2, 8), 224))
+    batch, lengths, side = setting.size(tiny=(10, (1, 2), 32), cpu=(8, (2, 4), 224), cuda=(256, (2, 8), 224))
     precisions = ("float32", "tf32", "bfloat16") if setting.cuda else ("float32",)
     for name, model in networks(setting).items():  # a table each: what has no time left loses no other's
         calls: dict[str, Callable[[], Any]] = {}
