@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,14 @@ class WholeFiles(TorchCheckpointIO):
     """Write a state whole or not at all, also where the temporary folder lies on another disk."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a state in one step."""
+        """Write a state in one step.
+
+        torch's own writing of a file that cannot grow ends in an error of its archive's bookkeeping, not of the disk.
+        """
+        content = BytesIO()
+        torch.save(checkpoint, content)
         with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+            temporary.write_bytes(content.getbuffer())
 
 
 def state_of(out: Path, what: str = "training") -> Path:
