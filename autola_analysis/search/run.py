@@ -19,7 +19,6 @@ from autola_analysis.attention.mixture import SEARCH_REDUCTION
 from autola_analysis.attention.operations import OPERATIONS
 from autola_analysis.backbones.building import build_outline
 from autola_analysis.backbones.registry import ModelSpec
-from autola_analysis.checkpoints.reading import read_checkpoint
 from autola_analysis.checkpoints.writing import save_model
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import DataError, OptionError, SearchError
@@ -225,13 +224,13 @@ def _fit(module: SearchTraining, loaders: _Loaders, state: Path, machine: Machin
     """Search from the last state on, or from the start."""
     last = last_state(state, module)
     if last is not None:  # lightning starts the first epoch's workers before it tells their samplers which epoch it is
-        content = read_checkpoint(last).content
-        assert isinstance(content, dict)
-        loaders.start_at(len(content["history"]["epochs"]))
+        loaders.start_at(last.epochs)
     trainer = make_trainer(module.recipe.epochs, state, machine, [])
     try:
         with interrupts_as_such():
-            trainer.fit(module, loaders.combined(), loaders.evaluated, ckpt_path=None if last is None else str(last))
+            trainer.fit(
+                module, loaders.combined(), loaders.evaluated, ckpt_path=None if last is None else str(last.file)
+            )
     except DivergedError as error:
         raise SearchError(
             f"{error}, so the search has stopped; {_kept(state)}; search again with a lower --set learning_rate or "

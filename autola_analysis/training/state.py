@@ -6,7 +6,7 @@ import json
 import logging
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -89,8 +89,20 @@ def discard(state: Path) -> None:
         state.rmdir()
 
 
-def last_state(state: Path, module: torch.nn.Module | None = None) -> Path | None:
-    """Return the file with the state after the last epoch; None where no epoch was finished.
+class LastState(NamedTuple):
+    """The state after the last whole epoch.
+
+    Attributes:
+        file: Holds it.
+        epochs: How many epochs were finished.
+    """
+
+    file: Path
+    epochs: int
+
+
+def last_state(state: Path, module: torch.nn.Module | None = None) -> LastState | None:
+    """Return the state after the last epoch; None where no epoch was finished.
 
     Args:
         state: The folder.
@@ -106,18 +118,11 @@ def last_state(state: Path, module: torch.nn.Module | None = None) -> Path | Non
         content = read_checkpoint(last).content
     except CheckpointError as error:
         raise TrainingError(_damaged(last, "it cannot be read", state)) from error
-    if not isinstance(content, dict) or not content.keys() >= PARTS:
+    if not isinstance(content, dict) or not content.keys() >= PARTS or type(content["epoch"]) is not int:
         raise TrainingError(_damaged(last, "it holds no state of a training", state))
     if module is not None and _shapes(content["state_dict"]) != _shapes(module.state_dict()):
         raise TrainingError(_damaged(last, "it holds other tensors than the network", state))
-    return last
-
-
-def finished_epochs(last: Path) -> int:
-    """Return how many epochs were finished when a state was written; `last_state` has read it."""
-    content = read_checkpoint(last).content
-    assert isinstance(content, dict)
-    return int(content["epoch"]) + 1
+    return LastState(last, content["epoch"] + 1)
 
 
 def _shapes(tensors: Any) -> dict[str, Any]:

@@ -33,7 +33,6 @@ from autola_analysis.training.settings import Machine, Training
 from autola_analysis.training.state import (
     KEPT,
     discard,
-    finished_epochs,
     kept_checkpoint,
     last_state,
     open_state,
@@ -119,11 +118,11 @@ def _fit(job: Job, state: Path, machine: Machine, keeper: KeepAtAccuracy | None)
     train, test = job.loaders
     last = last_state(state, job.module)
     if last is not None and isinstance(train.sampler, EpochBatches):
-        train.sampler.set_epoch(finished_epochs(last))  # lightning says it after the first epoch's workers have begun
+        train.sampler.set_epoch(last.epochs)  # lightning says it after the first epoch's workers have begun
     trainer = make_trainer(job.module.plan.epochs, state, machine, [] if keeper is None else [keeper])
     try:
         with interrupts_as_such(), freed_memory_kept():
-            trainer.fit(job.module, train, ckpt_path=None if last is None else str(last))
+            trainer.fit(job.module, train, ckpt_path=None if last is None else str(last.file))
             (metrics,) = trainer.validate(job.module, test, verbose=False)
     except DivergedError as error:
         raise TrainingError(_advice(str(error), state, machine)) from error
