@@ -182,6 +182,25 @@ def joints_of(source: ObjectSource) -> JointSet:
     return source.joints
 
 
+def placed_joints_of(source: ObjectSource, needs: str) -> JointSet:
+    """Return the joints of a source that says how precisely they can be placed.
+
+    Args:
+        source: Images with people.
+        needs: What asks for it: the end of "..., which ...".
+
+    Raises:
+        DataError: If its objects have no joints, or the source does not say.
+    """
+    joints = joints_of(source)
+    if joints.sigmas is None:
+        raise DataError(
+            f"{source.name} does not say how precisely its joints can be placed, which {needs}; give its category "
+            '"sigmas", a number per joint.'
+        )
+    return joints
+
+
 def _labelled(image: int, people: Objects) -> NDArray[np.int64]:
     """Return the numbers of the image and of its people that are no crowd and have a labelled joint, ``(n, 2)``."""
     assert people.keypoints is not None

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import nn
+
 from autola_analysis.attention.registry import ATTENTIONS, AttentionFactory
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.backbones.resnet import ResNet
 from autola_analysis.checkpoints import load_model
 from autola_analysis.checkpoints.matching import load_strictly
 from autola_analysis.core.errors import OptionError
+from autola_analysis.detectors import DetectorSpec
+from autola_analysis.training.settings import Training
 
 HEAD = "fc."
 
@@ -45,6 +49,28 @@ def take_trunk(trunk: ResNet, backbone: ModelSpec, file: Path, attention: Attent
     state = loaded.model.state_dict()
     left_out = {name for name in state if name.startswith(HEAD) or _other_stage(name, stages)}
     load_strictly(trunk, {name: tensor for name, tensor in state.items() if name not in left_out}, file)
+
+
+def trunk_of(
+    model: nn.Module, place: str, spec: DetectorSpec, training: Training, attention: AttentionFactory
+) -> ResNet:
+    """Return the backbone of a detector, with the weights of the classifier that its training begins with, if any.
+
+    Args:
+        model: The detector.
+        place: Name of its backbone.
+        spec: What it is.
+        training: Says which classifier.
+        attention: Class or function of the backbone's attention.
+
+    Raises:
+        AutolaError: As `take_trunk`.
+    """
+    trunk = model.get_submodule(place)
+    assert isinstance(trunk, ResNet)
+    if training.init is not None:
+        take_trunk(trunk, spec.backbone, training.init, attention)
+    return trunk
 
 
 def _other_stage(name: str, stages: set[str]) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.core.errors import TrainingError
+from autola_analysis.inference.tasks.coco_metrics import CocoMatches
 from autola_analysis.training.plan import Plan
 
 
@@ -52,6 +53,11 @@ class NetworkTraining(pl.LightningModule, ABC):
             )
         self.log("loss", loss, prog_bar=True, batch_size=1)
         return loss
+
+    def log_metrics(self, matches: CocoMatches) -> None:
+        """Log what COCO reports of what the network has found, as far as the data have objects for it."""
+        metrics = matches.summary().metrics
+        self.log_dict({name: value for name, value in metrics.items() if not math.isnan(value)})
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Bound the norm of the gradient, where the recipe does."""

@@ -16,9 +16,8 @@ from torchvision.models.detection.ssd import SSD
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.outputs import Output, Score, describe
-from autola_analysis.inference.stream import Batch
-from autola_analysis.inference.tasks.accuracy import AccuracyObserver
 from autola_analysis.inference.tasks.average_precision import Detections
+from autola_analysis.inference.tasks.without_accuracy import WithoutAccuracy
 
 KINDS = (GeneralizedRCNN, SSD, RetinaNet, FCOS)
 PARTS = ("boxes", "labels", "scores")
@@ -52,7 +51,7 @@ def input_of(model: nn.Module) -> Preprocessing:
 
 
 @dataclass(frozen=True)
-class Detection:
+class Detection(WithoutAccuracy):
     """Any number of objects per image: outputs are a dict of ``boxes``, ``labels`` and ``scores`` per image.
 
     Boxes are x1, y1, x2, y2 in pixels of the image as the network got it; labels count from 1. Targets are an array of
@@ -62,18 +61,6 @@ class Detection:
 
     name: str = "detection"
     read_as: Any = None
-
-    def settled(self, model: nn.Module, images: Tensor, output: Output) -> Detection:
-        """Return the task: a detector's outputs are read in one way."""
-        return self
-
-    def scores(self, output: Output) -> Output:
-        """Return the outputs as they are; see `detections_of`."""
-        return output
-
-    def about(self, output: Output) -> str:
-        """Return nothing: outputs are read as usual."""
-        return ""
 
     def check(self, output: Output, images: int) -> None:
         """Check that an output is a dict with the parts of detections for every image.
@@ -102,16 +89,6 @@ class Detection:
         """Return whether other objects are found in an image alone than in the same image, the first of a batch."""
         return not _alike(alone[0], together[0])
 
-    def accuracy(
-        self,
-        num_classes: int,
-        data_classes: tuple[str, ...] | None = None,
-        head_classes: tuple[str, ...] | None = None,
-        has_head: bool = True,
-    ) -> AccuracyObserver:
-        """Return an observer that counts images: detections have no accuracy, they have an average precision."""
-        return ImageCounter(num_classes, has_head=False)
-
     def score(self, targets: Any = None) -> Score:
         """Refuse: what is explained of a detector is the score of a candidate, before detections are made.
 
@@ -119,14 +96,6 @@ class Detection:
             OptionError: Always.
         """
         raise OptionError("detections hold no gradient; explain the score of a candidate instead.")
-
-
-class ImageCounter(AccuracyObserver):
-    """Counts the images of a pass."""
-
-    def update(self, batch: Batch, kept: Mapping[str, Any], output: Output) -> None:
-        """Count one batch."""
-        self._seen.images += len(batch.indices)
 
 
 def detections_of(output: Output, sides: Sequence[int]) -> list[Detections]:

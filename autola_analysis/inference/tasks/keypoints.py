@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.inference.outputs import Output, Score, describe, same_outputs
-from autola_analysis.inference.tasks.accuracy import AccuracyObserver
-from autola_analysis.inference.tasks.detection import ImageCounter
+from autola_analysis.inference.tasks.without_accuracy import WithoutAccuracy
 
 KEYPOINTS = "keypoints"
 SAME_VALUE = 1e-3
@@ -23,7 +22,7 @@ def finds_joints(model: nn.Module) -> bool:
 
 
 @dataclass(frozen=True)
-class Keypoints:
+class Keypoints(WithoutAccuracy):
     """One person per image: outputs are heat maps ``(B, J, h, w)``.
 
     Targets are an array of `Objects` that hold one person each, in pixels of its crop.
@@ -31,18 +30,6 @@ class Keypoints:
 
     name: str = KEYPOINTS
     read_as: Any = None
-
-    def settled(self, model: nn.Module, images: Tensor, output: Output) -> Keypoints:
-        """Return the task: heat maps are read in one way."""
-        return self
-
-    def scores(self, output: Output) -> Output:
-        """Return the heat maps as they are."""
-        return output
-
-    def about(self, output: Output) -> str:
-        """Return nothing: heat maps are read as usual."""
-        return ""
 
     def check(self, output: Output, images: int) -> None:
         """Check that an output is a heat map per joint for every image.
@@ -67,16 +54,6 @@ class Keypoints:
     def depends_on_batch(self, alone: Output, together: Output) -> bool:
         """Return whether the heat maps of an image alone differ from those of the first image of a batch."""
         return bool(((alone - together[:1]).abs() > SAME_VALUE * together.abs().max()).any())
-
-    def accuracy(
-        self,
-        num_classes: int,
-        data_classes: tuple[str, ...] | None = None,
-        head_classes: tuple[str, ...] | None = None,
-        has_head: bool = True,
-    ) -> AccuracyObserver:
-        """Return an observer that counts images: joints have no accuracy, they have an average precision."""
-        return ImageCounter(num_classes, has_head=False)
 
     def score(self, targets: Any = None) -> Score:
         """Refuse: what is explained of a heat map is the value of one of its cells.

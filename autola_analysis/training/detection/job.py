@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from autola_analysis.attention.registry import AttentionFactory
-from autola_analysis.backbones.resnet import ResNet
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data.workers import SupervisedLoader
 from autola_analysis.detectors import DetectorSpec
@@ -20,7 +19,7 @@ from autola_analysis.training.detection.images import (
 from autola_analysis.training.detection.module import DetectorTraining
 from autola_analysis.training.detection.recipes import DetectionRecipe
 from autola_analysis.training.images import KEPT_BYTES
-from autola_analysis.training.initial import take_trunk
+from autola_analysis.training.initial import trunk_of
 from autola_analysis.training.job import Job, loader_options, public_name, seed_everything, spec_that_fits
 from autola_analysis.training.settings import Machine, Training, build_with
 
@@ -50,10 +49,7 @@ def prepare(training: Training, attention: AttentionFactory, machine: Machine) -
     train = with_objects(whole, recipe)
     seed_everything(training)
     model = build_with(spec, attention)
-    trunk = model.get_submodule("backbone.body")
-    assert isinstance(trunk, ResNet)
-    if training.init is not None:
-        take_trunk(trunk, spec.backbone, training.init, attention)
+    trunk = trunk_of(model, "backbone.body", spec, training, attention)
     preprocessing, options = input_of(model), loader_options(machine)
     images = AugmentedObjects(train, recipe, preprocessing, KEPT_BYTES // max(machine.workers, 1))
     batches = EpochBatches(len(train), recipe.batch_size, training.seed, "train")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -77,7 +75,4 @@ class DetectorTraining(NetworkTraining):
         indices = sorted(self._found)
         objects = [self.test.objects(index) for index in indices]
         matches = CocoMatches.of([self._found[index] for index in indices], objects, len(self.test.classes))
-        metrics: dict[str, Any] = {
-            name: value for name, value in matches.summary().metrics.items() if not np.isnan(value)
-        }
-        self.log_dict(metrics)
+        self.log_metrics(matches)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from autola_analysis.attention.registry import AttentionFactory
-from autola_analysis.backbones.resnet import ResNet
 from autola_analysis.core.errors import DataError
-from autola_analysis.data.person_crops import PersonCrops, joints_of
+from autola_analysis.data.person_crops import PersonCrops, joints_of, placed_joints_of
 from autola_analysis.data.preprocessing import IMAGENET_STATISTICS
 from autola_analysis.data.workers import SupervisedLoader
 from autola_analysis.detectors import DetectorSpec
@@ -15,7 +14,7 @@ from autola_analysis.training.batches import EpochBatches
 from autola_analysis.training.detection.images import open_object_splits
 from autola_analysis.training.detection.job import as_they_are
 from autola_analysis.training.images import KEPT_BYTES
-from autola_analysis.training.initial import take_trunk
+from autola_analysis.training.initial import trunk_of
 from autola_analysis.training.job import Job, loader_options, public_name, seed_everything, spec_that_fits
 from autola_analysis.training.pose.images import AugmentedPeople, EvaluatedPeople
 from autola_analysis.training.pose.module import PoseTraining
@@ -34,22 +33,14 @@ def prepare(training: Training, attention: AttentionFactory, machine: Machine) -
     recipe = training.recipe
     assert isinstance(recipe, PoseRecipe)
     train, test = open_object_splits(training.data or recipe.data, recipe.test_split)
-    joints = joints_of(train)
-    if joints != joints_of(test):
+    if joints_of(train) != joints_of(test):
         raise DataError(f"{train.name} and {test.name} have different joints; give two parts of one data set.")
-    if joints.sigmas is None:
-        raise DataError(
-            f"{train.name} does not say how precisely its joints can be placed, which average precision needs; give "
-            'its category "sigmas", a number per joint.'
-        )
+    joints = placed_joints_of(train, "average precision needs")
     spec = spec_that_fits(training, len(joints.names), attention, machine)
     assert isinstance(spec, DetectorSpec)
     seed_everything(training)
     model = build_with(spec, attention)
-    trunk = model.get_submodule("backbone")
-    assert isinstance(trunk, ResNet)
-    if training.init is not None:
-        take_trunk(trunk, spec.backbone, training.init, attention)
+    trunk_of(model, "backbone", spec, training, attention)
     size: tuple[int, int] = model.input_size  # type: ignore[assignment]
     people, tested = PersonCrops(train, size), PersonCrops(test, size)
     options = loader_options(machine)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -82,10 +80,7 @@ class PoseTraining(NetworkTraining):
             by_image[self.test.places[person, 0]].append(person)
         found = [self._people(image, people) for image, people in enumerate(by_image)]
         matches = CocoMatches.of(found, self.test.people, len(self.test.classes), self.test.joints.sigmas)
-        metrics: dict[str, Any] = {
-            name: value for name, value in matches.summary().metrics.items() if not np.isnan(value)
-        }
-        self.log_dict(metrics)
+        self.log_metrics(matches)
 
     def _people(self, image: int, people: list[int]) -> Detections:
         """Return the people who were found in an image."""

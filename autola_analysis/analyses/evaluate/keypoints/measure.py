@@ -19,10 +19,10 @@ from autola_analysis.analyses.joint_names import check_joints
 from autola_analysis.analyses.observation import Reading, observe
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.distributed import current
-from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.errors import OptionError
 from autola_analysis.core.objects import JointSet
 from autola_analysis.data.object_source import ObjectSource
-from autola_analysis.data.person_crops import PersonCrops, joints_of
+from autola_analysis.data.person_crops import PersonCrops, joints_of, placed_joints_of
 from autola_analysis.detectors.joint_decoding import JOINT_DECODINGS
 from autola_analysis.inference.tasks.coco_metrics import KEYPOINT_METRICS, CocoMatches
 from autola_analysis.inference.tasks.joint_suppression import OVERLAP
@@ -44,11 +44,7 @@ def check_keypoints(options: EvaluationOptions, variants: Sequence[Variant], sou
         if variant.name == CONTROL:
             raise OptionError(f"{CONTROL!r} names what knows nothing but the boxes; give the network another name.")
         check_joints(variant, joints_of(source), source.name)
-    if joints_of(source).sigmas is None:
-        raise DataError(
-            f"{source.name} does not say how precisely its joints can be placed, which OKS needs; give its category "
-            '"sigmas", a number per joint.'
-        )
+    placed_joints_of(source, "OKS needs")
 
 
 def keypoint_results(

@@ -12,9 +12,9 @@ from autola_analysis.analyses.saliency.objects.question import methods_of
 from autola_analysis.analyses.saliency.options import FOR_CLASSIFIERS, FOR_DETECTORS, SaliencyOptions
 from autola_analysis.analyses.saliency.result import CHANCE
 from autola_analysis.analyses.variants import Variant, check_layer_names
-from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.errors import OptionError
 from autola_analysis.data.object_source import ObjectSource
-from autola_analysis.data.person_crops import PersonCrops, joints_of
+from autola_analysis.data.person_crops import PersonCrops, joints_of, placed_joints_of
 
 
 def check_joint_saliency(options: SaliencyOptions, variants: Sequence[Variant], source: ObjectSource) -> PersonCrops:
@@ -40,11 +40,7 @@ def check_joint_saliency(options: SaliencyOptions, variants: Sequence[Variant], 
                 f"{first.title} and {variant.title} take crops of {sizes} pixels, whose maps cannot stand side by "
                 "side; explain them one by one."
             )
-    if joints.sigmas is None:
-        raise DataError(
-            f"{source.name} does not say how precisely its joints can be placed, which tells what lies at a joint; "
-            'give its category "sigmas", a number per joint.'
-        )
+    placed_joints_of(source, "tells what lies at a joint")
     if any(method.by_layer for method in object_methods(methods_of(options)).values()):
         check_layer_names(variants, options.layers)
     if options.target is not None and options.target not in get_args(JointTarget):
