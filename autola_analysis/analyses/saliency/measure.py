@@ -18,8 +18,9 @@ from autola_analysis.analyses.saliency.accuracy import accuracy_warnings
 from autola_analysis.analyses.saliency.assembly import assembled
 from autola_analysis.analyses.saliency.common_targets import CommonTargets
 from autola_analysis.analyses.saliency.findings import Findings
+from autola_analysis.analyses.saliency.items.together import ANALYSIS, exactly, remarks_on_precision
 from autola_analysis.analyses.saliency.joints.result import JointSaliencyResult
-from autola_analysis.analyses.saliency.network import ANALYSIS, Network
+from autola_analysis.analyses.saliency.network import Network
 from autola_analysis.analyses.saliency.objects.result import ObjectSaliencyResult
 from autola_analysis.analyses.saliency.options import SaliencyOptions
 from autola_analysis.analyses.saliency.question import Question, drawn_by_class, way_of_choosing
@@ -98,8 +99,9 @@ def explained_source(
     variants: Sequence[Variant], data: ImageSource, options: SaliencyOptions, reading: Reading
 ) -> SaliencyResult:
     """Explain every image with every network, without the sanity check; all processes of a run share the images."""
-    asked = reading.settings
-    reading = replace(reading, settings=replace(asked, compile=False, precision="float32", decoder="cpu"))
+    remarks = remarks_on_precision(reading)
+    reading = exactly(reading)
+    reading = replace(reading, settings=replace(reading.settings, decoder="cpu"))
     question = Question.of(data, options)
     targets = CommonTargets.of(question.data, options.target)
     findings = _explain_all(variants, question, targets, reading)
@@ -114,9 +116,7 @@ def explained_source(
         "compiled": False,
     }
     result = assembled(variants, question.data, findings, targets.classes, decided, options.seed)
-    warnings = list(result.warnings)
-    if asked.precision != "float32":
-        warnings.append(f"saliency maps are made in float32: gradients are not taken in {asked.precision}.")
+    warnings = [*result.warnings, *remarks]
     warnings += [f"{each.title}: {remark}" for each in variants for remark in remarks_on_type(each.model)]
     return replace(result, warnings=(*warnings, *accuracy_warnings(variants, result.images, len(data.classes))))
 

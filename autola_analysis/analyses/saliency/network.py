@@ -15,6 +15,7 @@ from autola_analysis.analyses.saliency.common_targets import CommonTargets
 from autola_analysis.analyses.saliency.explain import explained
 from autola_analysis.analyses.saliency.findings import Explained, Findings
 from autola_analysis.analyses.saliency.inputs import standardised
+from autola_analysis.analyses.saliency.items.together import ANALYSIS
 from autola_analysis.analyses.saliency.options import Grid
 from autola_analysis.analyses.saliency.plan import Plan
 from autola_analysis.analyses.saliency.question import Masks, Question
@@ -24,8 +25,6 @@ from autola_analysis.core.distributed import current
 from autola_analysis.inference.failures import forward_of
 from autola_analysis.inference.stream import Batch
 from autola_analysis.inference.trunk import WORTH, Trunk, faster_trunk
-
-ANALYSIS = "saliency"
 
 
 @dataclass(frozen=True)

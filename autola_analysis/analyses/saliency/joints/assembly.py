@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.explain_joints import joint_discs, joint_radii
 from autola_analysis.analyses.saliency.explanation import STATUSES
-from autola_analysis.analyses.saliency.joints.explained import Seen
+from autola_analysis.analyses.saliency.joints.explained import SeenJoints
 from autola_analysis.analyses.saliency.joints.localise import UNINFORMED
 from autola_analysis.analyses.saliency.joints.matrix import IMAGES, matrix_frames
 from autola_analysis.analyses.saliency.joints.question import JointQuestion
@@ -27,7 +27,7 @@ from autola_analysis.analyses.variants import Variant
 
 
 def assembled(
-    question: JointQuestion, variants: Sequence[Variant], seen: Sequence[Sequence[Seen]], layers: Sequence[str]
+    question: JointQuestion, variants: Sequence[Variant], seen: Sequence[Sequence[SeenJoints]], layers: Sequence[str]
 ) -> JointSaliencyResult:
     """Return the result for some networks, in their order; the maps that know nothing come last.
 

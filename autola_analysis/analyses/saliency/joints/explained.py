@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from autola_analysis.analyses.saliency.explain_joints import (
     joint_radii,
     joint_shares,
 )
+from autola_analysis.analyses.saliency.items.seen import Row, Seen
 from autola_analysis.analyses.saliency.joints.localise import PREDICTED, UNINFORMED, chance_maps, localise_joint
 from autola_analysis.analyses.saliency.joints.matrix import shares_key
 from autola_analysis.analyses.saliency.joints.question import JointQuestion
@@ -25,36 +25,19 @@ from autola_analysis.analyses.saliency.result import CHANCE, Panel
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.inference.stream import Batch
 
-Row = dict[str, Any]
 MARK = 2.0
 """Half the side of the square that marks a predicted joint, in pixels of the crop"""
 
 
 @dataclass
-class Seen:
+class SeenJoints(Seen):
     """What one network gave for the people of one batch.
 
     Attributes:
-        rows: One per labelled joint and map; also of the map that knows nothing but the predicted joint.
-        chance: Rows of the maps that know nothing; empty but for the first network.
         shares: By network, method and layer the shares of joints in maps, ``(B, J, J)``.
-        panels: Number of a person, of a joint, and a map of it.
     """
 
-    rows: list[Row] = field(default_factory=list)
-    chance: list[Row] = field(default_factory=list)
     shares: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    panels: list[tuple[int, int, Panel]] = field(default_factory=list)
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain values and arrays, which processes can send each other."""
-        return {**vars(self), "panels": [(*place, dict(vars(panel))) for *place, panel in self.panels]}
-
-    @classmethod
-    def of_plain(cls, values: Mapping[str, Any]) -> Seen:
-        """Return what `plain` was called on."""
-        panels = [(person, joint, Panel(**panel)) for person, joint, panel in values["panels"]]
-        return cls(**{**values, "panels": panels})
 
 
 @dataclass(frozen=True)

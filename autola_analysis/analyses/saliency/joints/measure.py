@@ -2,52 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from operator import itemgetter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from autola_analysis.analyses.agreement import check_same_pass
-from autola_analysis.analyses.observation import Reading, shared_streams
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency.explain_joints import explain_joints
+from autola_analysis.analyses.saliency.items.together import (
+    ExplainedNetwork,
+    exactly,
+    explain_together,
+    remarks_on_precision,
+)
 from autola_analysis.analyses.saliency.joints.assembly import assembled
-from autola_analysis.analyses.saliency.joints.explained import ExplainedPeople, Seen
+from autola_analysis.analyses.saliency.joints.explained import ExplainedPeople, SeenJoints
 from autola_analysis.analyses.saliency.joints.question import JointQuestion
 from autola_analysis.analyses.saliency.joints.result import JointSaliencyResult
 from autola_analysis.analyses.saliency.options import SaliencyOptions
-from autola_analysis.analyses.variants import Variant, placed
-from autola_analysis.core.allocator import freed_memory_kept
-from autola_analysis.core.device import resolve_device
-from autola_analysis.core.distributed import current
-from autola_analysis.core.progress import progress_bar
+from autola_analysis.analyses.variants import Variant
 from autola_analysis.data.person_crops import PersonCrops
 from autola_analysis.inference.failures import forward_of
 from autola_analysis.inference.resources import gradient_batch_size
-from autola_analysis.inference.stream import Batch, Stream
-
-ANALYSIS = "saliency"
+from autola_analysis.inference.stream import Batch
 
 
-@dataclass
-class Explained:
-    """A network whose joints are explained.
-
-    Attributes:
-        variant: The network, with the preprocessing of its crops.
-        first: Whether the maps that know nothing stand beside it.
-        question: What it is asked.
-        batches: Number of a batch's first person, and what it gave.
-        layers: Where methods that need a layer explain.
-    """
-
-    variant: Variant
-    first: bool
-    question: JointQuestion
-    batches: list[tuple[int, Seen]] = field(default_factory=list)
-    layers: list[str] = field(default_factory=list)
+class JointNetwork(ExplainedNetwork[JointQuestion, SeenJoints]):
+    """A network whose joints are explained, one person an image."""
 
     def take(self, batch: Batch) -> None:
         """Explain the joints of the people of one batch.
@@ -67,11 +49,10 @@ class Explained:
                 question.target,
                 guide_gates=options.guide_gates,
             )
-        self.layers = list(dict.fromkeys(layer for _, layer in explanation.maps if layer is not None))
         people = ExplainedPeople.of(question, self.variant, batch, explanation)
         chance = list(people.chance()) if self.first else []
-        seen = Seen(list(people.rows()), chance, people.shares(), list(people.panels()))
-        self.batches.append((int(batch.indices[0]), seen))
+        seen = SeenJoints(list(people.rows()), chance, list(people.panels()), people.shares())
+        self.keep(batch, seen, list(explanation.maps))
 
 
 def explained_joints(
@@ -85,48 +66,12 @@ def explained_joints(
         options: Methods, layers, target.
         reading: Device, batch size, workers, progress bar; the arithmetic is always float32, uncompiled.
     """
-    asked = reading.settings
-    reading = replace(reading, settings=replace(asked, compile=False, precision="float32"))
     question = JointQuestion.of(crops, options)
-    found: dict[int, Explained] = {}
+    networks = [JointNetwork(variant, variant is variants[0], question) for variant in variants]
 
     def batch_size(side: int, device: torch.device) -> int:
         return max(1, gradient_batch_size(side, device) // len(question.names))
 
-    with progress_bar(len(crops) * len(variants), "explaining", quiet=asked.quiet) as bar:
-        for stream, group in shared_streams(variants, crops, reading, batch_size):
-            check_same_pass(group, stream, reading.settings, [{ANALYSIS: question.inputs()}] * len(group))
-            for variant, preprocessing in group:
-                ready = replace(variant, preprocessing=preprocessing)
-                found[id(variant)] = Explained(ready, variant is variants[0], question)
-            _take_batches([found[id(variant)] for variant, _ in group], stream, reading, bar.update)
-            stream.check_unchanged()
-    networks = [found[id(variant)] for variant in variants]
-    processes = current()
-    for each in networks:
-        mine = ((number, seen.plain()) for number, seen in sorted(each.batches, key=itemgetter(0)))
-        each.batches = [(number, Seen.of_plain(values)) for number, values in processes.gather_in_order(mine)]
-    everything = [[seen for _, seen in each.batches] for each in networks]
-    layers = next((each.layers for each in networks if each.layers), [])
-    result = assembled(question, [each.variant for each in networks], everything, layers)
-    if asked.precision == "float32":
-        return result
-    remark = f"saliency maps are made in float32: gradients are not taken in {asked.precision}."
-    return replace(result, warnings=(*result.warnings, remark))
-
-
-def _take_batches(
-    networks: Sequence[Explained], stream: Stream, reading: Reading, progress: Callable[[int], object]
-) -> None:
-    """Let the networks explain this process's share of the batches."""
-    processes, device = current(), resolve_device(reading.settings.device)
-    for each in networks:
-        each.variant = placed(each.variant, device)
-    count, before = processes.counter(), 0
-    with freed_memory_kept(), closing(stream.batches(processes.rank, processes.world_size)) as batches:
-        for batch in batches:
-            for each in networks:
-                each.take(batch)
-                explained = count(len(batch.indices))
-                progress(explained - before)
-                before = explained
+    everything, layers = explain_together(networks, crops, exactly(reading), batch_size, SeenJoints)
+    result = assembled(question, variants, everything, layers)
+    return replace(result, warnings=(*result.warnings, *remarks_on_precision(reading)))

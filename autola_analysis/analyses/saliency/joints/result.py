@@ -6,21 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.saliency.items.result import ALL, ItemsResult, metric_table, rows_found_by_all
 from autola_analysis.analyses.saliency.joints.localise import JOINT_METRICS, PREDICTED, UNBOUNDED
 from autola_analysis.analyses.saliency.result import (
     CHANCE,
     METRICS_TABLE,
     Picture,
-    means_of,
-    picture_arrays,
-    pictures_of,
 )
 from autola_analysis.core.columns import INTERVAL, MODEL, Column, count, number, text
-from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
+from autola_analysis.core.results import Arrays, Format, Stored
 from autola_analysis.core.tables import Table
 
 JOINTS = Table(
@@ -74,12 +71,12 @@ DIFFERENCES = Table(
 )
 MAPS, SHARES = "saliency_joint_maps", "saliency_joint_shares"
 FORMAT = Format("saliency of joints", (JOINTS, JOINT_METRICS_TABLE, MATRIX, DIFFERENCES), (MAPS, SHARES))
-ALL, ALL_FOUND = "all", "all-found"
+ALL_FOUND = "all-found"
 JOINT = ["image", "person", "joint"]
 
 
 @dataclass(frozen=True, repr=False)
-class JointSaliencyResult(SavedResult):
+class JointSaliencyResult(ItemsResult):
     """Where the maps of single joints lie, of some networks.
 
     Attributes:
@@ -106,41 +103,27 @@ class JointSaliencyResult(SavedResult):
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
-    @property
-    def networks(self) -> list[tuple[str, str]]:
-        """Names and runs of the networks, in order."""
-        return [(str(model), str(run)) for model, run in self.settings["networks"]]
-
     def stored(self) -> Stored:
         """Return the result as tables and arrays."""
-        pixels, pictures = picture_arrays(self.pictures)
-        about = {"pictures": pictures, "settings": dict(self.settings), "warnings": list(self.warnings)}
         tables = {
             JOINTS.name: self.joints,
             JOINT_METRICS_TABLE.name: self.metrics,
             MATRIX.name: self.matrix,
             DIFFERENCES.name: self.differences,
         }
-        return Stored(tables, {MAPS: Arrays(pixels, about), SHARES: Arrays(self.shares)})
+        return Stored(tables, {MAPS: self._shown(), SHARES: Arrays(self.shares)})
 
     @classmethod
     def restored(cls, stored: Stored) -> Self:
         """Return the result of its tables and arrays."""
-        maps = stored.arrays[MAPS]
         return cls(
             joints=stored.tables[JOINTS.name],
             metrics=stored.tables[JOINT_METRICS_TABLE.name],
             matrix=stored.tables[MATRIX.name],
             differences=stored.tables[DIFFERENCES.name],
             shares=stored.arrays[SHARES].values,
-            pictures=pictures_of(maps.values, maps.about["pictures"]),
-            settings=maps.about["settings"],
-            warnings=tuple(maps.about["warnings"]),
+            **cls._of_shown(stored, MAPS),
         )
-
-    def _repr_html_(self) -> str:
-        html: str = self.metrics.to_html(index=False, float_format="{:.4f}".format)
-        return html
 
 
 def joints_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -151,26 +134,12 @@ def joints_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def found_by_all(joints: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the joints that every network finds."""
-    networks = joints[joints["model"] != CHANCE]
-    by_joint = networks.groupby(JOINT, sort=False)["found"].all()
-    found = set(by_joint.index[by_joint])
-    keys = joints[JOINT].itertuples(index=False, name=None)
-    return joints[np.array([key in found for key in keys], dtype=np.bool_)]
-
-
-def per_image(joints: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean over the joints of every image: joints of an image are not independent of each other."""
-    keys = ["model", "run", "method", "layer", "image"]
-    return joints.groupby(keys, sort=False)[list(JOINT_METRICS)].mean().reset_index()
+    return rows_found_by_all(joints, JOINT, "found")
 
 
 def joint_metric_table(joints: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Return the mean of each metric with a 95% interval: over images, each the mean of its joints.
-
-    See `intervals.mean_interval`; from three runs on, intervals are over runs and images.
-    """
-    subsets = {ALL: per_image(joints), ALL_FOUND: per_image(found_by_all(joints))}
-    return means_of(subsets, list(JOINT_METRICS), UNBOUNDED, seed)
+    """Return `metric_table` over all joints, and over those that every network finds."""
+    return metric_table({ALL: joints, ALL_FOUND: found_by_all(joints)}, list(JOINT_METRICS), UNBOUNDED, seed)
 
 
 def of_networks(joints: pd.DataFrame) -> pd.DataFrame:

@@ -10,9 +10,10 @@ from markupsafe import Markup
 
 from autola_analysis.analyses.saliency.figure import Scale, first_runs, plot_saliency
 from autola_analysis.analyses.saliency.gallery import gallery
+from autola_analysis.analyses.saliency.items.result import ALL
 from autola_analysis.analyses.saliency.joints.figure import plot_joint_matrix
 from autola_analysis.analyses.saliency.joints.localise import JOINT_METRICS, PREDICTED, UNBOUNDED
-from autola_analysis.analyses.saliency.joints.result import ALL, ALL_FOUND, JointSaliencyResult
+from autola_analysis.analyses.saliency.joints.result import ALL_FOUND, JointSaliencyResult
 from autola_analysis.analyses.saliency.methods import ALIASES, METHODS, title_of
 from autola_analysis.analyses.saliency.objects.batch import MISSED
 from autola_analysis.analyses.saliency.result import Picture

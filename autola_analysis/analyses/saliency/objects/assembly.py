@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from autola_analysis.analyses.saliency.explanation import STATUSES
-from autola_analysis.analyses.saliency.objects.batch import Seen, shown_size
+from autola_analysis.analyses.saliency.objects.batch import SeenObjects, shown_size
 from autola_analysis.analyses.saliency.objects.question import ObjectQuestion
 from autola_analysis.analyses.saliency.objects.regions import box_masks
 from autola_analysis.analyses.saliency.objects.result import (
@@ -25,7 +25,7 @@ from autola_analysis.core.text import counted
 
 
 def assembled(
-    question: ObjectQuestion, variants: Sequence[Variant], seen: Sequence[Sequence[Seen]], layers: Sequence[str]
+    question: ObjectQuestion, variants: Sequence[Variant], seen: Sequence[Sequence[SeenObjects]], layers: Sequence[str]
 ) -> ObjectSaliencyResult:
     """Return the result for some detectors, in their order; the maps that know nothing come last.
 
@@ -90,7 +90,7 @@ def _picture(question: ObjectQuestion, index: int, place: int, panels: list[Pane
 
 
 def _warnings(
-    question: ObjectQuestion, variants: Sequence[Variant], seen: Sequence[Sequence[Seen]], frame: pd.DataFrame
+    question: ObjectQuestion, variants: Sequence[Variant], seen: Sequence[Sequence[SeenObjects]], frame: pd.DataFrame
 ) -> list[str]:
     """Return what belongs beside the numbers."""
     warnings: list[str] = []

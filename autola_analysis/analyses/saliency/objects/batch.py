@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from autola_analysis.analyses.saliency.explain_objects import CORNERS, ObjectExplanation
+from autola_analysis.analyses.saliency.items.seen import Row, Seen
 from autola_analysis.analyses.saliency.localisation import intensities
 from autola_analysis.analyses.saliency.objects.localise import BOX_ONLY, chance_maps, localise_object
 from autola_analysis.analyses.saliency.objects.question import ObjectQuestion
@@ -23,7 +23,6 @@ from autola_analysis.analyses.variants import Variant
 from autola_analysis.data.boxes import preprocessed_mask
 from autola_analysis.inference.stream import Batch
 
-Row = dict[str, Any]
 MISSED = "missed"
 """What figures say of an object that a network does not detect"""
 SHOWN_SIDE = 320
@@ -31,30 +30,14 @@ SHOWN_SIDE = 320
 
 
 @dataclass
-class Seen:
+class SeenObjects(Seen):
     """What one detector gave for the images of one batch.
 
     Attributes:
-        rows: One per object and map; also of maps that know nothing but the box that the network predicts.
-        chance: Rows of the maps that know nothing; empty but for the first network.
-        panels: Number of an image, place of an object in it, and a map of it.
         strongest: Number of every image, and the probability of its strongest detection.
     """
 
-    rows: list[Row] = field(default_factory=list)
-    chance: list[Row] = field(default_factory=list)
-    panels: list[tuple[int, int, Panel]] = field(default_factory=list)
     strongest: list[tuple[int, float]] = field(default_factory=list)
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain values and arrays, which processes can send each other."""
-        return {**vars(self), "panels": [(*place, dict(vars(panel))) for *place, panel in self.panels]}
-
-    @classmethod
-    def of_plain(cls, values: Mapping[str, Any]) -> Seen:
-        """Return what `plain` was called on."""
-        panels = [(image, place, Panel(**panel)) for image, place, panel in values["panels"]]
-        return cls(**{**values, "panels": panels})
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 from autola_analysis.analyses.analysis import Lines
 from autola_analysis.analyses.saliency.compared import statistics_of
+from autola_analysis.analyses.saliency.items.lines import item_lines
+from autola_analysis.analyses.saliency.items.result import ALL, means_per_image
 from autola_analysis.analyses.saliency.objects.localise import OBJECT_METRICS, PREDICTED
 from autola_analysis.analyses.saliency.objects.result import (
-    ALL,
     OBJECT,
     ObjectSaliencyResult,
     detected_by_all,
     of_networks,
-    per_image,
 )
-from autola_analysis.core.text import interval_text
 from autola_analysis.statistics.difference import Comparable
 
 FIRST = next(iter(OBJECT_METRICS))
@@ -32,7 +31,8 @@ def object_statistics(result: ObjectSaliencyResult) -> tuple[Sequence[Comparable
     objects = of_networks(detected_by_all(result.objects))
     if objects.empty:
         return (), ()
-    return statistics_of(per_image(objects), list(OBJECT_METRICS)), [ABOUT_CLAIM] if several else []
+    metrics = list(OBJECT_METRICS)
+    return statistics_of(means_per_image(objects, metrics), metrics), [ABOUT_CLAIM] if several else []
 
 
 def object_lines(result: ObjectSaliencyResult) -> Lines:
@@ -43,14 +43,4 @@ def object_lines(result: ObjectSaliencyResult) -> Lines:
     }
     measured = set(everything["metric"])
     printed = [metric for metric in PRINTED if metric in measured]
-    rows = []
-    for (model, method, layer), group in everything.groupby(["model", "method", "layer"], sort=False):
-        found = {str(row["metric"]): row for row in group.to_dict("records")}
-        cells = [str(found[PREDICTED]["images"]), str(objects[str(model)])]
-        if FIRST in measured:
-            row = found[FIRST]
-            cells.append(f"{row['mean']:.4f} {interval_text(row['ci_low'], row['ci_high'])}".rstrip())
-        cells += [f"{found[metric]['mean']:.4f}" if metric in found else "" for metric in printed]
-        rows.append([str(model), f"{method!s} {layer!s}".rstrip(), *cells])
-    first = [f"{FIRST}, 95% interval"] if FIRST in measured else []
-    return Lines(["model", "map", "images", "objects", *first, *printed], rows)
+    return item_lines(everything, "objects", objects, PREDICTED, FIRST if FIRST in measured else None, printed)

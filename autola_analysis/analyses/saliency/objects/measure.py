@@ -2,56 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from operator import itemgetter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from autola_analysis.analyses.agreement import check_same_pass
-from autola_analysis.analyses.observation import Reading, shared_streams
+from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.saliency.explain_objects import CORNERS, ObjectExplanation, explain_objects
+from autola_analysis.analyses.saliency.items.together import (
+    ExplainedNetwork,
+    exactly,
+    explain_together,
+    remarks_on_precision,
+)
 from autola_analysis.analyses.saliency.objects.assembly import assembled
-from autola_analysis.analyses.saliency.objects.batch import Seen, images_of
+from autola_analysis.analyses.saliency.objects.batch import SeenObjects, images_of
 from autola_analysis.analyses.saliency.objects.localise import UNINFORMED
 from autola_analysis.analyses.saliency.objects.question import ObjectQuestion, objects_of
 from autola_analysis.analyses.saliency.objects.result import ObjectSaliencyResult
 from autola_analysis.analyses.saliency.options import SaliencyOptions
-from autola_analysis.analyses.variants import Variant, placed
-from autola_analysis.core.allocator import freed_memory_kept
-from autola_analysis.core.device import resolve_device
-from autola_analysis.core.distributed import current
+from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.objects import Objects
-from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.inference.failures import forward_of
 from autola_analysis.inference.resources import gradient_batch_size
-from autola_analysis.inference.stream import Batch, Stream
+from autola_analysis.inference.stream import Batch
 
-ANALYSIS = "saliency"
 OBJECTS_OF_AN_IMAGE = 8
 """Objects that an image is taken to have where the batch size is chosen: maps and gradients are held of each"""
 
 
-@dataclass
-class Detector:
-    """A detector that is explained.
-
-    Attributes:
-        variant: The network, with the preprocessing of its images.
-        first: Whether it decides which detections are explained, and stands beside the maps that know nothing.
-        question: What it is asked.
-        batches: Number of a batch's first image, and what it gave.
-        layers: Where methods that need a layer explain.
-    """
-
-    variant: Variant
-    first: bool
-    question: ObjectQuestion
-    batches: list[tuple[int, Seen]] = field(default_factory=list)
-    layers: list[str] = field(default_factory=list)
+class ExplainedDetector(ExplainedNetwork[ObjectQuestion, SeenObjects]):
+    """A detector that is explained; the first one decides which detections are."""
 
     def take(self, batch: Batch) -> None:
         """Explain the objects of the images of one batch.
@@ -61,14 +44,13 @@ class Detector:
         """
         with forward_of(self.variant.title, batch.images.shape[1:]):
             explanation = self._explained(batch)
-        self.layers = list(dict.fromkeys(layer for _, layer in explanation.maps if layer is not None))
-        seen = Seen(strongest=list(zip(batch.indices.tolist(), explanation.strongest, strict=True)))
+        seen = SeenObjects(strongest=list(zip(batch.indices.tolist(), explanation.strongest, strict=True)))
         for image in images_of(self.question, self.variant, batch, explanation):
             seen.rows.extend(image.rows())
             seen.panels.extend(image.panels())
             if self.first:
                 seen.chance.extend(image.chance(UNINFORMED))
-        self.batches.append((int(batch.indices[0]), seen))
+        self.keep(batch, seen, list(explanation.maps))
 
     def _explained(self, batch: Batch) -> ObjectExplanation:
         question, options = self.question, self.question.options
@@ -125,47 +107,13 @@ def explained_objects(
         options: Methods, layers, target, threshold.
         reading: Device, batch size, workers, progress bar; the arithmetic is always float32, uncompiled.
     """
-    asked = reading.settings
-    reading = replace(reading, settings=replace(asked, compile=False, precision="float32"))
     question = ObjectQuestion.of(variants, source, options)
-    found: dict[int, Detector] = {}
-    with progress_bar(len(source) * len(variants), "explaining", quiet=asked.quiet) as bar:
-        for stream, group in shared_streams(variants, source, reading, _batch_size):
-            check_same_pass(group, stream, reading.settings, [{ANALYSIS: question.inputs()}] * len(group))
-            for variant, preprocessing in group:
-                ready = replace(variant, preprocessing=preprocessing)
-                found[id(variant)] = Detector(ready, variant is variants[0], question)
-            _take_batches([found[id(variant)] for variant, _ in group], stream, reading, bar.update)
-            stream.check_unchanged()
-            question.share()
-    detectors = [found[id(variant)] for variant in variants]
-    processes = current()
-    for each in detectors:
-        mine = ((number, seen.plain()) for number, seen in sorted(each.batches, key=itemgetter(0)))
-        each.batches = [(number, Seen.of_plain(values)) for number, values in processes.gather_in_order(mine)]
-    everything = [[seen for _, seen in each.batches] for each in detectors]
-    layers = next((each.layers for each in detectors if each.layers), [])
-    precise = asked.precision == "float32"
-    remark = f"saliency maps are made in float32: gradients are not taken in {asked.precision}."
-    result = assembled(question, [each.variant for each in detectors], everything, layers)
-    return result if precise else replace(result, warnings=(*result.warnings, remark))
-
-
-def _take_batches(
-    detectors: Sequence[Detector], stream: Stream, reading: Reading, progress: Callable[[int], object]
-) -> None:
-    """Let the detectors explain this process's share of the batches."""
-    processes, device = current(), resolve_device(reading.settings.device)
-    for each in detectors:
-        each.variant = placed(each.variant, device)
-    count, before = processes.counter(), 0
-    with freed_memory_kept(), closing(stream.batches(processes.rank, processes.world_size)) as batches:
-        for batch in batches:
-            for each in detectors:
-                each.take(batch)
-                explained = count(len(batch.indices))
-                progress(explained - before)
-                before = explained
+    detectors = [ExplainedDetector(variant, variant is variants[0], question) for variant in variants]
+    everything, layers = explain_together(
+        detectors, source, exactly(reading), _batch_size, SeenObjects, after_group=question.share
+    )
+    result = assembled(question, variants, everything, layers)
+    return replace(result, warnings=(*result.warnings, *remarks_on_precision(reading)))
 
 
 def _batch_size(side: int, device: torch.device) -> int:

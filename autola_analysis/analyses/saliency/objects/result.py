@@ -6,20 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 
+from autola_analysis.analyses.saliency.items.result import ALL, ItemsResult, metric_table, rows_found_by_all
 from autola_analysis.analyses.saliency.objects.localise import BOX_ONLY, OBJECT_METRICS, UNBOUNDED
 from autola_analysis.analyses.saliency.result import (
     CHANCE,
     METRICS_TABLE,
     Picture,
-    means_of,
-    picture_arrays,
-    pictures_of,
 )
 from autola_analysis.core.columns import MODEL, Column, count, number, text
-from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
+from autola_analysis.core.results import Format, Stored
 from autola_analysis.core.tables import Table
 
 OBJECTS = Table(
@@ -49,12 +46,12 @@ OBJECTS = Table(
 OBJECT_METRICS_TABLE = replace(METRICS_TABLE, name="saliency_object_metrics", optional=True)
 MAPS = "saliency_object_maps"
 FORMAT = Format("saliency of objects", (OBJECTS, OBJECT_METRICS_TABLE), (MAPS,))
-ALL, ALL_DETECTED = "all", "all-detected"
+ALL_DETECTED = "all-detected"
 OBJECT = ["image", "object"]
 
 
 @dataclass(frozen=True, repr=False)
-class ObjectSaliencyResult(SavedResult):
+class ObjectSaliencyResult(ItemsResult):
     """Where the maps of single objects lie, of some detectors.
 
     Attributes:
@@ -74,33 +71,19 @@ class ObjectSaliencyResult(SavedResult):
     settings: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
-    @property
-    def networks(self) -> list[tuple[str, str]]:
-        """Names and runs of the detectors, in order."""
-        return [(str(model), str(run)) for model, run in self.settings["networks"]]
-
     def stored(self) -> Stored:
         """Return the result as tables and arrays."""
-        pixels, pictures = picture_arrays(self.pictures)
-        about = {"pictures": pictures, "settings": dict(self.settings), "warnings": list(self.warnings)}
         tables = {OBJECTS.name: self.objects, OBJECT_METRICS_TABLE.name: self.metrics}
-        return Stored(tables, {MAPS: Arrays(pixels, about)})
+        return Stored(tables, {MAPS: self._shown()})
 
     @classmethod
     def restored(cls, stored: Stored) -> Self:
         """Return the result of its tables and arrays."""
-        maps = stored.arrays[MAPS]
         return cls(
             objects=stored.tables[OBJECTS.name],
             metrics=stored.tables[OBJECT_METRICS_TABLE.name],
-            pictures=pictures_of(maps.values, maps.about["pictures"]),
-            settings=maps.about["settings"],
-            warnings=tuple(maps.about["warnings"]),
+            **cls._of_shown(stored, MAPS),
         )
-
-    def _repr_html_(self) -> str:
-        html: str = self.metrics.to_html(index=False, float_format="{:.4f}".format)
-        return html
 
 
 def objects_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -111,26 +94,12 @@ def objects_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def detected_by_all(objects: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the objects that every detector detects."""
-    networks = objects[objects["model"] != CHANCE]
-    by_object = networks.groupby(OBJECT, sort=False)["detected"].all()
-    found = set(by_object.index[by_object])
-    keys = objects[OBJECT].itertuples(index=False, name=None)
-    return objects[np.array([key in found for key in keys], dtype=np.bool_)]
-
-
-def per_image(objects: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean over the objects of every image: objects of an image are not independent of each other."""
-    keys = ["model", "run", "method", "layer", "image"]
-    return objects.groupby(keys, sort=False)[list(OBJECT_METRICS)].mean().reset_index()
+    return rows_found_by_all(objects, OBJECT, "detected")
 
 
 def object_metric_table(objects: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Return the mean of each metric with a 95% interval: over images, each the mean of its objects.
-
-    See `intervals.mean_interval`; from three runs on, intervals are over runs and images.
-    """
-    subsets = {ALL: per_image(objects), ALL_DETECTED: per_image(detected_by_all(objects))}
-    return means_of(subsets, list(OBJECT_METRICS), UNBOUNDED, seed)
+    """Return `metric_table` over all objects, and over those that every detector detects."""
+    return metric_table({ALL: objects, ALL_DETECTED: detected_by_all(objects)}, list(OBJECT_METRICS), UNBOUNDED, seed)
 
 
 def of_networks(objects: pd.DataFrame) -> pd.DataFrame:

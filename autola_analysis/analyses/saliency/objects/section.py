@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from autola_analysis.analyses.saliency.figure import Scale, first_runs, plot_saliency
 from autola_analysis.analyses.saliency.gallery import gallery
+from autola_analysis.analyses.saliency.items.result import ALL
 from autola_analysis.analyses.saliency.methods import ALIASES, METHODS, title_of
 from autola_analysis.analyses.saliency.objects.batch import MISSED
 from autola_analysis.analyses.saliency.objects.crops import cropped
 from autola_analysis.analyses.saliency.objects.localise import BOX_ONLY, OBJECT_METRICS, PREDICTED, UNBOUNDED
-from autola_analysis.analyses.saliency.objects.result import ALL, ALL_DETECTED, ObjectSaliencyResult
+from autola_analysis.analyses.saliency.objects.result import ALL_DETECTED, ObjectSaliencyResult
 from autola_analysis.analyses.saliency.result import Picture
 from autola_analysis.analyses.saliency.section import GUIDED, LIMITS, divided_by, runs_shown
 from autola_analysis.core.tables import rows_of, side_by_side
