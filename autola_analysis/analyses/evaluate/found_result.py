@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import pandas as pd
 from numpy.typing import NDArray
 
+from autola_analysis.core.errors import OptionError
 from autola_analysis.core.results import Arrays, NetworkResult, Stored
 from autola_analysis.core.tables import rows_of
 
@@ -131,3 +132,28 @@ def runs_of(results: Sequence[ResultT]) -> dict[str, list[ResultT]]:
     for result in results:
         runs.setdefault(result.model, []).append(result)
     return runs
+
+
+def numbers_of(results: Sequence[Any]) -> dict[str, list[Any]]:
+    """Return the numbers of the runs of every variant, in order.
+
+    Args:
+        results: Of one kind of `FoundResult`, whose numbers are of a type of its own.
+    """
+    return {name: [each.numbers for each in runs] for name, runs in runs_of(results).items()}
+
+
+def to_draw(results: ResultT | Sequence[ResultT], what: str) -> list[ResultT]:
+    """Return one result or several as a list.
+
+    Args:
+        results: What is drawn.
+        what: It is, for messages.
+
+    Raises:
+        OptionError: If there is none.
+    """
+    several = [results] if isinstance(results, FoundResult) else list(results)
+    if not several:
+        raise OptionError(f"there are no {what} to draw.")
+    return several

@@ -9,16 +9,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from autola_analysis.analyses.evaluate.coco_numbers import metrics_figure
 from autola_analysis.analyses.evaluate.detection.numbers import DetectionNumbers
 from autola_analysis.analyses.evaluate.detection.result import DetectionResult
-from autola_analysis.analyses.evaluate.detection.rows import class_estimates, estimates, most_different, numbers_of
+from autola_analysis.analyses.evaluate.detection.rows import class_estimates, most_different
 from autola_analysis.analyses.evaluate.dots import dots_figure, variants_below
-from autola_analysis.core.errors import OptionError
+from autola_analysis.analyses.evaluate.found_result import numbers_of, to_draw
 from autola_analysis.inference.tasks.average_precision import RECALLS
 from autola_analysis.inference.tasks.coco_metrics import CURVES, METRICS
 from autola_analysis.report.style import figure_width, paper_style, variant_colour
 
 SHOWN_CLASSES = 20
+DETECTIONS = "detections"
 BAND = (0.025, 0.975)  # quantiles over images drawn again
 TITLES = {
     "ap": "AP",
@@ -48,12 +50,7 @@ def plot_average_precision(
     Raises:
         OptionError: If there is no result.
     """
-    numbers = _numbers(results)
-    shown = [name for place, name in enumerate(METRICS) if _known(numbers, place)]
-    runs = {name: len(each) for name, each in numbers.items()}
-    with paper_style():
-        names = [TITLES[name] for name in shown]
-        return dots_figure(names, estimates(numbers, shown), runs, "average precision or recall, 95% interval", width)
+    return metrics_figure(numbers_of(to_draw(results, DETECTIONS)), list(METRICS), TITLES, width)
 
 
 def plot_class_precision(
@@ -70,7 +67,8 @@ def plot_class_precision(
     Raises:
         OptionError: If there is no result.
     """
-    numbers, classes = _numbers(results), _several(results)[0].classes
+    several = to_draw(results, DETECTIONS)
+    numbers, classes = numbers_of(several), several[0].classes
     shown = most_different(numbers, SHOWN_CLASSES)
     runs = {name: len(each) for name, each in numbers.items()}
     with paper_style():
@@ -102,7 +100,7 @@ def plot_precision_recall(
     Raises:
         OptionError: If there is no result.
     """
-    numbers = _numbers(results)
+    numbers = numbers_of(to_draw(results, DETECTIONS))
     with paper_style():
         if ax is not None:
             _draw_curves(ax, numbers, 0)
@@ -128,18 +126,3 @@ def _draw_curves(ax: Axes, numbers: dict[str, list[DetectionNumbers]], curve: in
     ax.set_ylabel("precision")
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.02)
-
-
-def _several(results: DetectionResult | Sequence[DetectionResult]) -> list[DetectionResult]:
-    several = [results] if isinstance(results, DetectionResult) else list(results)
-    if not several:
-        raise OptionError("there are no detections to draw.")
-    return several
-
-
-def _numbers(results: DetectionResult | Sequence[DetectionResult]) -> dict[str, list[DetectionNumbers]]:
-    return numbers_of(_several(results))
-
-
-def _known(numbers: dict[str, list[DetectionNumbers]], place: int) -> bool:
-    return not any(np.isnan(each.metrics[place]) for runs in numbers.values() for each in runs)

@@ -72,12 +72,6 @@ class DetectionNumbers:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def metric_of(runs: Sequence[DetectionNumbers], metric: str) -> Resampled:
-    """Return one of `METRICS` of some runs."""
-    place = list(METRICS).index(metric)
-    return _resampled(runs, [each.metrics[place] for each in runs], [each.metrics_drawn[:, place] for each in runs])
-
-
 def class_ap_of(runs: Sequence[DetectionNumbers], label: int) -> Resampled:
     """Return the average precision of a class of some runs."""
     return _resampled(runs, [each.class_ap[label] for each in runs], [each.class_ap_drawn[:, label] for each in runs])

@@ -8,17 +8,15 @@ import numpy as np
 import pandas as pd
 
 from autola_analysis.analyses.analysis import Lines
-from autola_analysis.analyses.evaluate.detection.numbers import DetectionNumbers, class_ap_of, metric_of
+from autola_analysis.analyses.evaluate.coco_numbers import metric_of, metric_statistics
+from autola_analysis.analyses.evaluate.detection.numbers import DetectionNumbers, class_ap_of
 from autola_analysis.analyses.evaluate.detection.result import DETECTION_CLASS_TABLE, DETECTION_TABLE, DetectionResult
 from autola_analysis.analyses.evaluate.estimates import estimate, triple
-from autola_analysis.analyses.evaluate.found_result import runs_of
+from autola_analysis.analyses.evaluate.found_result import numbers_of, runs_of
 from autola_analysis.core.text import number_text, percent_text
 from autola_analysis.inference.tasks.coco_metrics import METRICS
 from autola_analysis.statistics.difference import Comparable
 from autola_analysis.statistics.intervals import RUNS_FOR_MODULES
-from autola_analysis.statistics.resampled import ResampledStatistic
-
-ANALYSIS = "evaluate"
 
 
 def detection_rows(
@@ -46,7 +44,7 @@ def detection_rows(
             "metric": name,
             "images": int(runs[0].images),
             "objects": objects[name],
-            **estimate(metric_of(runs, name), ("value", "ci_low", "ci_high")),
+            **estimate(metric_of(runs, list(METRICS), name), ("value", "ci_low", "ci_high")),
         }
         for name in METRICS
     ]
@@ -63,11 +61,6 @@ def detection_rows(
     return DETECTION_TABLE.frame(metrics), DETECTION_CLASS_TABLE.frame(per_class)
 
 
-def numbers_of(results: Sequence[DetectionResult]) -> dict[str, list[DetectionNumbers]]:
-    """Return the numbers of the runs of every variant, in order."""
-    return {name: [each.numbers for each in runs] for name, runs in runs_of(results).items()}
-
-
 def rows_over_runs(results: Sequence[DetectionResult]) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     """Return the rows of both tables for every variant with three runs or more, over runs and images together."""
     rows = []
@@ -82,12 +75,7 @@ def rows_over_runs(results: Sequence[DetectionResult]) -> list[tuple[pd.DataFram
 
 def detection_statistics(results: Sequence[DetectionResult]) -> list[Comparable]:
     """Return what variants are compared by: COCO's metrics, as far as the data have objects for them."""
-    statistics: list[Comparable] = []
-    for metric in METRICS:
-        numbers = {name: metric_of(runs, metric) for name, runs in numbers_of(results).items()}
-        if not any(np.isnan(each.values).any() for each in numbers.values()):
-            statistics.append(ResampledStatistic(ANALYSIS, "", metric, numbers))
-    return statistics
+    return metric_statistics(numbers_of(results), list(METRICS))
 
 
 def detection_lines(results: Sequence[DetectionResult]) -> Lines:
@@ -102,13 +90,6 @@ def detection_lines(results: Sequence[DetectionResult]) -> Lines:
         counts = [str(rows["ap"][key]) for key in ("images", "objects")]
         lines.append([name, *counts, percent_text(value, low, high, unit=""), *others])
     return Lines(["model", "images", "objects", "AP, 95% interval", "AP50", "AP75", "AR100"], lines)
-
-
-def estimates(
-    numbers: Mapping[str, Sequence[DetectionNumbers]], metrics: Sequence[str]
-) -> dict[str, list[tuple[float, float, float]]]:
-    """Return metrics with their intervals per variant."""
-    return {name: [triple(metric_of(runs, metric)) for metric in metrics] for name, runs in numbers.items()}
 
 
 def class_estimates(

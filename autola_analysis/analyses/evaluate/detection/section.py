@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from autola_analysis.analyses.evaluate.coco_numbers import in_captions, in_methods
 from autola_analysis.analyses.evaluate.detection.figure import (
     SHOWN_CLASSES,
     plot_average_precision,
@@ -13,13 +14,8 @@ from autola_analysis.analyses.evaluate.detection.figure import (
     plot_precision_recall,
 )
 from autola_analysis.analyses.evaluate.detection.result import DetectionResult
-from autola_analysis.analyses.evaluate.detection.rows import (
-    class_estimates,
-    most_different,
-    numbers_of,
-    rows_over_runs,
-)
-from autola_analysis.analyses.evaluate.found_result import runs_of
+from autola_analysis.analyses.evaluate.detection.rows import class_estimates, most_different, rows_over_runs
+from autola_analysis.analyses.evaluate.found_result import numbers_of, runs_of
 from autola_analysis.core.tables import side_by_side
 from autola_analysis.core.text import counted
 from autola_analysis.report.references import references_beside
@@ -54,7 +50,7 @@ def detection_section(results: Sequence[DetectionResult], sheet: Sheet) -> Secti
         **sheet.draw(
             "average_precision",
             plot_average_precision(results, sheet.width),
-            f"COCO's metrics of {about}, with 95% intervals over images{_over_runs(results)}. Recall is that with 1, "
+            f"COCO's metrics of {about}, with 95% intervals over images{in_captions(results)}. Recall is that with 1, "
             "10 and 100 detections of an image and class.",
         ),
         **sheet.draw(
@@ -88,18 +84,13 @@ def _about(results: Sequence[DetectionResult], data: str) -> str:
     return f"{names} on {counted(first.settings['images'], 'image')} with {counted(objects, 'object')} ({data})"
 
 
-def _over_runs(results: Sequence[DetectionResult]) -> str:
-    several = any(len(runs) > 1 for runs in runs_of(results).values())
-    return f"; from {RUNS_FOR_MODULES} training runs on, over runs and images together" if several else ""
-
-
 def _class_caption(results: Sequence[DetectionResult], about: str) -> str:
     shown, classes = most_different(numbers_of(results), SHOWN_CLASSES), len(results[0].classes)
     chosen = "every class with objects"
     if len(shown) == SHOWN_CLASSES < classes:
         how = "those that differ most between variants" if len(runs_of(results)) > 1 else "the worst"
         chosen = f"{len(shown)} of {classes} classes, {how}"
-    return f"Average precision of {chosen}, of {about}, with 95% intervals over images{_over_runs(results)}."
+    return f"Average precision of {chosen}, of {about}, with 95% intervals over images{in_captions(results)}."
 
 
 def _metrics_side_by_side(results: Sequence[DetectionResult]) -> pd.DataFrame:
@@ -129,9 +120,6 @@ def _methods(results: Sequence[DetectionResult]) -> str:
         f"Detection was evaluated on {counted(first.settings['images'], 'image')} with {counted(objects, 'object')} of "
         f"{counted(len(first.classes), 'class')} by the metrics of COCO [@lin2014]. Detections were matched once; "
         f"metrics were computed again with the images drawn again {draws} times [@efron1993], the same draws for all "
-        "networks. 95% intervals are the number less its bias over the draws, plus and minus Student's quantile times "
-        "the standard deviation over the draws"
+        "networks. "
     )
-    if any(len(runs) >= RUNS_FOR_MODULES for runs in runs_of(results).values()):
-        text += "; of the runs of a variant together, by components of variance over runs and images"
-    return text + "."
+    return text + in_methods(results)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from autola_analysis.analyses.evaluate.dots import dots_figure, draw_dots, variants_below
-from autola_analysis.analyses.evaluate.keypoints.numbers import KeypointNumbers
+from autola_analysis.analyses.evaluate.coco_numbers import metrics_figure
+from autola_analysis.analyses.evaluate.dots import DOT_INCHES, draw_dots, variants_below
+from autola_analysis.analyses.evaluate.found_result import numbers_of, to_draw
 from autola_analysis.analyses.evaluate.keypoints.result import KeypointResult
-from autola_analysis.analyses.evaluate.keypoints.rows import estimates, joint_estimates, numbers_of
-from autola_analysis.core.errors import OptionError
+from autola_analysis.analyses.evaluate.keypoints.rows import joint_estimates
 from autola_analysis.inference.tasks.coco_metrics import KEYPOINT_METRICS
 from autola_analysis.report.style import figure_width, paper_style
 
@@ -27,7 +27,8 @@ TITLES = {
     "ar_medium": "recall, medium",
     "ar_large": "recall, large",
 }
-ROW_INCHES, DOT_INCHES = 0.1, 0.07
+ROW_INCHES = 0.1
+JOINTS = "joints"
 
 
 def plot_keypoint_precision(
@@ -42,12 +43,7 @@ def plot_keypoint_precision(
     Raises:
         OptionError: If there is no result.
     """
-    numbers = _numbers(results)
-    shown = [name for place, name in enumerate(KEYPOINT_METRICS) if _known(numbers, place)]
-    runs = {name: len(each) for name, each in numbers.items()}
-    with paper_style():
-        names = [TITLES[name] for name in shown]
-        return dots_figure(names, estimates(numbers, shown), runs, "average precision or recall, 95% interval", width)
+    return metrics_figure(numbers_of(to_draw(results, JOINTS)), list(KEYPOINT_METRICS), TITLES, width)
 
 
 def plot_joints(results: KeypointResult | Sequence[KeypointResult], width: str | float = "neurips") -> Figure:
@@ -60,8 +56,8 @@ def plot_joints(results: KeypointResult | Sequence[KeypointResult], width: str |
     Raises:
         OptionError: If there is no result.
     """
-    numbers = _numbers(results)
-    first = _several(results)[0]
+    several = to_draw(results, JOINTS)
+    numbers, first = numbers_of(several), several[0]
     labelled = next(iter(numbers.values()))[0].labelled.sum(0)
     shown = [int(joint) for joint in np.flatnonzero(labelled)]
     names = [*(name.replace("_", " ") for name in first.joints), "all joints"]
@@ -79,18 +75,3 @@ def plot_joints(results: KeypointResult | Sequence[KeypointResult], width: str |
         errors.set_xlim(left=0)
         variants_below(figure, runs)
         return figure
-
-
-def _several(results: KeypointResult | Sequence[KeypointResult]) -> list[KeypointResult]:
-    several = [results] if isinstance(results, KeypointResult) else list(results)
-    if not several:
-        raise OptionError("there are no joints to draw.")
-    return several
-
-
-def _numbers(results: KeypointResult | Sequence[KeypointResult]) -> dict[str, list[KeypointNumbers]]:
-    return numbers_of(_several(results))
-
-
-def _known(numbers: dict[str, list[KeypointNumbers]], place: int) -> bool:
-    return not any(np.isnan(each.metrics[place]) for runs in numbers.values() for each in runs)

@@ -103,13 +103,6 @@ def joint_sums(
     return labelled, within, errors
 
 
-def metric_of(runs: Sequence[KeypointNumbers], metric: str) -> Resampled:
-    """Return one of `KEYPOINT_METRICS` of some runs."""
-    place = list(KEYPOINT_METRICS).index(metric)
-    values = np.array([each.metrics[place] for each in runs])
-    return Resampled(values, np.stack([each.metrics_drawn[:, place] for each in runs]), runs[0].images)
-
-
 def within_of(runs: Sequence[KeypointNumbers], joint: int) -> Resampled:
     """Return the share of a joint that is found, of some runs; -1 stands for all joints together."""
     return _of_joint(runs, "within", 0, joint)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from autola_analysis.analyses.analysis import Lines
+from autola_analysis.analyses.evaluate.coco_numbers import ANALYSIS, metric_of, metric_statistics
 from autola_analysis.analyses.evaluate.estimates import estimate, triple
-from autola_analysis.analyses.evaluate.found_result import runs_of
-from autola_analysis.analyses.evaluate.keypoints.numbers import KeypointNumbers, error_of, metric_of, within_of
+from autola_analysis.analyses.evaluate.found_result import numbers_of, runs_of
+from autola_analysis.analyses.evaluate.keypoints.numbers import KeypointNumbers, error_of, within_of
 from autola_analysis.analyses.evaluate.keypoints.result import (
     ALL_JOINTS,
     CONTROL,
@@ -23,8 +23,6 @@ from autola_analysis.inference.tasks.coco_metrics import KEYPOINT_METRICS
 from autola_analysis.statistics.difference import Comparable
 from autola_analysis.statistics.intervals import RUNS_FOR_MODULES
 from autola_analysis.statistics.resampled import ResampledStatistic
-
-ANALYSIS = "evaluate"
 
 
 def keypoint_rows(
@@ -46,7 +44,7 @@ def keypoint_rows(
             "metric": name,
             "images": runs[0].images,
             "people": people[name],
-            **estimate(metric_of(runs, name), ("value", "ci_low", "ci_high")),
+            **estimate(metric_of(runs, list(KEYPOINT_METRICS), name), ("value", "ci_low", "ci_high")),
         }
         for name in KEYPOINT_METRICS
     ]
@@ -64,11 +62,6 @@ def keypoint_rows(
     return KEYPOINT_TABLE.frame(metrics), JOINT_TABLE.frame(per_joint)
 
 
-def numbers_of(results: Sequence[KeypointResult]) -> dict[str, list[KeypointNumbers]]:
-    """Return the numbers of the runs of every variant, in order."""
-    return {name: [each.numbers for each in runs] for name, runs in runs_of(results).items()}
-
-
 def rows_over_runs(results: Sequence[KeypointResult]) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     """Return the rows of both tables for every variant with three runs or more, over runs and images together."""
     rows = []
@@ -81,12 +74,8 @@ def rows_over_runs(results: Sequence[KeypointResult]) -> list[tuple[pd.DataFrame
 
 def keypoint_statistics(results: Sequence[KeypointResult]) -> list[Comparable]:
     """Return what variants are compared by: COCO's metrics as far as there are people for them, and the joints."""
-    statistics: list[Comparable] = []
     numbers = numbers_of([each for each in results if each.model != CONTROL])
-    for metric in KEYPOINT_METRICS:
-        of_metric = {name: metric_of(runs, metric) for name, runs in numbers.items()}
-        if not any(np.isnan(each.values).any() for each in of_metric.values()):
-            statistics.append(ResampledStatistic(ANALYSIS, "", metric, of_metric))
+    statistics = metric_statistics(numbers, list(KEYPOINT_METRICS))
     for name, of_joint in (("within_oks50", within_of), ("mean_error_px", error_of)):
         of_all = {model: of_joint(runs, -1) for model, runs in numbers.items()}
         statistics.append(ResampledStatistic(ANALYSIS, "", name, of_all))
@@ -107,13 +96,6 @@ def keypoint_lines(results: Sequence[KeypointResult]) -> Lines:
         error = f"{everything['mean_error_px']:.2f}"
         lines.append([name, *counts, percent_text(value, low, high, unit=""), *others, error])
     return Lines(["model", "images", "people", "AP, 95% interval", "AP50", "AP75", "AR", "error, px"], lines)
-
-
-def estimates(
-    numbers: Mapping[str, Sequence[KeypointNumbers]], metrics: Sequence[str]
-) -> dict[str, list[tuple[float, float, float]]]:
-    """Return metrics with their intervals per variant."""
-    return {name: [triple(metric_of(runs, metric)) for metric in metrics] for name, runs in numbers.items()}
 
 
 def joint_estimates(

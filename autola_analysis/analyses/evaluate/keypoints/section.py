@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from autola_analysis.analyses.evaluate.coco_numbers import in_captions, in_methods
 from autola_analysis.analyses.evaluate.found_result import runs_of
 from autola_analysis.analyses.evaluate.keypoints.figure import plot_joints, plot_keypoint_precision
 from autola_analysis.analyses.evaluate.keypoints.result import CONTROL, KeypointResult
@@ -53,7 +54,7 @@ def keypoint_section(results: Sequence[KeypointResult], sheet: Sheet) -> Section
         results: In the order they are shown.
         sheet: What to draw on.
     """
-    about, several = _about(results, sheet.data), _over_runs(results)
+    about, several = _about(results, sheet.data), in_captions(results)
     figures = {
         **sheet.draw(
             "keypoint_precision",
@@ -105,11 +106,6 @@ def _how(results: Sequence[KeypointResult]) -> str:
     return f"Joints are read from heat maps {mirrored} by the way {settings['decode_joints']!r}."
 
 
-def _over_runs(results: Sequence[KeypointResult]) -> str:
-    several = any(len(runs) > 1 for runs in runs_of(results).values())
-    return f"; from {RUNS_FOR_MODULES} training runs on, over runs and images together" if several else ""
-
-
 def _methods(results: Sequence[KeypointResult]) -> str:
     settings = results[0].settings
     height, width = settings["crop"]
@@ -124,9 +120,6 @@ def _methods(results: Sequence[KeypointResult]) -> str:
     text += (
         f". A joint is {DECODED[settings['decode_joints']]}. Of people in one image whose OKS exceeds "
         f"{settings['suppression']}, the surest was kept. Metrics were computed again with the images drawn again "
-        f"{settings['draws']} times [@efron1993], the same draws for all networks; 95% intervals are the number less "
-        "its bias over the draws, plus and minus Student's quantile times the standard deviation over the draws"
+        f"{settings['draws']} times [@efron1993], the same draws for all networks; "
     )
-    if any(len(runs) >= RUNS_FOR_MODULES for runs in runs_of(results).values()):
-        text += "; of the runs of a variant together, by components of variance over runs and images"
-    return text + "."
+    return text + in_methods(results)
