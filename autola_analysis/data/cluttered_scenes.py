@@ -11,9 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from autola_analysis.core.errors import OptionError
 from autola_analysis.core.objects import Objects
 from autola_analysis.data.cluttered_digits import (
     BACKGROUND_BRIGHTNESS,
@@ -22,13 +20,11 @@ from autola_analysis.data.cluttered_digits import (
     Array,
     Split,
     contrasting_colour,
-    photographs,
     resized,
     scans,
 )
-from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.data.embedded_scenes import KEPT_SCENES, EmbeddedScenes, box_of, part_of_photograph
 from autola_analysis.data.scene import Sprite
-from autola_analysis.data.source import hash_of
 
 VERSION = 1
 """Raise it whenever a pixel of any image changes: it is part of the fingerprint."""
@@ -48,8 +44,6 @@ OVERLAP = 0.15
 """Largest IoU of the boxes of two digits"""
 VISIBLE = 0.5
 """Least share of a digit's stroke that later digits leave visible"""
-KEPT_SCENES = 64
-"""Made scenes that are remembered: image, boxes and masks of one are asked for one after the other"""
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ def make_digit_scene(seed: int, split: Split, index: int) -> DigitScene:
         index: Of the image.
     """
     generator = np.random.default_rng([STREAM, VERSION, seed, SPLITS.index(split), index])
-    canvas = _background(split, generator)
+    canvas = part_of_photograph(split, CROP_SIDES, (SIDE, SIDE), generator) * BACKGROUND_BRIGHTNESS
     inks, classes = scans(split)
     for _ in range(FRAGMENTS):
         scan = inks[generator.integers(len(inks))]
@@ -96,22 +90,6 @@ def make_digit_scene(seed: int, split: Split, index: int) -> DigitScene:
     for array in (pixels, masks, labels):
         array.flags.writeable = False  # scenes are remembered
     return DigitScene(pixels, masks, labels)
-
-
-def box_of(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the tight box around a mask, x1, y1, x2, y2."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float64)
-
-
-def _background(split: Split, generator: np.random.Generator) -> Array:
-    photograph = photographs(split)[generator.integers(2)]
-    side = int(generator.integers(*CROP_SIDES, endpoint=True))
-    left = int(generator.integers(photograph.width - side + 1))
-    top = int(generator.integers(photograph.height - side + 1))
-    crop = photograph.crop((left, top, left + side, top + side)).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    canvas = np.asarray(crop, dtype=np.float64) * BACKGROUND_BRIGHTNESS
-    return canvas[:, ::-1].copy() if generator.integers(2) else canvas
 
 
 def _labels(generator: np.random.Generator) -> NDArray[np.int64]:
@@ -153,41 +131,17 @@ def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(both / ((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - both))
 
 
-class ClutteredScenes(ObjectSource):
-    """The data set as a source of objects.
-
-    Args:
-        split: "train" or "test".
-        length: Number of images.
-        seed: Of the whole data set.
-
-    Raises:
-        OptionError: If the split is not known, or the length is below 1.
-    """
+class ClutteredScenes(EmbeddedScenes[DigitScene]):
+    """The data set as a source of objects, see `EmbeddedScenes`."""
 
     name = "cluttered-scenes"
     classes = tuple(str(digit) for digit in range(10))
     category_ids = tuple(range(1, 11))
-
-    def __init__(self, split: str = "test", length: int | None = None, seed: int = 0) -> None:
-        if split not in SPLITS:
-            raise OptionError(f"cluttered-scenes has the splits {' and '.join(SPLITS)}; found {split!r}.")
-        length = DEFAULT_LENGTH[split] if length is None else length
-        if length < 1:
-            raise OptionError(f"cluttered-scenes needs length >= 1; found {length}.")
-        self.split: Split = split
-        self.seed = seed
-        self.ids = [f"{split}/{index:06d}" for index in range(length)]
-        self.image_ids = np.arange(1, length + 1)
-        self.sizes = np.full((length, 2), SIDE, dtype=np.int64)
+    version, lengths, size = VERSION, DEFAULT_LENGTH, (SIDE, SIDE)
 
     def scene(self, index: int) -> DigitScene:
         """Return pixels, masks and labels of one image."""
         return make_digit_scene(self.seed, self.split, index)
-
-    def image(self, index: int) -> Image.Image:
-        """Return one image."""
-        return Image.fromarray(self.scene(index).pixels)
 
     def objects(self, index: int) -> Objects:
         """Return the digits of one image; boxes and areas are those of what is visible."""
@@ -200,11 +154,3 @@ class ClutteredScenes(ObjectSource):
             np.zeros(count, dtype=np.bool_),
             (MOST_DIGITS * index + np.arange(1, count + 1)).astype(np.int64),
         )
-
-    def object_mask(self, index: int, number: int) -> NDArray[np.bool_]:
-        """Return the visible stroke of a digit, ``(160, 160)``."""
-        return self.scene(index).masks[number]
-
-    def fingerprint(self) -> str:
-        """Return a hash of everything the pixels depend on."""
-        return hash_of(f"{self.name} {VERSION} {self.split} {self.seed} {len(self)}")

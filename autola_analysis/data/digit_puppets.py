@@ -11,9 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from autola_analysis.core.errors import OptionError
 from autola_analysis.core.objects import Objects
 from autola_analysis.data.cluttered_digits import (
     BACKGROUND_BRIGHTNESS,
@@ -21,15 +19,12 @@ from autola_analysis.data.cluttered_digits import (
     Array,
     Split,
     contrasting_colour,
-    photographs,
     resized,
     scans,
 )
-from autola_analysis.data.cluttered_scenes import box_of
-from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.data.embedded_scenes import KEPT_SCENES, EmbeddedScenes, box_of, part_of_photograph
 from autola_analysis.data.puppet import JOINTS, TEXTURE, capsule, covered, draw_pose, parts
 from autola_analysis.data.scene import Sprite
-from autola_analysis.data.source import hash_of
 
 VERSION = 1
 """Raise it whenever a pixel or a joint of any image changes: it is part of the fingerprint."""
@@ -49,8 +44,6 @@ MOST_HIDDEN = 2
 """Joints that the occluder hides, at most"""
 VISIBLE = 0.7
 """Least share of a figure that a later figure leaves visible"""
-KEPT_SCENES = 64
-"""Made scenes that are remembered: image, boxes, joints and masks of one are asked for one after the other"""
 
 
 @dataclass(frozen=True)
@@ -112,15 +105,7 @@ def make_puppet_scene(seed: int, split: Split, index: int) -> PuppetScene:
 
 
 def _photograph(split: Split, generator: np.random.Generator) -> Array:
-    """Return a part of a photograph at the size of an image, mirrored at random."""
-    photograph = photographs(split)[generator.integers(2)]
-    width = int(generator.integers(*CROP_WIDTHS, endpoint=True))
-    height = width * HEIGHT // WIDTH
-    left = int(generator.integers(photograph.width - width + 1))
-    top = int(generator.integers(photograph.height - height + 1))
-    crop = photograph.crop((left, top, left + width, top + height))
-    canvas = np.asarray(crop.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR), dtype=np.float64)
-    return canvas[:, ::-1].copy() if generator.integers(2) else canvas
+    return part_of_photograph(split, CROP_WIDTHS, (WIDTH, HEIGHT), generator)
 
 
 def _texture(split: Split, canvas: Array, generator: np.random.Generator) -> Array:
@@ -173,42 +158,18 @@ def _pixels(joints: Array) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArra
     return (places == nearest).all(-1), nearest[..., 0], nearest[..., 1]
 
 
-class DigitPuppets(ObjectSource):
-    """The data set as a source of objects, all of one class.
-
-    Args:
-        split: "train" or "test".
-        length: Number of images.
-        seed: Of the whole data set.
-
-    Raises:
-        OptionError: If the split is not known, or the length is below 1.
-    """
+class DigitPuppets(EmbeddedScenes[PuppetScene]):
+    """The data set as a source of objects, all of one class; see `EmbeddedScenes`."""
 
     name = "digit-puppets"
     classes = ("puppet",)
     category_ids = (1,)
     joints = JOINTS
-
-    def __init__(self, split: str = "test", length: int | None = None, seed: int = 0) -> None:
-        if split not in SPLITS:
-            raise OptionError(f"digit-puppets has the splits {' and '.join(SPLITS)}; found {split!r}.")
-        length = DEFAULT_LENGTH[split] if length is None else length
-        if length < 1:
-            raise OptionError(f"digit-puppets needs length >= 1; found {length}.")
-        self.split: Split = split
-        self.seed = seed
-        self.ids = [f"{split}/{index:06d}" for index in range(length)]
-        self.image_ids = np.arange(1, length + 1)
-        self.sizes = np.tile(np.array([[WIDTH, HEIGHT]], dtype=np.int64), (length, 1))
+    version, lengths, size = VERSION, DEFAULT_LENGTH, (WIDTH, HEIGHT)
 
     def scene(self, index: int) -> PuppetScene:
         """Return pixels, masks and joints of one image."""
         return make_puppet_scene(self.seed, self.split, index)
-
-    def image(self, index: int) -> Image.Image:
-        """Return one image."""
-        return Image.fromarray(self.scene(index).pixels)
 
     def objects(self, index: int) -> Objects:
         """Return the figures of one image; boxes and areas are those of what is visible."""
@@ -222,11 +183,3 @@ class DigitPuppets(ObjectSource):
             (MOST_FIGURES * index + np.arange(1, count + 1)).astype(np.int64),
             scene.keypoints,
         )
-
-    def object_mask(self, index: int, number: int) -> NDArray[np.bool_]:
-        """Return what is visible of a figure, ``(160, 192)``."""
-        return self.scene(index).masks[number]
-
-    def fingerprint(self) -> str:
-        """Return a hash of everything the pixels depend on."""
-        return hash_of(f"{self.name} {VERSION} {self.split} {self.seed} {len(self)}")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autola_analysis.core.errors import DataError, OptionError
-from autola_analysis.data.cluttered_scenes import box_of
+from autola_analysis.data.embedded_scenes import box_of
 from autola_analysis.data.coco import CocoObjects
 from autola_analysis.data.coco_export import export_coco
 from autola_analysis.data.digit_puppets import DigitPuppets, make_puppet_scene
