@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from autola_analysis.core.errors import DataError, OptionError
-from autola_analysis.data.embedded_scenes import box_of
 from autola_analysis.data.coco import CocoObjects
 from autola_analysis.data.coco_export import export_coco
 from autola_analysis.data.digit_puppets import DigitPuppets, make_puppet_scene
+from autola_analysis.data.embedded_scenes import box_of
 from autola_analysis.data.open_objects import open_objects
 from autola_analysis.data.puppet import ELBOW, FOOT, HAND, HEAD, JOINTS, KNEE, draw_pose
 
