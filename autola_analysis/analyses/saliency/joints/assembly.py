@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.saliency.explain_joints import joint_discs, joint_radii
 from autola_analysis.analyses.saliency.explanation import STATUSES
+from autola_analysis.analyses.saliency.items.words import panels_by_item, way_of_choosing
 from autola_analysis.analyses.saliency.joints.explained import SeenJoints
 from autola_analysis.analyses.saliency.joints.localise import UNINFORMED
 from autola_analysis.analyses.saliency.joints.matrix import IMAGES, matrix_frames
@@ -57,7 +58,7 @@ def assembled(
         "joints": len(chance) // len(UNINFORMED),
         "names": list(question.names),
         "crop": list(crops.size),
-        "shown": _chosen(question),
+        "shown": way_of_choosing(options, len(question.shown), len(crops)),
         "seed": options.seed,
         "precision": "float32",
         "networks": [list(each) for each in networks],
@@ -75,26 +76,14 @@ def assembled(
     )
 
 
-def _chosen(question: JointQuestion) -> str:
-    """Return how the people to show are chosen, as the end of "the people are ..."."""
-    if question.options.shown is not None:
-        return "chosen by hand"
-    if len(question.shown) == len(question.crops):
-        return "all that were explained"
-    return f"drawn at random (seed {question.options.seed}), before any map was made"
-
-
 def _pictures(question: JointQuestion, panels: Sequence[tuple[int, int, Panel]]) -> list[Picture]:
-    by_joint: dict[tuple[int, int], list[Panel]] = {}
-    for person, joint, panel in panels:
-        by_joint.setdefault((person, joint), []).append(panel)
     crops, pictures = question.crops, []
-    for person, joint in sorted(by_joint):
+    for (person, joint), own in panels_by_item(panels).items():
         radii = joint_radii(crops.objects(person).areas, question.sigmas)[0]
         disc = joint_discs(question.joints(person), radii, crops.size)[joint]
         name, pixels = question.titles[joint], np.asarray(crops.image(person))
         image = crops.source.ids[int(crops.places[person, 0])]
-        pictures.append(Picture(image, pixels, disc, name, name, by_joint[person, joint]))
+        pictures.append(Picture(image, pixels, disc, name, name, own))
     return pictures
 
 

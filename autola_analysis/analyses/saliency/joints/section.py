@@ -11,14 +11,15 @@ from markupsafe import Markup
 from autola_analysis.analyses.saliency.figure import Scale, first_runs, plot_saliency
 from autola_analysis.analyses.saliency.gallery import gallery
 from autola_analysis.analyses.saliency.items.result import ALL
+from autola_analysis.analyses.saliency.items.words import citation, in_turn, metric_tables
 from autola_analysis.analyses.saliency.joints.figure import plot_joint_matrix
 from autola_analysis.analyses.saliency.joints.localise import JOINT_METRICS, PREDICTED, UNBOUNDED
 from autola_analysis.analyses.saliency.joints.result import ALL_FOUND, JointSaliencyResult
-from autola_analysis.analyses.saliency.methods import ALIASES, METHODS, title_of
+from autola_analysis.analyses.saliency.methods import title_of
 from autola_analysis.analyses.saliency.objects.batch import MISSED
 from autola_analysis.analyses.saliency.result import Picture
 from autola_analysis.analyses.saliency.section import GUIDED, LIMITS, divided_by, runs_shown
-from autola_analysis.core.tables import rows_of, side_by_side
+from autola_analysis.core.tables import side_by_side
 from autola_analysis.core.text import counted
 from autola_analysis.report.references import read_references
 from autola_analysis.report.section import Section
@@ -41,6 +42,7 @@ READING = (
     "A head reads a layer through few cells, and gradients are zero elsewhere: the column support of "
     "saliency_joints.csv is the share of cells that have one.",
 )
+SUBSETS = {ALL: "all joints", ALL_FOUND: "joints that every network finds"}
 
 
 def joint_section(result: JointSaliencyResult, sheet: Sheet) -> Section:
@@ -112,7 +114,7 @@ def joint_caption(result: JointSaliencyResult, pictures: Sequence[Picture], data
 def joint_methods(result: JointSaliencyResult) -> str:
     """Say how maps of joints were made and measured."""
     settings = result.settings
-    methods = ", ".join(f"{title_of(name)} [@{_citation(name)}]" for name in settings["methods"])
+    methods = ", ".join(f"{title_of(name)} [@{citation(name)}]" for name in settings["methods"])
     layers = ", ".join(settings["layers"])
     height, width = settings["crop"]
     return (
@@ -133,9 +135,7 @@ def _examples(pictures: Sequence[Picture], most: int) -> list[Picture]:
     by_crop: dict[bytes, list[Picture]] = {}
     for picture in pictures:
         by_crop.setdefault(picture.pixels.tobytes(), []).append(picture)
-    longest = max(map(len, by_crop.values()))
-    in_turn = [of_crop[place] for place in range(longest) for of_crop in by_crop.values() if place < len(of_crop)]
-    return in_turn[:most]
+    return in_turn(list(by_crop.values()))[:most]
 
 
 def _matrix_name(method: str, layer: str, several: bool) -> str:
@@ -146,21 +146,9 @@ def _matrix_name(method: str, layer: str, several: bool) -> str:
 def _tables(result: JointSaliencyResult) -> Mapping[str, pd.DataFrame]:
     if result.metrics.empty:
         return {}
-    tables = {}
-    for subset, what in ((ALL, "all joints"), (ALL_FOUND, "joints that every network finds")):
-        rows = rows_of(result.metrics, subset=subset)
-        shares = rows[~rows["metric"].isin(UNBOUNDED)]
-        if len(shares):
-            images = counted(int(shares["images"].max()), "image")
-            tables[f"Where the maps lie, {what}: means over {images} with 95% intervals"] = side_by_side(
-                shares, ["method", "layer", "model"], "metric", "mean"
-            )
+    tables = metric_tables(result.metrics, SUBSETS, UNBOUNDED)
     for (method, layer), rows in result.matrix.groupby(["method", "layer"], sort=False):
         tables[f"Joint-to-joint matrix by {title_of(str(method))}{f' at {layer}' if layer else ''}"] = side_by_side(
             rows, ["model", "joint"], "other", "energy"
         )
     return tables | {"Where the maps lie, all numbers": result.metrics}
-
-
-def _citation(method: str) -> str:
-    return "zhao2023" if method in ALIASES else METHODS.get(method).citation

@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from autola_analysis.analyses.saliency.explanation import STATUSES
+from autola_analysis.analyses.saliency.items.words import panels_by_item, way_of_choosing
 from autola_analysis.analyses.saliency.objects.batch import SeenObjects, shown_size
 from autola_analysis.analyses.saliency.objects.question import ObjectQuestion
 from autola_analysis.analyses.saliency.objects.regions import box_masks
@@ -48,30 +49,15 @@ def assembled(
         "guide_gates": options.guide_gates,
         "images": len(source),
         "objects": sum(len(each.classes) for each in question.asked.values()),
-        "shown": _chosen(question),
+        "shown": way_of_choosing(options, len(question.shown), len(source)),
         "seed": options.seed,
         "precision": "float32",
         "networks": [[each.name, each.run] for each in variants],
     }
     metrics = object_metric_table(frame, options.seed)
-    pictures = _pictures(question, [panel for batches in seen for each in batches for panel in each.panels])
+    panels = panels_by_item([panel for batches in seen for each in batches for panel in each.panels])
+    pictures = [_picture(question, *place, own) for place, own in panels.items()]
     return ObjectSaliencyResult(frame, metrics, pictures, settings, tuple(_warnings(question, variants, seen, frame)))
-
-
-def _chosen(question: ObjectQuestion) -> str:
-    """Return how the images to show are chosen, as the end of "the images are ..."."""
-    if question.options.shown is not None:
-        return "chosen by hand"
-    if len(question.shown) == len(question.source):
-        return "all that were explained"
-    return f"drawn at random (seed {question.options.seed}), before any map was made"
-
-
-def _pictures(question: ObjectQuestion, panels: Sequence[tuple[int, int, Panel]]) -> list[Picture]:
-    by_object: dict[tuple[int, int], list[Panel]] = {}
-    for index, place, panel in panels:
-        by_object.setdefault((index, place), []).append(panel)
-    return [_picture(question, *key, by_object[key]) for key in sorted(by_object)]
 
 
 def _picture(question: ObjectQuestion, index: int, place: int, panels: list[Panel]) -> Picture:

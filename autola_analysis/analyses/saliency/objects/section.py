@@ -11,14 +11,14 @@ from markupsafe import Markup
 from autola_analysis.analyses.saliency.figure import Scale, first_runs, plot_saliency
 from autola_analysis.analyses.saliency.gallery import gallery
 from autola_analysis.analyses.saliency.items.result import ALL
-from autola_analysis.analyses.saliency.methods import ALIASES, METHODS, title_of
+from autola_analysis.analyses.saliency.items.words import citation, in_turn, metric_tables
+from autola_analysis.analyses.saliency.methods import title_of
 from autola_analysis.analyses.saliency.objects.batch import MISSED
 from autola_analysis.analyses.saliency.objects.crops import cropped
 from autola_analysis.analyses.saliency.objects.localise import BOX_ONLY, OBJECT_METRICS, PREDICTED, UNBOUNDED
 from autola_analysis.analyses.saliency.objects.result import ALL_DETECTED, ObjectSaliencyResult
 from autola_analysis.analyses.saliency.result import Picture
 from autola_analysis.analyses.saliency.section import GUIDED, LIMITS, divided_by, runs_shown
-from autola_analysis.core.tables import rows_of, side_by_side
 from autola_analysis.core.text import counted
 from autola_analysis.report.references import read_references
 from autola_analysis.report.section import Section
@@ -45,6 +45,7 @@ SUPPORT = (
     "A head reads a layer through few cells, and gradients are zero elsewhere: the column support of "
     "saliency_objects.csv is the share of cells that have one."
 )
+SUBSETS = {ALL: "all objects", ALL_DETECTED: "objects that every network detects"}
 
 
 def object_section(result: ObjectSaliencyResult, sheet: Sheet) -> Section:
@@ -120,7 +121,7 @@ def _marks(pictures: Sequence[Picture]) -> str:
 def object_methods(result: ObjectSaliencyResult, measured: bool) -> str:
     """Say how maps of objects were made and measured."""
     settings = result.settings
-    methods = ", ".join(f"{title_of(name)} [@{_citation(name)}]" for name in settings["methods"])
+    methods = ", ".join(f"{title_of(name)} [@{citation(name)}]" for name in settings["methods"])
     layers = ", ".join(settings["layers"])
     score = "logit of the class" if settings["score"] == "logit" else "logit of the class less that of the background"
     text = (
@@ -147,9 +148,7 @@ def _examples(result: ObjectSaliencyResult, most: int) -> list[Picture]:
         sorted(pictures, key=lambda picture: any(picture.remark(panel) for panel in picture.panels))
         for pictures in _by_image(result.pictures).values()
     ]
-    longest = max(map(len, by_image))
-    in_turn = [pictures[place] for place in range(longest) for pictures in by_image if place < len(pictures)]
-    return in_turn[:most]
+    return in_turn(by_image)[:most]
 
 
 def _by_image(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
@@ -163,17 +162,5 @@ def _tables(result: ObjectSaliencyResult, measured: bool) -> Mapping[str, pd.Dat
     if result.metrics.empty:
         return {}
     shown = result.metrics if measured else result.metrics[result.metrics["metric"] == PREDICTED]
-    tables = {}
-    for subset, what in ((ALL, "all objects"), (ALL_DETECTED, "objects that every network detects")):
-        rows = rows_of(shown, subset=subset)
-        shares = rows[~rows["metric"].isin(UNBOUNDED)]
-        if len(shares):
-            images = counted(int(shares["images"].max()), "image")
-            tables[f"Where the maps lie, {what}: means over {images} with 95% intervals"] = side_by_side(
-                shares, ["method", "layer", "model"], "metric", "mean"
-            )
+    tables = metric_tables(shown, SUBSETS, UNBOUNDED)
     return tables | {"Where the maps lie, all numbers": result.metrics}
-
-
-def _citation(method: str) -> str:
-    return "zhao2023" if method in ALIASES else METHODS.get(method).citation
