@@ -21,7 +21,7 @@ FEW = {"train": 24, "test": 6}
 @pytest.fixture(autouse=True)
 def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shrink the embedded data set."""
-    monkeypatch.setattr("autola_analysis.data.cluttered_scenes.DEFAULT_LENGTH", FEW)
+    monkeypatch.setattr("autola_analysis.data.cluttered_scenes.ClutteredScenes.lengths", FEW)
 
 
 def tiny(name: str = "scenes-ssd", **values: str) -> Plan:
