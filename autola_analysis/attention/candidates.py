@@ -12,12 +12,13 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from autola_analysis.attention.cbam import max_and_mean_over_channels
-from autola_analysis.attention.double_backward import Geometry, convolve
+from autola_analysis.attention.convolution import Geometry, convolve, separable
 from autola_analysis.core.registry import Registry
 
 REDUCTION = 4
@@ -94,10 +95,32 @@ class EdgeConv2d(nn.Conv2d):
         """Return the outputs of all edges, one behind the other: ``(B, E n, H, W) -> (B, E m, H, W)``."""
         return convolve(x, self.weight, self._geometry)
 
+    def followed_by(self, pointwise: nn.Module, x: Tensor) -> Tensor:
+        """Return ``pointwise(self(x))``."""
+        assert isinstance(pointwise, EdgeConv2d)
+        return separable(x, self.weight, pointwise.weight, self._geometry, pointwise.groups)
+
     def reset_edges(self) -> None:
         """Draw the weights of each edge from He's normal distribution with that edge's own fan out."""
         for weight in self.weight.chunk(self.edges):
             nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+
+
+def is_depthwise(layer: nn.Module) -> TypeGuard[EdgeConv2d]:
+    """Return whether a layer is a convolution in which every channel has a kernel of its own."""
+    own = isinstance(layer, EdgeConv2d) and layer.groups == layer.in_channels == layer.out_channels
+    return own and layer.kernel_size != (1, 1)
+
+
+class EdgeStack(nn.Sequential):
+    """Layers in a row, in which a convolution by single positions follows every depthwise one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output of the last layer; what depthwise convolutions put out is not kept for a backward."""
+        layers = iter(self)
+        for layer in layers:
+            x = layer.followed_by(next(layers), x) if is_depthwise(layer) else layer(x)
+        return x
 
 
 class EdgeLinear(nn.Module):
@@ -149,7 +172,7 @@ class ConvolutionalCandidate(Candidate):
     def __init__(self, edges: int, channels: int, separable: bool) -> None:
         super().__init__(edges, channels)
         layers = _separable_twice if separable else _dilated
-        self.gate = nn.Sequential(*layers(edges, channels, channels), nn.Sigmoid())
+        self.gate = EdgeStack(*layers(edges, channels, channels), nn.Sigmoid())
 
     def forward(self, source: SourceMaps) -> tuple[Tensor, ...]:
         """Return the gate per channel and position, ``(B, E, c, H, W)``."""
@@ -162,7 +185,7 @@ class SpatialCandidate(Candidate):
     def __init__(self, edges: int, channels: int, separable: bool) -> None:
         super().__init__(edges, channels)
         layers = _separable_twice(edges, 2, 1) if separable else _dilated_to_one_map(edges)
-        self.gate = nn.Sequential(*layers, nn.Sigmoid())
+        self.gate = EdgeStack(*layers, nn.Sigmoid())
 
     def forward(self, source: SourceMaps) -> tuple[Tensor, ...]:
         """Return the gate per position, ``(B, E, 1, H, W)``."""

@@ -18,7 +18,11 @@ def max_and_mean_over_channels(x: Tensor, axis: int = 1) -> Tensor:
         axis: Of its channels, where there are others before them.
     """
     x = x.contiguous()  # on few channels in channels-last memory a reduction takes up to seven times as long
-    return torch.cat((x.amax(axis, keepdim=True), x.mean(axis, keepdim=True)), dim=axis)
+    maps = torch.cat((x.amax(axis, keepdim=True), x.mean(axis, keepdim=True)), dim=axis)
+    if maps.requires_grad and maps.ndim == 4 and maps.device.type == "cpu":
+        # The convolution that reads them is differentiated four times as fast there.
+        return maps.contiguous(memory_format=torch.channels_last)
+    return maps
 
 
 class ChannelGate(nn.Module):

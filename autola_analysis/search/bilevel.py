@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autola_analysis.attention.double_backward import differentiated_twice
+from autola_analysis.attention.convolution import differentiated_twice
 from autola_analysis.core.errors import OptionError
 
 ORDERS = (1, 2)
