@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from scipy.stats import binom
 
+from autola_analysis.search.curvature import MEANS_OVER, SHARPER, sharpened
 from autola_analysis.search.edges import LAST_EPOCHS
 
 SKIP = "skip_connect"
@@ -50,6 +51,14 @@ def warnings_of(edges: pd.DataFrame, epochs: pd.DataFrame, travel: float, choice
         found.append(
             f"alpha can have moved by {travel:.2f} at most, its steps times their rate, which is too short to leave "
             "its start; search longer, or with a higher --set alpha_learning_rate."
+        )
+    measured = epochs.dropna(subset=["eigenvalue"])
+    if sharper := sharpened(measured["epoch"].tolist(), measured["eigenvalue"].tolist()):
+        late, early = sharper
+        found.append(
+            f"the loss has become sharper in alpha: by epoch {late} the mean of {MEANS_OVER} largest eigenvalues is "
+            f"above {SHARPER:g} times that of epoch {early}, whose weights (search_alphas.csv) may make a "
+            "better wiring."
         )
     clipped = float(epochs["clipped"].mean())
     if clipped > 0.1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.search.bilevel import ArchitectureGradient, UnrolledStep, architecture_gradient
+from autola_analysis.search.curvature import curvature
 from autola_analysis.search.history import History
 from autola_analysis.search.recipes import BETAS, SearchRecipe
 from autola_analysis.search.supernet import ALPHA, SuperNetwork, frozen_statistics
@@ -21,6 +23,8 @@ from autola_analysis.training.module import DivergedError
 
 WEIGHTS_HALF, ALPHA_HALF = "weights", "alpha"
 """Names of the two halves of the training images."""
+CURVATURE_BATCHES = 4
+"""Of the evaluated images, always the same: a change between epochs comes from the search."""
 Batch = tuple[Tensor, Tensor]
 
 
@@ -48,6 +52,7 @@ class SearchTraining(pl.LightningModule):
         self.history = History()
         self.history.add(network.architecture.alpha)
         self._sums: dict[str, Any] = defaultdict(float)
+        self._evaluated: list[Batch] = []
         self._started = 0.0
 
     def configure_optimizers(self) -> Any:
@@ -141,6 +146,8 @@ class SearchTraining(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Add up loss and correct answers on images of the architecture's half, in eval mode, not augmented."""
         images, labels = self._standardised(batch)
+        if self._measures_curvature and batch_index < CURVATURE_BATCHES:
+            self._evaluated.append((images, labels))
         logits = self.network(images)
         self._sums["evaluated_loss"] += F.cross_entropy(logits, labels, reduction="sum")
         self._sums["evaluated_correct"] += (logits.argmax(1) == labels).sum()
@@ -169,12 +176,39 @@ class SearchTraining(pl.LightningModule):
                 "alpha_decay": sums.get("alpha_decay", 0) / moved,
                 "implicit_share": sums["implicit_share"] / moved if "implicit_share" in sums else float("nan"),
                 "clipped": sums["clipped"] / steps,
+                "eigenvalue": self._curvature(),
                 "seconds": time.perf_counter() - self._started,
             },
         )
         last = self.history.epochs[-1]
         self.log("entropy", last["entropy"], prog_bar=True)
         self.log("changed", last["changed"], prog_bar=True)
+
+    def _curvature(self) -> float:
+        """Return the largest eigenvalue of the Hessian in alpha, where the epoch is one that measures it."""
+        # Clones, since an evaluation's tensors can be of inference mode, which no gradient goes through.
+        batches = [(images.clone(), labels.clone()) for images, labels in self._evaluated]
+        self._evaluated.clear()
+        if not batches:
+            return float("nan")
+        weights = {name: each.detach() for name, each in self.network.weights().items()}
+        was_training = self.network.training
+        self.network.train()
+        try:
+            with frozen_statistics(self.network):
+                alpha, decay = self.network.architecture.alpha, self.recipe.alpha_decay
+                losses = [partial(self._loss_at, weights, batch) for batch in batches]
+                return curvature(losses, alpha, decay)
+        finally:
+            self.network.train(was_training)
+
+    def _loss_at(self, weights: Mapping[str, Tensor], batch: Batch, alpha: Tensor) -> Tensor:
+        return self.loss_of(weights, alpha, batch)
+
+    @property
+    def _measures_curvature(self) -> bool:
+        every = self.recipe.curvature_every
+        return every > 0 and (self.current_epoch + 1) % every == 0
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let the state hold the history."""

@@ -238,6 +238,7 @@ def _fit(module: SearchTraining, loaders: _Loaders, state: Path, machine: Machin
         ) from error
     except torch.OutOfMemoryError as error:
         cheaper = ", --hessian none" if module.order == 2 and module.hessian == "exact" else ""
+        cheaper += ", --set curvature_every=0" if module.recipe.curvature_every else ""
         raise SearchError(
             f"memory does not suffice for a step with {module.recipe.batch_size} images of either half; "
             f"{_kept(state)}; give a lower --set batch_size{cheaper}, and another --out."

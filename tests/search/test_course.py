@@ -81,7 +81,7 @@ def test_an_edge_is_decided_where_its_margin_is_twice_its_deviation() -> None:
 
 def test_a_search_in_order_has_no_warnings_and_each_trouble_has_its_sentence() -> None:
     edges = pd.DataFrame(edge_rows(course([0, 0.3, 0.3, 0.3, 0.3, 0.3]), NAMES)).assign(none_weight=0.4)
-    epochs = pd.DataFrame({"clipped": [0.1] * 5})
+    epochs = pd.DataFrame({"epoch": range(1, 6), "clipped": 0.1, "eigenvalue": np.nan})
     assert warnings_of(edges, epochs, 3.0, 8) == ()
     skips = edges.assign(operation=["skip_connect"] * 5 + ["SE"] * 5)
     (sentence,) = warnings_of(skips, epochs, 3.0, 8)
@@ -93,6 +93,9 @@ def test_a_search_in_order_has_no_warnings_and_each_trouble_has_its_sentence() -
     assert warnings_of(edges.assign(decided=[False] * 5 + [True] * 5), epochs, 3.0, 8) == ()
     assert "with 4, no edge is decided" in warnings_of(undecided, epochs[:4], 3.0, 8)[0]
     assert "moved by 2.90 at most" in warnings_of(edges, epochs, 2.9, 8)[0]
+    sharper = pd.DataFrame({"epoch": range(2, 30, 2), "clipped": 0.0, "eigenvalue": [1.0] * 7 + [3.0] * 7})
+    (sentence,) = warnings_of(edges, sharper, 3.0, 8)
+    assert "by epoch 18 the mean of 5 largest eigenvalues is above 1.3 times that of epoch 10" in sentence
     assert "12% of the weight steps were clipped" in warnings_of(edges, epochs.assign(clipped=0.12), 3.0, 8)[0]
 
 

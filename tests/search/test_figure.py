@@ -1,5 +1,7 @@
 """Figures of a search: what they show, and that nothing in them overlaps."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,6 +48,17 @@ def test_entropy_shows_mean_and_range(result: SearchResult) -> None:
     (ax,) = plot_entropy(result).axes
     np.testing.assert_allclose(ax.lines[0].get_ydata(), entropy(result.weights).mean(1))
     assert ax.collections[0].get_datalim(ax.transData).y0 == pytest.approx(entropy(result.weights).min())
+
+
+def test_the_largest_eigenvalue_has_a_panel_of_its_own_where_it_was_measured(result: SearchResult) -> None:
+    epochs = pd.DataFrame({"epoch": range(1, 17), "eigenvalue": [np.nan, 1.0] * 4 + [np.nan, 3.0] * 4})
+    figure = plot_entropy(dataclasses.replace(result, epochs=epochs.reindex(columns=EPOCHS_TABLE.names)))
+    _, below = figure.axes
+    assert below.lines[0].get_xdata().tolist() == list(range(2, 17, 2))
+    assert len(below.lines) == 1  # eight measurements hold no two means that are four apart
+    epochs = pd.DataFrame({"epoch": range(2, 42, 2), "eigenvalue": [1.0] * 10 + [3.0] * 10})
+    figure = plot_entropy(dataclasses.replace(result, epochs=epochs.reindex(columns=EPOCHS_TABLE.names)))
+    assert figure.axes[1].lines[1].get_xdata()[0] == 22
 
 
 def test_a_wiring_has_an_arrow_per_edge_in_its_operations_colour() -> None:
