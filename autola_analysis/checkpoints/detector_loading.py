@@ -18,7 +18,7 @@ from autola_analysis.checkpoints.dialects.detection import DETECTOR_DIALECTS, De
 from autola_analysis.checkpoints.identification import identify
 from autola_analysis.checkpoints.interpretation import Interpretation, begin, outline_of
 from autola_analysis.checkpoints.matching import check_match, load_strictly
-from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
+from autola_analysis.checkpoints.reading import check_finite, implausible_weights, read_checkpoint
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.detectors import DetectorSpec
@@ -93,6 +93,7 @@ def load_detector(
     assert found.detector is not None
     check_match(outline_of(found), found.state, found.path)
     check_finite(found.state, found.path)
+    found.warnings += implausible_weights(found.state)
     model = build_aside(found.detector.build)
     load_strictly(model, found.state, found.path)
     record = found.record

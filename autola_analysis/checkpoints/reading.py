@@ -120,9 +120,13 @@ def implausible_weights(tensors: Mapping[str, Tensor]) -> list[str]:
     A flipped bit of an exponent multiplies a weight by 2 to a power up to 128, and files without a checksum do not show
     it otherwise.
     """
-    floats = {name: tensor.float() for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.numel()}
     huge = [
-        name for name, tensor in floats.items() if max(abs(float(end)) for end in tensor.aminmax()) > LARGEST_WEIGHT
+        name
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point()
+        and torch.finfo(tensor.dtype).max > LARGEST_WEIGHT  # half precision ends before
+        and tensor.numel()
+        and max(abs(float(end)) for end in tensor.aminmax()) > LARGEST_WEIGHT
     ]
     if not huge:
         return []

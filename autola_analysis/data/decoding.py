@@ -98,7 +98,9 @@ def bad_image(path: Path, reason: str) -> BadImageError:
 def _decoded(path: Path, turned: bool) -> Image.Image:
     with open_ordinary(path) as file, Image.open(file, formats=FORMATS) as image:
         check_size(image)
-        return _as_rgb(ImageOps.exif_transpose(image) if turned else image, image.format)
+        if turned:
+            ImageOps.exif_transpose(image, in_place=True)  # else without EXIF data it is a copy: memory for nothing
+        return _as_rgb(image, image.format)
 
 
 def check_size(image: Image.Image) -> None:

@@ -107,6 +107,13 @@ def test_an_ssd_without_label_map_is_loaded_with_a_warning(tmp_path: Path) -> No
     assert any("no label_map" in line for line in found.warnings)
 
 
+def test_a_weight_of_a_detector_that_no_training_leaves_is_warned_about(tmp_path: Path) -> None:
+    state = renamed(random_detector(POSE).state_dict(), TO_MICROSOFT)
+    assert not saved(tmp_path, state).warnings
+    state["final_layer.weight"][0, 0, 0, 0] = 1e20
+    assert saved(tmp_path, state).warnings == ("final.weight holds values beyond 1e+12; the file may be damaged",)
+
+
 def test_the_permuted_head_gives_what_nvidias_views_give() -> None:
     """NVIDIA views a level's map as (value, box and cell); torchvision's head gives (cell and box, value)."""
     boxes, values, images = 6, 4, torch.rand(2, 3, 5, 5)

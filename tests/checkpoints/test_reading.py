@@ -251,3 +251,15 @@ def test_a_flipped_bit_of_an_exponent_is_warned_about() -> None:
     assert implausible_weights({"conv.weight": damaged, **sound}) == [
         "conv.weight holds values beyond 1e+12; the file may be damaged"
     ]
+
+
+def test_half_precision_is_too_narrow_for_a_damaged_exponent_to_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(tensor: torch.Tensor) -> None:
+        pytest.fail(f"{tensor.dtype} was converted")
+
+    monkeypatch.setattr(torch.Tensor, "float", refused)
+    half = {"half": torch.tensor([-65504.0], dtype=torch.float16)}
+    assert implausible_weights(half) == []
+    assert implausible_weights({**half, "brain": torch.tensor([1.0, -1e20], dtype=torch.bfloat16)}) == [
+        "brain holds values beyond 1e+12; the file may be damaged"
+    ]

@@ -146,6 +146,8 @@ def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str
         os.dup2(output, stream)
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):  # ignored where the tests run behind a terminal that may close
+        signal.signal(number, signal.SIG_DFL)
     torch.set_num_threads(1)
     if file_size is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
