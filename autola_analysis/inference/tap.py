@@ -28,15 +28,16 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
 
     Args:
         model: Any module; its hooks are as before when the context ends, also after an exception.
-        layers: Names as ``model.named_modules()`` has them; ``"relu#2"`` is the second run of a layer in a forward,
+        layers: Names as ``model.named_modules()`` has them, which may leave out what stands around the stages of a
+            detector; ``"relu#2"`` is the second run of a layer in a forward,
             ``"encoder[0]"`` and ``"backbone[feat]"`` are entries of outputs that are tuples and dicts, ``"se*1"`` is
             the first gate that a feature map is multiplied by while the layer ``se`` runs.
         reduce: Applied to each activation inside the forward, so that no full feature map outlives the layer that
             made it: ``reduce(layer, activation)``. None keeps a copy.
 
     Yields:
-        A mapping layer -> what was kept of the latest forward; emptied when a forward begins. Maps are
-        ``(B, C, H, W)``, also of layers that put out ``(B, H, W, C)``, see `channel_axis`.
+        A mapping layer -> what was kept of the latest forward, by the name that was asked for; emptied when a forward
+        begins. Maps are ``(B, C, H, W)``, also of layers that put out ``(B, H, W, C)``, see `channel_axis`.
 
     Raises:
         UnknownNameError: If the model has no such layer.

@@ -1,9 +1,14 @@
+from collections.abc import Callable
+
 import pytest
 from torch import nn
 
 from autola_analysis.backbones import create_model
 from autola_analysis.core.errors import LayerError, UnknownNameError
-from autola_analysis.inference.layers import resolve_layers, stage_names
+from autola_analysis.detectors import create_detector
+from autola_analysis.inference.layers import resolve_layers, resolve_places, stage_names
+from autola_analysis.inference.places import places_of
+from tests.detectors.helpers import TINY
 from tests.inference.networks import Tiny
 
 
@@ -43,3 +48,36 @@ def test_a_stage_inside_a_stage_is_none() -> None:
     network = Tiny()
     network.layer2.add_module("layer1", nn.Identity())
     assert stage_names(network) == ["layer1", "layer2"]
+
+
+@pytest.mark.parametrize(
+    ("network", "around"),
+    [
+        (lambda: create_detector("ssd300", classes=3, **TINY), "backbone.body"),
+        (lambda: create_detector("faster-rcnn", classes=3, **TINY), "backbone.body"),
+        (lambda: create_detector("pose", classes=3, **TINY), "backbone"),
+        (lambda: nn.ModuleDict({"net": Tiny()}), "net"),
+    ],
+)
+def test_a_name_may_leave_out_what_stands_around_the_stages(network: Callable[[], nn.Module], around: str) -> None:
+    model = network()
+    full = [f"{around}.layer1", f"{around}.layer2.0#2", f"{around}.layer2[0]"]
+    short = [name.removeprefix(f"{around}.") for name in full]
+    assert resolve_layers(model, short) == resolve_layers(model, full) == full
+    places = resolve_places(model, short)
+    assert [place.module for place in places] == [place.module for place in places_of(model, full)]
+    assert [place.name for place in places] == short
+    with pytest.raises(LayerError, match=rf"named twice: layer1, {around}.layer1"):
+        resolve_layers(model, ["layer1", f"{around}.layer1"])
+    with pytest.raises(UnknownNameError, match=r"no layer 'layer9'; the nearest: "):
+        resolve_layers(model, ["layer9"])
+
+
+def test_a_name_that_could_mean_two_parts_of_a_network_is_not_completed() -> None:
+    with pytest.raises(UnknownNameError, match=r"no layer 'layer1'; the nearest: "):
+        resolve_layers(nn.ModuleDict({"student": Tiny(), "teacher": Tiny()}), ["layer1"])
+
+
+def test_a_name_that_the_network_has_is_taken_as_it_is() -> None:
+    network = nn.ModuleDict({"net": Tiny(), "fc": nn.Identity()})
+    assert resolve_layers(network, ["fc", "net.fc"]) == ["fc", "net.fc"]
