@@ -86,7 +86,7 @@ class Analysis(ABC, Generic[OptionsT, ResultT]):
         format: Tables and arrays of its results.
         tasks: Tasks of the networks that it can look at.
         needs: Names of analyses whose tables and arrays it reads.
-        claims: Claims of the paper that its statistics decide.
+        claims: Claims of the paper, and of what extends them to other tasks, that its statistics decide.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from autola_analysis.core.columns import INTERVAL, number, text
 from autola_analysis.core.tables import Table
 from autola_analysis.statistics.difference import Statistic
 from autola_analysis.statistics.intervals import CONFIDENCE, Interval
+from autola_analysis.statistics.resampled import ResampledStatistic
 
 CLAIMS_TABLE = Table(
     "claims",
@@ -20,7 +21,7 @@ CLAIMS_TABLE = Table(
         text("claim", "the claim in a few words"),
         text("quote", "what the paper says"),
         text("statistic", "whose difference decides it"),
-        text("layer", "where the statistic is measured"),
+        text("layer", "where the statistic is measured; empty for one of the network as a whole"),
         text("model", "the candidate"),
         text("against", "the other variant"),
         number("value", "candidate minus other"),
@@ -42,6 +43,8 @@ CLAIMS_TABLE = Table(
 )
 
 Verdict = Literal["supported", "contradicted", "equivalent", "undecided"]
+Measured = Statistic | ResampledStatistic
+"""What a claim can be decided by: one number of every variant"""
 
 
 @dataclass(frozen=True)
@@ -53,21 +56,46 @@ class Claim:
         quote: What the paper says, word for word.
         analysis: That measures the statistic.
         statistic: Whose difference, candidate minus other, is looked at.
-        stage: Where: the first stage or the last.
+        stage: Where: the first stage or the last, or the network as a whole.
         direction: Sign of the difference that is claimed; 0 where no difference is claimed.
         margin: Differences up to here do not matter.
         share: The margin is no more than this share of the first variant's mean: where the statistic is 0.02, a margin
             of 0.02 would be met by anything.
+        task: Of the networks that it is about.
+        extended: Whether the paper says it of classifiers, and it is tried on networks of another task here.
+        beside: Statistics of the same analysis and layer that are shown beside it and decide nothing.
     """
 
     name: str
     quote: str
     analysis: str
     statistic: str
-    stage: Literal["first", "last"]
+    stage: Literal["first", "last", "network"]
     direction: Literal[-1, 0, 1]
     margin: float
     share: float = float("inf")
+    task: str = "classification"
+    extended: bool = False
+    beside: tuple[str, ...] = ()
+
+    def for_detectors(self, statistic: str | None = None, beside: tuple[str, ...] = ()) -> Claim:
+        """Return what the paper says of classifiers as a claim about detectors, in the same direction and margin.
+
+        Its name and its quote say that the paper does not make it.
+
+        Args:
+            statistic: Whose difference is looked at; None takes the same.
+            beside: Statistics that are shown beside it.
+        """
+        return replace(
+            self,
+            name=f"{self.name} (extended to detectors)",
+            quote=f"[of classifiers] {self.quote}",
+            statistic=statistic or self.statistic,
+            task="detection",
+            extended=True,
+            beside=beside,
+        )
 
     def margin_beside(self, mean: float) -> float:
         """Return the margin where the first variant's mean is this; never below zero."""
@@ -102,7 +130,7 @@ def _side(interval: Interval, margin: float) -> int:
 
 def decide(
     claims: Sequence[Claim],
-    statistics: Sequence[Statistic],
+    statistics: Sequence[Measured],
     candidate: str,
     others: Sequence[str],
     stages: Sequence[str],
@@ -114,7 +142,7 @@ def decide(
         claims: In the order they are shown.
         statistics: Of all analyses that were run.
         candidate: Name of the variant that the claims are about.
-        others: Names of all other variants.
+        others: Names of all other variants; no claim is decided where there is none.
         stages: Names of the networks' stages, in order.
         seed: Of the bootstrap.
 
@@ -123,11 +151,11 @@ def decide(
     """
     rows: list[dict[str, object]] = []
     left_out = []
-    for claim in claims:
+    for claim in claims if others else ():
         statistic = _statistic(claim, statistics, stages)
         missing = [name for name in (candidate, *others) if statistic is None or name not in statistic.values]
         if statistic is None or missing:
-            what = f"{claim.statistic} in {_where(claim, stages)}"
+            what = f"{claim.statistic}{_where(claim, stages)}"
             whom = "" if statistic is None else f" for {', '.join(missing)}"
             left_out.append(f"the claim '{claim.name}' is left out: {what} was not measured{whom}.")
             continue
@@ -155,21 +183,29 @@ def decide(
     return CLAIMS_TABLE.frame(rows), left_out
 
 
-def _first_mean(statistic: Statistic) -> float:
+def _first_mean(statistic: Measured) -> float:
     """Return the mean of the variant that is shown first, over all its runs."""
     return float(np.nanmean(next(iter(statistic.values.values()))))
 
 
 def _where(claim: Claim, stages: Sequence[str]) -> str:
+    if claim.stage == "network":
+        return ""
     if not stages:
-        return f"the {claim.stage} stage"
-    return f"the {claim.stage} stage ({stages[0 if claim.stage == 'first' else -1]})"
+        return f" in the {claim.stage} stage"
+    return f" in the {claim.stage} stage ({stages[0 if claim.stage == 'first' else -1]})"
 
 
-def _statistic(claim: Claim, statistics: Sequence[Statistic], stages: Sequence[str]) -> Statistic | None:
-    """Return the statistic of a claim; None where it was not measured, or one stage is all there is."""
+def _layer(claim: Claim, stages: Sequence[str]) -> str | None:
+    """Return where a claim is decided; None where there is no such stage, or one stage is all there is."""
+    if claim.stage == "network":
+        return ""
     if not stages or (claim.stage == "first" and len(stages) < 2):
         return None
-    layer = stages[0] if claim.stage == "first" else stages[-1]
-    place = (claim.analysis, claim.statistic, layer)
+    return stages[0] if claim.stage == "first" else stages[-1]
+
+
+def _statistic(claim: Claim, statistics: Sequence[Measured], stages: Sequence[str]) -> Measured | None:
+    """Return the statistic of a claim; None where it was not measured."""
+    place = (claim.analysis, claim.statistic, _layer(claim, stages))
     return next((each for each in statistics if (each.analysis, each.name, each.layer) == place), None)

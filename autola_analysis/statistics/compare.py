@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 import pandas as pd
@@ -12,6 +12,7 @@ from autola_analysis.core.errors import OptionError, UnknownNameError
 from autola_analysis.core.tables import Table
 from autola_analysis.statistics.claims import Claim, decide
 from autola_analysis.statistics.difference import Comparable, Statistic
+from autola_analysis.statistics.resampled import ResampledStatistic
 
 COMPARISON_TABLE = Table(
     "comparison",
@@ -60,6 +61,7 @@ def compare(
     claims: Sequence[Claim] = (),
     stages: Sequence[str] | None = None,
     seed: int = 0,
+    guests: Collection[str] = (),
 ) -> Comparison:
     """Compare the candidate with every other variant in every statistic, and decide claims about it.
 
@@ -73,6 +75,7 @@ def compare(
         stages: Names of the networks' stages in order, whose first and last the claims are about; None takes the
             layers of the statistics, those of the first analysis that has layers.
         seed: Of the bootstrap.
+        guests: Names of what is compared, too, but is no variant that claims are about.
 
     Raises:
         OptionError: If there are no statistics of two variants.
@@ -93,8 +96,11 @@ def compare(
                     {**place, "against": other, "statistic": name, **asdict(difference)}
                     for name, difference in statistic.differences(candidate, other, seed).items()
                 ]
-    means = [each for each in statistics if isinstance(each, Statistic)]
-    decided, left_out = decide(claims, means, candidate, others, _stages(means) if stages is None else stages, seed)
+    measured = [each for each in statistics if isinstance(each, Statistic | ResampledStatistic)]
+    if stages is None:
+        stages = _stages([each for each in measured if isinstance(each, Statistic)])
+    variants = [name for name in others if name not in guests]
+    decided, left_out = decide(claims, measured, candidate, variants, stages, seed)
     return Comparison(candidate, COMPARISON_TABLE.frame(rows), decided, tuple(left_out))
 
 

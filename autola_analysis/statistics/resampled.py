@@ -18,6 +18,7 @@ from autola_analysis.statistics.intervals import (
     half_width,
     together,
 )
+from autola_analysis.statistics.power import detectable_difference
 
 FloatArray = NDArray[np.float64]
 RESAMPLES = 200
@@ -79,20 +80,30 @@ def resampled_interval(terms: Sequence[Resampled], confidence: float = CONFIDENC
     References:
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 10 (bias) and 12.
     """
-    if any(not len(term.values) or term.images < 2 or np.isnan(term.values).any() for term in terms):
+    components = resampled_components(terms)
+    if not components:
         return NONE
-    draws = np.sum([term.resamples.mean(0) for term in terms], axis=0)
+    half = float(half_width(components, confidence))
+    centre = 2 * float(sum(term.values.mean() for term in terms)) - float(np.nanmean(_draws(terms)))
+    return centre - half, centre + half
+
+
+def resampled_components(terms: Sequence[Resampled]) -> list[Component]:
+    """Return what adds to the variance of a sum of numbers: images, and runs from three of every term on.
+
+    See `resampled_interval`. There are none where a term has no run, fewer than two images or no value.
+    """
+    if any(not len(term.values) or term.images < 2 or np.isnan(term.values).any() for term in terms):
+        return []
+    draws = _draws(terms)
     known = ~np.isnan(draws)
     if known.sum() < 2:
-        return NONE
-    value = float(sum(term.values.mean() for term in terms))
+        return []
     of_images, components = float(draws[known].var(ddof=1)), []
     if min(len(term.values) for term in terms) >= RUNS_FOR_MODULES:
         components.append(together([Component(_error(term.values), len(term.values) - 1) for term in terms]))
         of_images = max(of_images - sum(_noise(term.resamples[:, known]) for term in terms), 0.0)
-    half = float(half_width([*components, Component(of_images, terms[0].images - 1)], confidence))
-    centre = 2 * value - float(draws[known].mean())
-    return centre - half, centre + half
+    return [*components, Component(of_images, terms[0].images - 1)]
 
 
 @dataclass(frozen=True)
@@ -116,17 +127,32 @@ class ResampledStatistic:
         """The value of every run, per variant."""
         return {name: each.values for name, each in self.numbers.items()}
 
-    def differences(self, candidate: str, other: str, seed: int = 0) -> Mapping[str, Difference]:
+    def difference(self, candidate: str, other: str, seed: int = 0, confidence: float = CONFIDENCE) -> Difference:
         """Return the candidate's value minus the other variant's; the draws were made when it was measured."""
         ours, theirs = self.numbers[candidate], self.numbers[other]
         runs = len(ours.values), len(theirs.values)
         value = float(ours.values.mean() - theirs.values.mean())
-        interval = resampled_interval([ours, theirs.negative()])
-        return {self.name: Difference(value, *interval, f"{runs[0]} v {runs[1]}", scope_of(*runs))}
+        interval = resampled_interval([ours, theirs.negative()], confidence)
+        return Difference(value, *interval, f"{runs[0]} v {runs[1]}", scope_of(*runs))
+
+    def detectable(self, candidate: str, other: str, margin: float) -> float:
+        """Return the true difference that would be detected beyond a margin; see `power.detectable_difference`."""
+        terms = [self.numbers[candidate], self.numbers[other].negative()]
+        return detectable_difference(resampled_components(terms), margin)
+
+    def differences(self, candidate: str, other: str, seed: int = 0) -> Mapping[str, Difference]:
+        """Return the difference under the name of the statistic."""
+        return {self.name: self.difference(candidate, other, seed)}
 
     def restricted(self, names: Collection[str]) -> ResampledStatistic:
         """Return the statistic of some variants."""
         return replace(self, numbers={name: each for name, each in self.numbers.items() if name in names})
+
+
+def _draws(terms: Sequence[Resampled]) -> FloatArray:
+    """Return the sum over the draws, means over runs, ``(resamples,)``."""
+    draws: FloatArray = np.sum([term.resamples.mean(0) for term in terms], axis=0)
+    return draws
 
 
 def _error(values: FloatArray) -> float:

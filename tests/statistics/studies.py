@@ -18,6 +18,11 @@ CLAIMS = (
 )
 
 
+def about(claims: Sequence[Claim], task: str = "classification") -> list[Claim]:
+    """Return the claims about networks of a task."""
+    return [claim for claim in claims if claim.task == task]
+
+
 def unit_means(
     effects: Mapping[str, Sequence[float]],
     runs: int = 3,

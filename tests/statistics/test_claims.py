@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from autola_analysis.statistics.claims import CLAIMS_TABLE, Claim
 from autola_analysis.statistics.compare import Comparison, compare
+from autola_analysis.statistics.resampled import Resampled, ResampledStatistic
 from benchmarks.simulations.simulation import Simulation, rates
 from benchmarks.simulations.verdicts import SIMULATIONS
 from tests.statistics.studies import CLAIMS, per_image, unit_means
@@ -217,6 +218,45 @@ def test_a_claim_needs_every_other_variant() -> None:
     assert "better features" not in set(compared.claims["claim"])
     assert any("was not measured for none" in warning for warning in compared.warnings)
     assert "less in depth" in compared._repr_html_()
+
+
+def of_whole_networks(**values: float) -> ResampledStatistic:
+    """Return a number of whole networks whose draws, the same for all but the value, vary by 0.01."""
+    drawn = np.random.default_rng(0).normal(0, 0.01, (1, 200))
+    numbers = {name: Resampled(np.array([value]), drawn * (1 + value) + value, 50) for name, value in values.items()}
+    return ResampledStatistic("networks", "", "ap", numbers)
+
+
+def test_a_claim_about_the_network_as_a_whole_needs_no_stages_and_has_no_layer() -> None:
+    claim = Claim("detects better", "It is said.", "networks", "ap", "network", 1, 0.005)
+    statistic = of_whole_networks(none=0.2, SE=0.3, HOGA=0.4)
+    found = compare("HOGA", [statistic], [claim], stages=[]).claims
+    assert found["against"].tolist() == ["none", "SE"]
+    assert (set(found["layer"]), set(found["verdict"])) == ({""}, {"supported"})
+    assert found["value"].tolist() == pytest.approx([0.2, 0.1])
+    strict = statistic.difference("HOGA", "SE", confidence=0.975).interval
+    assert found.loc[1, ["strict_low", "strict_high"]].tolist() == pytest.approx(strict)
+    assert (found["detectable"] > 0.005).all()
+    nothing = compare("HOGA", [of_whole_networks(SE=0.3, HOGA=0.4)], [replace(claim, statistic="ar")], stages=[])
+    assert nothing.warnings == ("the claim 'detects better' is left out: ar was not measured.",)
+
+
+def test_no_claim_is_about_a_guest_but_its_difference_is_shown() -> None:
+    claim = Claim("detects better", "It is said.", "networks", "ap", "network", 1, 0.005)
+    statistic = of_whole_networks(SE=0.3, HOGA=0.4, theirs=0.9)
+    compared = compare("HOGA", [statistic], [claim], guests={"theirs"})
+    assert compared.table["against"].tolist() == ["SE", "theirs"]
+    assert compared.claims[["against", "verdict"]].to_numpy().tolist() == [["SE", "supported"]]
+    assert compare("HOGA", [statistic], [claim], guests={"SE", "theirs"}).claims.empty
+
+
+def test_a_claim_extended_to_detectors_says_so_and_keeps_direction_stage_and_margin() -> None:
+    claim = CLAIMS[0].for_detectors("mean_selectivity by objects", beside=("spread",))
+    assert (claim.name, claim.quote) == ("less in depth (extended to detectors)", "[of classifiers] It is said.")
+    kept = {"analysis", "stage", "direction", "margin", "share"}
+    assert {name for name in vars(claim) if getattr(claim, name) == getattr(CLAIMS[0], name)} == kept
+    assert (claim.task, claim.extended, claim.beside) == ("detection", True, ("spread",))
+    assert CLAIMS[0].for_detectors().statistic == "mean_selectivity"
 
 
 @pytest.mark.parametrize("name", ["first", "last"])

@@ -5,7 +5,8 @@ import pytest
 
 from autola_analysis.core.objects import Objects
 from autola_analysis.inference.tasks.average_precision import Detections, average_precisions, match_class
-from autola_analysis.statistics.intervals import runs_and_images_interval
+from autola_analysis.statistics.intervals import Component, runs_and_images_interval
+from autola_analysis.statistics.power import detectable_difference
 from autola_analysis.statistics.resampled import Resampled, ResampledStatistic, image_weights, resampled_interval
 
 DRAWS = 4000
@@ -61,6 +62,26 @@ def test_what_all_networks_find_hard_cancels_from_a_difference() -> None:
     assert (difference.value, *difference.interval) == pytest.approx((0.25, 0.25, 0.25))
     assert (difference.runs, difference.scope) == ("1 v 1", "checkpoints")
     assert list(statistic.restricted({"b"}).numbers) == ["b"]
+
+
+def test_a_difference_at_a_higher_confidence_is_wider_around_the_same_centre() -> None:
+    weights = image_weights(40, 0)
+    numbers = {"a": mean_of(runs(1, 1), weights), "b": mean_of(runs(1, 2), weights)}
+    statistic = ResampledStatistic("evaluate", "", "ap", numbers)
+    low, high = statistic.difference("a", "b").interval
+    wide_low, wide_high = statistic.difference("a", "b", confidence=0.99).interval
+    assert (wide_low + wide_high) / 2 == pytest.approx((low + high) / 2)
+    assert (wide_high - wide_low) / (high - low) == pytest.approx(2.7079 / 2.0227, rel=1e-4)  # Student's t, 39 degrees
+
+
+def test_the_detectable_difference_is_that_of_the_draws_of_the_difference() -> None:
+    weights = image_weights(40, 0)
+    ours, theirs = mean_of(runs(1, 1), weights), mean_of(runs(1, 2), weights)
+    statistic = ResampledStatistic("evaluate", "", "ap", {"a": ours, "b": theirs})
+    of_images = Component((ours.resamples - theirs.resamples).var(ddof=1), 39)
+    assert statistic.detectable("a", "b", 0.01) == pytest.approx(detectable_difference([of_images], 0.01))
+    missing = ResampledStatistic("evaluate", "", "ap", {"a": ours, "b": Resampled(np.array([np.nan]), weights, 40)})
+    assert np.isnan(missing.detectable("a", "b", 0.01))
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,13 @@ def test_one_pass_measures_objects_for_three_analyses(detectors: Path, objects: 
     layers = tables["comparison"].set_index("statistic")["layer"]
     assert layers["knn_accuracy"] == "backbone.body.layer3"
     assert tables["comparison"]["ci_low"].notna().any()
-    assert {"less class selective in depth", "more discriminative features"} <= set(tables["claims"]["claim"])
+    assert set(tables["claims"]["claim"]) == {
+        "less class selective in depth (extended to detectors)",
+        "more discriminative features (extended to detectors)",
+    }
+    assert set(tables["claims"]["layer"]) == {"backbone.body.layer3"}
     page = (out / "index.html").read_text()
-    for words in ("null_free", "two sheep of one flock", "inside objects less outside", "it says nothing"):
+    for words in ("null_free", "two sheep of one flock", "inside objects less outside", "[of classifiers]"):
         assert words in page
     record = json.loads((out / "run.json").read_text())
     settings = record["settings"]["selectivity"][0]

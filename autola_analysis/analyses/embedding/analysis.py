@@ -32,10 +32,6 @@ from autola_analysis.statistics.difference import Comparable
 
 SECONDS_PER_IMAGE = 4e-3
 """Of an embedding, 750 iterations on one core; measured with 2,000 images."""
-OF_DETECTORS = (
-    "the paper claims something of the features of classifiers; of the objects of detectors, by which this claim is "
-    "decided here, it says nothing."
-)
 NOTHING_CACHED = "nothing is cached, since only an image source can be recognised again."
 FURTHER = (
     ("features", "silhouette"),
@@ -141,8 +137,7 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     def statistics(self, result: EmbeddingResults) -> tuple[Sequence[Comparable], Sequence[str]]:
         """Return accuracy of the nearest neighbours, silhouette and linear probe in the feature space, per layer."""
-        statistics, said = embedding_statistics(result.embeddings)
-        return statistics, [*said, *([OF_DETECTORS] if any(each.images for each in result.embeddings) else [])]
+        return embedding_statistics(result.embeddings)
 
     def sections(self, result: EmbeddingResults, sheet: Sheet) -> Sequence[Section]:
         """Draw Figure 2, for print and for the screen."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
+from autola_analysis.analyses.evaluate.claims import CLAIMS
 from autola_analysis.analyses.evaluate.compared import evaluation_statistics
 from autola_analysis.analyses.evaluate.detection.measure import check_detection, detection_results
 from autola_analysis.analyses.evaluate.detection.observer import DetectionWatcher
@@ -61,6 +62,7 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
     name = "evaluate"
     format = Format.either("evaluate", FORMAT, DETECTION_FORMAT, KEYPOINT_FORMAT)
     tasks = frozenset({"classification", "detection", "keypoints"})
+    claims = CLAIMS
 
     def check(self, options: EvaluationOptions, subject: Subject) -> None:
         """Refuse networks of which none has a head, and detectors of other classes or joints than the data's."""

@@ -33,10 +33,6 @@ from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
 
 Results = Sequence[SelectivityResult]
-OF_DETECTORS = (
-    "the paper claims something of the class selectivity of classifiers; of the objects of detectors, by which these "
-    "claims are decided here, it says nothing."
-)
 
 
 class Selectivity(Analysis[SelectivityOptions, Results]):
@@ -84,8 +80,7 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     def statistics(self, result: Results) -> tuple[Sequence[Comparable], Sequence[str]]:
         """Return corrected mean selectivity per layer, its slope over layers, and the distributions over units."""
-        statistics, said = selectivity_statistics(result)
-        return statistics, [*said, *([OF_DETECTORS] if any(each.items == OBJECTS for each in result) else [])]
+        return selectivity_statistics(result)
 
     def sections(self, result: Results, sheet: Sheet) -> Sequence[Section]:
         """Draw Figure 1, and show extreme units with the images that drive them."""

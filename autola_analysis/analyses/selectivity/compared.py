@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.selectivity.claims import MEAN_SELECTIVITY, SLOPE
+from autola_analysis.analyses.selectivity.claims import SLOPE, mean_selectivity_by
 from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL, corrected_blocks
 from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.inference.layers import STAGE
@@ -34,7 +34,8 @@ def selectivity_statistics(results: Sequence[SelectivityResult]) -> tuple[list[C
         keys.setdefault(result.model, []).append(_folds_key(result))
     clear = {name: len(set(of_runs)) == 1 for name, of_runs in keys.items()}
     paired = len({key for of_runs in keys.values() for key in of_runs}) == 1
-    means = []
+    means: list[Statistic] = []
+    statistic = mean_selectivity_by(results[0].items) if results else ""
     for layer in dict.fromkeys(layer for result in results for layer in result.layers):
         values = {}
         folded = all(_folded(result, layer) for result in results if layer in result.layers)
@@ -42,7 +43,7 @@ def selectivity_statistics(results: Sequence[SelectivityResult]) -> tuple[list[C
             runs = [result for result in results if result.model == name]
             if all(layer in run.layers for run in runs):
                 values[name] = np.stack([_blocks(run, layer, folded, clear[name]) for run in runs])
-        means.append(Statistic(ANALYSIS, layer, MEAN_SELECTIVITY, values, folds=True, paired=paired))
+        means.append(Statistic(ANALYSIS, layer, statistic, values, folds=True, paired=paired))
     slope = slope_over_stages(means)
     return [*means, *([slope] if slope else []), *unit_distributions(results)], _about_folds(results, clear, paired)
 

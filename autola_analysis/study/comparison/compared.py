@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from autola_analysis.analyses.variants import task_of
 from autola_analysis.core.errors import OptionError
 from autola_analysis.inference.layers import stage_names
 from autola_analysis.statistics.claims import CLAIMS_TABLE, Claim
@@ -91,8 +92,10 @@ def _compared(
     stages = stage_names(models[0].variant.model) or None
     of_group = [restricted for each in statistics if (restricted := each.restricted({*names, *guests})).values]
     if claims_are_about(variants, named):
-        return compare(candidate, of_group, claims, stages, plan.file.seed)
-    compared = compare(candidate, of_group, (), stages, plan.file.seed)
+        task = task_of(next(variant for variant in variants if variant.name == candidate)).name
+        about = [claim for claim in claims if claim.task == task]
+        return compare(candidate, of_group, about, stages, plan.file.seed, guests)
+    compared = compare(candidate, of_group, (), stages, plan.file.seed, guests)
     unclaimed = (
         f"no variant among {', '.join(dict.fromkeys(each.name for each in variants))} has HOGA, which the paper's "
         f"claims are about; differences are those of {candidate}, the last one. Name a candidate to decide the claims "

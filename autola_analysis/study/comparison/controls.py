@@ -40,6 +40,7 @@ class ControlledNetwork:
         parameters: Number of parameters.
         macs: Multiply-adds of one image.
         accuracy: Top-1, a share; None where it was not measured.
+        classifies: Whether it is a classifier: detectors have no accuracy, and are trained in one size.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ControlledNetwork:
     parameters: int
     macs: int
     accuracy: float | None = None
+    classifies: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Control:
 def controls_of(candidate: str, networks: Sequence[ControlledNetwork]) -> list[Control]:
     """Return the controls for the module of a candidate, held or lacking.
 
-    Wirings count only for a candidate that has one, parameters only for a candidate with an attention module.
+    Wirings count only for a candidate that has one, parameters only for a candidate with an attention module, accuracy
+    only for classifiers.
 
     Args:
         candidate: Name of the variant whose module is in question.
@@ -82,7 +85,7 @@ def controls_of(candidate: str, networks: Sequence[ControlledNetwork]) -> list[C
     controls = [_random_wirings(ours, variants)] if ours.wirings else []
     if ours.attentions - {"none"}:
         controls.append(_equal_parameters(ours, variants))
-    return [*controls, _equal_accuracy(ours, variants)]
+    return [*controls, *([_equal_accuracy(ours, variants)] if ours.runs[0].classifies else [])]
 
 
 def controls_frame(comparison: pd.DataFrame, networks: Sequence[Network]) -> pd.DataFrame:
@@ -110,8 +113,9 @@ def lacking(controls: pd.DataFrame) -> list[str]:
 
 def _controlled(network: Network) -> ControlledNetwork:
     variant = network.model.variant
+    classifies = not (variant.finds_objects or variant.finds_joints)
     return ControlledNetwork(
-        variant.name, variant.spec, network.cost.parameters, network.cost.macs, network.accuracy.top1
+        variant.name, variant.spec, network.cost.parameters, network.cost.macs, network.accuracy.top1, classifies
     )
 
 
@@ -165,10 +169,12 @@ def _equal_parameters(ours: _Variant, others: Sequence[_Variant]) -> Control:
         return Control("equal parameters", True, "; ".join(_size(each, ours) for each in equal))
     nearest = min(plain, key=lambda each: abs(each.parameters - wanted), default=None)
     there = f" ({_size(nearest, ours)})" if nearest else ""
+    width, advice = "", ""
+    if ours.runs[0].classifies:
+        width, advice = ", or the nearest width", f"; train one with --match-parameters {wanted}"
     return Control(
         "equal parameters", False, f"no variant without the module has as many parameters (within "
-        f"{PARAMETERS_WITHIN:.0%}, or the nearest width) as {ours.name}, {wanted:,}{there}; train one with "
-        f"--match-parameters {wanted}",
+        f"{PARAMETERS_WITHIN:.0%}{width}) as {ours.name}, {wanted:,}{there}{advice}",
     )  # fmt: skip
 
 
@@ -176,7 +182,8 @@ def _as_many(plain: _Variant, wanted: int) -> bool:
     """Return whether a variant has a number of parameters, or as nearly as a whole width allows."""
     if abs(plain.parameters - wanted) <= PARAMETERS_WITHIN * wanted:
         return True
-    spec = plain.runs[0].spec
+    first = plain.runs[0]
+    spec = first.spec if first.classifies else None  # that of a detector is its backbone's
     try:
         return spec is not None and spec.matched(wanted).parameters == plain.parameters
     except OptionError:  # its narrowest network has more

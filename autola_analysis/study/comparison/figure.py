@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.report.style import figure_width, grid_shape, paper_style
-from autola_analysis.study.comparison.verdicts import SCOPES, claimed_directions, verdict_text
+from autola_analysis.study.comparison.verdicts import SCOPES, claimed_directions, measured_text, verdict_text
 
 PANELS_PER_ROW = 3
 ROW_INCHES = 0.24
@@ -86,7 +86,8 @@ def _draw_claim(
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-    ax.set_xlabel(textwrap.fill(_statistic(str(first["statistic"]), str(first["layer"])), characters), fontsize=7)
+    statistic = f"difference of {measured_text(str(first['statistic']), str(first['layer']))}"
+    ax.set_xlabel(textwrap.fill(statistic, characters), fontsize=7)
     ax.set_title(f"{textwrap.fill(str(first['claim']), characters)}\n", linespacing=1.15)
     verdict = str(first["verdict"])
     words = verdict_text(verdict, directions.get(str(first["claim"])))
@@ -128,10 +129,6 @@ def _limits(rows: pd.DataFrame, margin: float) -> tuple[float, float]:
     low, high = float(min(known)), float(max(known))
     room = 0.35 * (high - low) or 0.01
     return min(low - 0.2 * room, -room), max(high + 0.2 * room, room)
-
-
-def _statistic(name: str, layer: str) -> str:
-    return f"difference of {name.replace('_', ' ')}, {layer}"
 
 
 def _label(name: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import pandas as pd
 
-from autola_analysis.study.comparison.verdicts import HOLDS, SCOPES, claimed_directions, holds
+from autola_analysis.study.comparison.verdicts import HOLDS, SCOPES, declared_claims, holds
 
 OUTCOMES = {
     "contradicted": "{} contradicted",
@@ -14,12 +15,14 @@ OUTCOMES = {
     "undecided": "{} undecided",
 }
 """What becomes of claims that do not hold, in the order of the sentence."""
+PAPER, EXTENDED = "claims of Ma et al. 2020", "claims that we extend to detectors"
 
 
 def headline(claims: pd.DataFrame) -> str:
     """Return how many claims hold and what becomes of the others, a sentence per candidate; nothing without claims.
 
-    A claim holds where it is supported; one that claims likeness, where the differences are equivalent to none.
+    Claims that the paper does not make of such networks are counted apart from its own. A claim holds where it is
+    supported; one that claims likeness, where the differences are equivalent to none.
 
     Args:
         claims: A row per claim and other variant, the columns of ``Comparison.claims``.
@@ -32,16 +35,27 @@ def headline(claims: pd.DataFrame) -> str:
 
 
 def _of_candidate(candidate: str, claims: pd.DataFrame) -> str:
-    directions = claimed_directions()
-    verdicts = claims.drop_duplicates("claim").set_index("claim")["verdict"]
-    outcomes = Counter(_outcome(str(verdict), directions.get(str(name))) for name, verdict in verdicts.items())
+    declared = declared_claims()
+    extended = {name for name, claim in declared.items() if claim.extended}
+    first = claims.drop_duplicates("claim")
+    verdicts = dict(zip(map(str, first["claim"]), map(str, first["verdict"]), strict=True))
     others, runs = (", ".join(dict.fromkeys(claims[column])) for column in ("against", "runs"))
-    holding, number = outcomes[HOLDS], len(verdicts)
-    held = f"{holding or 'none'} of {number} claims of Ma et al. 2020 {'hold' if holding > 1 else 'holds'}"
-    rest = [words.format(outcomes[outcome]) for outcome, words in OUTCOMES.items() if outcomes[outcome]]
     scope = SCOPES["modules" if (claims["scope"] == "modules").all() else "checkpoints"]
-    return f"{candidate} against {others} ({runs} runs, {scope}): {', '.join([held, *rest])}."
+    counts = [
+        _counted({name: verdict for name, verdict in verdicts.items() if (name in extended) == apart}, words)
+        for apart, words in ((False, PAPER), (True, EXTENDED))
+    ]
+    return f"{candidate} against {others} ({runs} runs, {scope}): {'; '.join(filter(None, counts))}."
 
 
-def _outcome(verdict: str, direction: int | None) -> str:
-    return HOLDS if holds(verdict, direction) else verdict
+def _counted(verdicts: Mapping[str, str], words: str) -> str:
+    """Say how many claims hold and what becomes of the others; nothing where there are none."""
+    if not verdicts:
+        return ""
+    declared = declared_claims()
+    directions = {name: declared[name].direction if name in declared else None for name in verdicts}
+    outcomes = Counter(HOLDS if holds(verdict, directions[name]) else verdict for name, verdict in verdicts.items())
+    holding = outcomes[HOLDS]
+    held = f"{holding or 'none'} of {len(verdicts)} {words} {'hold' if holding > 1 else 'holds'}"
+    rest = [each.format(outcomes[outcome]) for outcome, each in OUTCOMES.items() if outcomes[outcome]]
+    return ", ".join([held, *rest])

@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from autola_analysis.core.text import metric_text
+from autola_analysis.core.text import interval_text, metric_text, number_text
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.report.templating import render
 from autola_analysis.study.comparison.controls import lacking
 from autola_analysis.study.comparison.figure import plot_claims
 from autola_analysis.study.comparison.headline import headline
-from autola_analysis.study.comparison.verdicts import SCOPES, claimed_directions, verdict_text
+from autola_analysis.study.comparison.verdicts import SCOPES, declared_claims, measured_text, verdict_text
 
 READING = (
     "Differences are the candidate's value minus the other variant's, with a 95% interval. Statistics, layers, "
@@ -30,6 +30,11 @@ READING = (
     "over images. The scope 'modules as trained here' (three runs or more) speaks of the attention modules with this "
     "recipe: intervals are over runs and images together. Variants differ in accuracy and size too, as the table says; "
     "either may explain a difference as well as the module.",
+)
+EXTENDED = (
+    "The paper says of classifiers what the claims 'extended to detectors' try on detectors, by objects instead of "
+    "images, with the same directions and margins; of detectors it says only that they detect better. Maps are "
+    "compared on the objects that every network detects."
 )
 LIMITS = (
     "Intervals over runs hold for runs that vary normally and images whose effects add; an outlying run among few "
@@ -52,11 +57,13 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet,
         name = "claims" if len(candidates) == 1 else f"claims-{number}"
         rows = claims[claims["model"] == candidate].reset_index(drop=True)
         figures |= sheet.draw(name, plot_claims(rows, sheet.width), claims_caption(candidate))
+    declared = declared_claims()
     words: dict[str, Any] = {
         "several": len(candidates) > 1,
         "scopes": SCOPES,
-        "beside": size_text,
-        "directions": claimed_directions(),
+        "beside": lambda row: "; ".join(filter(None, [size_text(row), beside_text(row, comparison)])),
+        "directions": {name: claim.direction for name, claim in declared.items()},
+        "measured": measured_text,
         "verdict": verdict_text,
     }
     blocks = [rows.to_dict("records") for _, rows in claims.groupby(["model", "claim"], sort=False)]
@@ -69,7 +76,7 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet,
         figures=figures,
         tables=tables,
         methods=claims_methods(claims) if len(claims) else "",
-        reading=READING if len(claims) else READING[2:],
+        reading=[*(READING if len(claims) else READING[2:]), *([EXTENDED] if _extended(claims) else [])],
         limits=[*(LIMITS if len(claims) else ()), *lacking(controls)],
         body=render("claims.html.j2", __package__, blocks=blocks, **words),
     )
@@ -83,6 +90,31 @@ def size_text(row: Mapping[str, float]) -> str:
         "multiply-adds": metric_text(row["macs"], "+"),
     }
     return ", ".join(f"{name} {text}" for name, text in parts.items() if text)
+
+
+def beside_text(row: Mapping[str, Any], comparison: pd.DataFrame) -> str:
+    """Say what else was measured where a claim is decided, which decides nothing; see `Claim.beside`.
+
+    Args:
+        row: Of the claims.
+        comparison: Differences of variants.
+    """
+    claim = declared_claims().get(row["claim"])
+    if claim is None:
+        return ""
+    places = comparison["layer"].eq(row["layer"]) & comparison["analysis"].eq(claim.analysis)
+    pairs = comparison["model"].eq(row["model"]) & comparison["against"].eq(row["against"])
+    found = {each["statistic"]: each for each in comparison[places & pairs].to_dict("records")}
+    return ", ".join(
+        f"{measured_text(name, '')} {number_text(of['value'], '+')} {interval_text(of['ci_low'], of['ci_high'], '+')}"
+        for name in claim.beside
+        if (of := found.get(name))
+    )
+
+
+def _extended(claims: pd.DataFrame) -> bool:
+    declared = declared_claims()
+    return any(declared[name].extended for name in claims["claim"] if name in declared)
 
 
 def claims_caption(candidate: str) -> str:
@@ -103,4 +135,5 @@ def claims_methods(claims: pd.DataFrame) -> str:
         "when all 95% intervals lie within the margin, else undecided. Intervals are over images (bootstrap "
         "[@efron1993]); where variants have three runs or more, over training runs and images, by components of "
         "variance [@searle1992] with the degrees of freedom of [@welch1947] for the runs."
+        + (f" {EXTENDED}" if _extended(claims) else "")
     )

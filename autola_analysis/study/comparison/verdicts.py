@@ -1,17 +1,37 @@
-"""Verdicts in words: whether a claim holds, and why."""
+"""Claims and verdicts in words: what was measured, whether a claim holds, and why."""
 
 from __future__ import annotations
 
 from autola_analysis.analyses.registry import analysis_of, registrations
+from autola_analysis.statistics.claims import Claim
 
 HOLDS, FAILS = "holds", "does not hold"
 SCOPES = {"checkpoints": "these checkpoints alone", "modules": "modules as trained here"}
 """What a difference speaks for: fewer than three runs of a variant say nothing of other trainings."""
 
 
+WORDS = {"ap": "average precision"}
+"""Names of statistics that read better as words"""
+
+
+def declared_claims() -> dict[str, Claim]:
+    """Return the claims of all analyses by their names."""
+    return {claim.name: claim for name in registrations() for claim in analysis_of(name).claims}
+
+
 def claimed_directions() -> dict[str, int]:
     """Return the sign of the difference that each claim of each analysis claims, by the name of the claim."""
-    return {claim.name: claim.direction for name in registrations() for claim in analysis_of(name).claims}
+    return {name: claim.direction for name, claim in declared_claims().items()}
+
+
+def measured_text(statistic: str, layer: str) -> str:
+    """Return what a claim is decided by, and where, for figure and page.
+
+    Example:
+        >>> measured_text("knn_accuracy", "layer3"), measured_text("ap", "")
+        ('knn accuracy, layer3', 'average precision')
+    """
+    return ", ".join([WORDS.get(statistic, statistic.replace("_", " ")), *([layer] if layer else [])])
 
 
 def holds(verdict: str, direction: int | None) -> bool:

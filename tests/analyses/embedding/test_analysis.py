@@ -29,6 +29,7 @@ from autola_analysis.statistics.claims import decide
 from autola_analysis.statistics.difference import Statistic
 from tests.analyses.embedding.points import blobs
 from tests.inference.networks import Tiny
+from tests.statistics.studies import about
 
 DIGITS = ClutteredDigits("test", 24)
 READING = Reading(Settings(device="cpu", quiet=True))
@@ -133,7 +134,7 @@ def test_variants_are_compared_by_accuracy_and_silhouette_over_runs_and_images(
 
 def test_the_claim_is_about_the_last_stage(results: EmbeddingResults) -> None:
     statistics = [each for each in ANALYSIS.statistics(results)[0] if isinstance(each, Statistic)]
-    claims, left_out = decide(ANALYSIS.claims, statistics, "HOGA", ["SE"], ["layer1", "layer2"])
+    claims, left_out = decide(about(ANALYSIS.claims), statistics, "HOGA", ["SE"], ["layer1", "layer2"])
     assert left_out == []
     (row,) = claims.to_dict("records")
     assert (row["claim"], row["layer"], row["margin"]) == ("more discriminative features", "layer2", 0.01)

@@ -12,6 +12,7 @@ from autola_analysis.analyses.embedding.compared import embedding_statistics
 from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.statistics.compare import Comparison, compare
 from autola_analysis.statistics.intervals import bootstrap_interval
+from tests.statistics.studies import about
 from tests.statistics.test_compare import row_of
 
 
@@ -37,9 +38,9 @@ def embedding(
 
 def compared(embeddings: Sequence[Embedding]) -> Comparison:
     """Compare variants; the warnings are those of the statistics too."""
-    statistics, about = embedding_statistics(embeddings)
-    found = compare("HOGA", statistics, CLAIMS)
-    return replace(found, warnings=(*about, *found.warnings))
+    statistics, sentences = embedding_statistics(embeddings)
+    found = compare("HOGA", statistics, about(CLAIMS))
+    return replace(found, warnings=(*sentences, *found.warnings))
 
 
 def test_neighbours_and_silhouettes_are_paired_by_the_names_of_images() -> None:

@@ -18,15 +18,16 @@ from autola_analysis.statistics.compare import Comparison, compare
 from autola_analysis.statistics.intervals import bootstrap_interval
 from tests.analyses.saliency.studies import saliency_result
 from tests.inference.networks import Tiny
+from tests.statistics.studies import about
 from tests.statistics.test_compare import row_of
 
 
 def compared(result: SaliencyResult) -> Comparison:
-    return compare("HOGA", saliency_statistics(result), CLAIMS)
+    return compare("HOGA", saliency_statistics(result), about(CLAIMS))
 
 
 def test_the_claim_is_that_of_the_paper() -> None:
-    assert [(each.analysis, each.statistic, each.stage, each.direction, each.margin) for each in CLAIMS] == [
+    assert [(each.analysis, each.statistic, each.stage, each.direction, each.margin) for each in about(CLAIMS)] == [
         ("saliency", "grad-cam precision", "last", 1, 0.02)
     ]
 
@@ -54,9 +55,9 @@ def test_what_is_measured_can_be_compared() -> None:
     variants = [Variant(Tiny(), name, preprocessing=Preprocessing()) for name in ("SE", "HOGA")]
     reading = Reading(Settings(device="cpu", quiet=True), batch_size=8)
     maps = measure_saliency(variants, ClutteredDigits("test", 24), None, reading, methods=["grad-cam", "gradient"])
-    found = compare("HOGA", saliency_statistics(maps), CLAIMS, ["layer1", "layer2"])
+    found = compare("HOGA", saliency_statistics(maps), about(CLAIMS), ["layer1", "layer2"])
     assert found.warnings == ()
-    assert found.claims["claim"].tolist() == [claim.name for claim in CLAIMS]
+    assert found.claims["claim"].tolist() == [claim.name for claim in about(CLAIMS)]
     metrics = maps.metrics[(maps.metrics["subset"] == "all") & (maps.metrics["method"] == "gradient")]
     means = metrics[metrics["metric"] == "energy"].set_index("model")["mean"]
     row = row_of(found.table, "gradient energy")

@@ -23,18 +23,20 @@ from tests.analyses.selectivity.naive import naive_blocks
 from tests.analyses.selectivity.studies import selectivities, selectivity_result
 from tests.analyses.selectivity.test_measure import PLAIN, class_sorted, stored
 from tests.inference.networks import Tiny
+from tests.statistics.studies import about
 from tests.statistics.test_compare import row_of
 
 
 def compared_with(candidate: str, results: Sequence[SelectivityResult]) -> Comparison:
     """Compare variants in selectivity alone; the warnings are those of the statistics too."""
-    statistics, about = selectivity_statistics(results)
-    found = compare(candidate, statistics, CLAIMS)
-    return replace(found, warnings=(*about, *found.warnings))
+    statistics, sentences = selectivity_statistics(results)
+    found = compare(candidate, statistics, about(CLAIMS))
+    return replace(found, warnings=(*sentences, *found.warnings))
 
 
 def test_the_claims_are_those_of_the_paper() -> None:
-    assert [(each.name, each.statistic, each.stage, each.direction, each.margin) for each in CLAIMS] == [
+    of_classifiers = about(CLAIMS)
+    assert [(each.name, each.statistic, each.stage, each.direction, each.margin) for each in of_classifiers] == [
         ("less class selective in depth", MEAN_SELECTIVITY, "last", -1, 0.02),
         ("alike in the first stage", MEAN_SELECTIVITY, "first", 0, 0.02),
     ]
@@ -171,7 +173,7 @@ def test_what_is_measured_can_be_compared() -> None:
     results = measure_selectivity(variants, ClutteredDigits("test", 60), reading=reading)
     compared = compared_with("HOGA", results)
     assert compared.warnings == ()
-    assert list(dict.fromkeys(compared.claims["claim"])) == [claim.name for claim in CLAIMS]
+    assert list(dict.fromkeys(compared.claims["claim"])) == [claim.name for claim in about(CLAIMS)]
     means = [each.summary.set_index("layer")["mean_corrected"] for each in results]
     row = row_of(compared.table, MEAN_SELECTIVITY, layer="layer2")
     assert row["value"] == pytest.approx((means[1] - means[0])["layer2"])

@@ -123,6 +123,12 @@ def test_every_group_has_its_own_candidate_and_is_compared_within_itself() -> No
     assert row["value"] == pytest.approx((planted["HOGA large"] - planted["SE large"]).mean())
 
 
+def test_only_claims_about_networks_of_the_candidates_task_are_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = models(all=["SE", "HOGA"])
+    monkeypatch.setattr(Measured, "claims", (CLAIM, CLAIM.for_detectors()))
+    assert compared(networks, values("SE", "HOGA")).claims["claim"].tolist() == [CLAIM.name]
+
+
 def test_the_named_candidate_counts_in_its_group_alone() -> None:
     networks = models(small=["SE", "HOGA"], large=["SE large", "HOGA large"])
     found = compared(networks, values(*(model.variant.name for model in networks)), candidate="SE")

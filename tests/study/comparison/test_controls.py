@@ -35,6 +35,17 @@ def control(name: str, *networks: ControlledNetwork, candidate: str = "HOGA") ->
     return found
 
 
+def test_detectors_need_no_equal_accuracy_and_are_trained_in_one_size() -> None:
+    ours = replace(network("HOGA", HOGA, None, parameters=2000), classifies=False)
+    plain = replace(network("none", PLAIN, None, parameters=PLAIN.parameters), classifies=False)
+    assert [each.name for each in controls_of("HOGA", [ours, plain])] == ["random wirings", "equal parameters"]
+    lacking = control("equal parameters", ours, plain)
+    assert not lacking.held
+    assert lacking.what.startswith("no variant without the module has as many parameters (within 2%) as HOGA, 2,000 (")
+    assert "--match-parameters" not in lacking.what
+    assert control("equal parameters", ours, replace(plain, parameters=2000)).held
+
+
 def test_random_wirings_are_held_from_three_on() -> None:
     ours = network("HOGA", HOGA)
     rand = [network("Rand", random_hoga(seed)) for seed in range(5)]

@@ -5,12 +5,14 @@ import pandas as pd
 from autola_analysis.analyses.registry import analysis_of, registrations
 from autola_analysis.study.comparison.headline import headline
 
-CLAIMS = {claim.direction: claim.name for name in registrations() for claim in analysis_of(name).claims}
-LESS, ALIKE, MORE = CLAIMS[-1], CLAIMS[0], CLAIMS[1]
+CLAIMS = [claim for name in registrations() for claim in analysis_of(name).claims]
+OF_CLASSIFIERS = {claim.direction: claim.name for claim in CLAIMS if claim.task == "classification"}
+LESS, ALIKE, MORE = (OF_CLASSIFIERS[direction] for direction in (-1, 0, 1))
+EXTENDED = next(claim.name for claim in CLAIMS if claim.extended)
 
 
 def claims(model: str = "HOGA", scope: str = "modules", **verdicts: str) -> pd.DataFrame:
-    names = {"less": LESS, "alike": ALIKE, "more": MORE}
+    names = {"less": LESS, "alike": ALIKE, "more": MORE, "extended": EXTENDED}
     return pd.DataFrame(
         {"claim": names[claim], "model": model, "against": other, "runs": "3 v 3", "scope": scope, "verdict": verdict}
         for claim, verdict in verdicts.items()
@@ -31,6 +33,13 @@ def test_every_outcome_is_counted_once_per_claim() -> None:
         "1 contradicted."
     )
     assert "none of 1 claims of Ma et al. 2020 holds, 1 contradicted." in headline(claims(less="contradicted"))
+
+
+def test_claims_that_the_paper_does_not_make_are_counted_apart() -> None:
+    assert headline(claims(more="supported", extended="contradicted")).endswith(
+        ": 1 of 1 claims of Ma et al. 2020 holds; none of 1 claims that we extend to detectors holds, 1 contradicted."
+    )
+    assert headline(claims(extended="supported")).endswith("): 1 of 1 claims that we extend to detectors holds.")
 
 
 def test_a_difference_of_few_runs_speaks_of_their_checkpoints_alone() -> None:

@@ -37,6 +37,28 @@ def test_claims_are_a_row_group_with_a_verdict_and_a_figure_per_candidate(tmp_pa
     assert "&#34;less&#34;" in section.body
 
 
+def test_what_stands_beside_a_claim_about_detectors_is_shown_with_it(tmp_path: Path) -> None:
+    name = "masks cover the object more precisely (extended to detectors)"
+    row = [name, *claim("HOGA", "SE")[1:]]
+    row[2:4] = ["grad-cam precision", "backbone.layer3"]
+    claims = pd.DataFrame([row], columns=CLAIMS_TABLE.names)
+    other = {"analysis": "saliency", "model": "HOGA", "against": "SE", "runs": "1 v 1", "scope": "checkpoints"}
+    comparison = COMPARISON_TABLE.frame(
+        [
+            {**other, "layer": layer, "statistic": statistic, "value": value, "ci_low": value - 1, "ci_high": value + 1}
+            for layer, statistic, value in (
+                ("backbone.layer3", "grad-cam odi", -0.25),
+                ("backbone.layer2", "grad-cam odi", 0.5),
+                ("backbone.layer3", "grad-cam iou", 0.75),
+            )
+        ]
+    )
+    section = claims_section(comparison, claims, Sheet(tmp_path, "data"), CONTROLS_TABLE.frame())
+    assert "multiply-adds +8.9 M; grad-cam odi -0.2500 [-1.2500, +0.7500]</span>" in section.body
+    assert any("try on detectors" in sentence for sentence in section.reading)
+    assert "try on detectors" in section.methods
+
+
 def test_without_a_claim_the_section_says_so(tmp_path: Path) -> None:
     section = claims_section(
         COMPARISON_TABLE.frame(), CLAIMS_TABLE.frame(), Sheet(tmp_path, "data"), CONTROLS_TABLE.frame()

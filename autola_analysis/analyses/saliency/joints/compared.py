@@ -19,10 +19,7 @@ from autola_analysis.statistics.difference import Comparable
 
 FIRST = next(iter(JOINT_METRICS))
 PRINTED = ("energy_disc", "energy_partner", "energy_predicted")
-ABOUT_CLAIM = (
-    "maps of networks for joints are compared on the joints that every network finds; the paper makes its statement "
-    "about maps of classifiers, and it is tried here on joints."
-)
+ABOUT_SUBSET = "maps of networks for joints are compared on the joints that every network finds."
 
 
 def joint_statistics(result: JointSaliencyResult) -> tuple[Sequence[Comparable], Sequence[str]]:
@@ -32,7 +29,7 @@ def joint_statistics(result: JointSaliencyResult) -> tuple[Sequence[Comparable],
     if joints.empty:
         return (), ()
     metrics = list(JOINT_METRICS)
-    return statistics_of(means_per_image(joints, metrics), metrics), [ABOUT_CLAIM] if several else []
+    return statistics_of(means_per_image(joints, metrics), metrics), [ABOUT_SUBSET] if several else []
 
 
 def joint_lines(result: JointSaliencyResult) -> Lines:

@@ -19,10 +19,7 @@ from autola_analysis.statistics.difference import Comparable
 
 FIRST = next(iter(OBJECT_METRICS))
 PRINTED = ("energy_box", "odi", PREDICTED)
-ABOUT_CLAIM = (
-    "maps of detectors are compared on the objects that every network detects; the paper makes its statement about "
-    "maps of classifiers, and it is tried here on detectors."
-)
+ABOUT_SUBSET = "maps of detectors are compared on the objects that every network detects."
 
 
 def object_statistics(result: ObjectSaliencyResult) -> tuple[Sequence[Comparable], Sequence[str]]:
@@ -32,7 +29,7 @@ def object_statistics(result: ObjectSaliencyResult) -> tuple[Sequence[Comparable
     if objects.empty:
         return (), ()
     metrics = list(OBJECT_METRICS)
-    return statistics_of(means_per_image(objects, metrics), metrics), [ABOUT_CLAIM] if several else []
+    return statistics_of(means_per_image(objects, metrics), metrics), [ABOUT_SUBSET] if several else []
 
 
 def object_lines(result: ObjectSaliencyResult) -> Lines:
