@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from statistics import median
 
 import torch
@@ -71,6 +71,13 @@ def max_and_mean(x: Tensor) -> Tensor:
     return torch.cat((x.amax(1, keepdim=True), x.mean(1, keepdim=True)), dim=1)
 
 
+def layer_by_layer(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
+    """Return what the last of some layers puts out."""
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
 def operation(name: str, op: nn.Module, x: Tensor) -> Tensor:
     """Return what an operation of a genotype puts out, written from its definition."""
     if name == "none":
@@ -78,9 +85,9 @@ def operation(name: str, op: nn.Module, x: Tensor) -> Tensor:
     if name == "skip_connect":
         return x
     if name in ("sep_conv_3x3", "dil_conv_3x3"):
-        return x * op.gate(x)
+        return x * layer_by_layer(op.gate, x)
     if name in ("sep_conv_3x3_spatial", "dil_conv_3x3_spatial"):
-        return x * op.gate(max_and_mean(x))
+        return x * layer_by_layer(op.gate, max_and_mean(x))
     if name == "SE":
         return squeeze(op.gate, x)
     if name == "SE_A_M":

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import FunctionCtx
 
 from autola_analysis.attention.gating import add_output
 from autola_analysis.attention.genotype import NODES, RELEASED, Genotype, as_genotype
@@ -92,7 +94,10 @@ class HighOrderGroupAttention(nn.Module):
             assert state is not None
             states.append(state)
         z = torch.cat((*states, self.se_a(reduce(add, groups))), dim=1)
-        return self.se_b(x + self.fuse(z))  # x first: the sum takes its memory format
+        fused = self.fuse(z)
+        if fused.requires_grad and fused.device.type == "cpu":
+            fused = _ChannelsLastGradient.apply(fused)
+        return self.se_b(x + fused)  # x first: the sum takes its memory format
 
     @staticmethod
     def _groups(x: Tensor) -> tuple[Tensor, ...]:
@@ -102,6 +107,18 @@ class HighOrderGroupAttention(nn.Module):
         # On a processor convolutions of large batches on few channels are faster in channels-last memory, and
         # everything else on tensors of their own; benchmarks/hoga.py measures both together.
         return tuple(group.contiguous(memory_format=torch.channels_last) for group in groups)
+
+
+class _ChannelsLastGradient(Function):
+    """The identity, whose gradient comes in channels-last memory, as a batch norm of such an input takes it fast."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        return gradient.contiguous(memory_format=torch.channels_last)
 
 
 @register_attention("hoga-random")

@@ -17,6 +17,7 @@ from autola_analysis.attention.squeeze_excitation import SqueezeExcitation
 from autola_analysis.core.registry import Registry
 
 OPERATIONS: Registry[Callable[[int], nn.Module]] = Registry("HOGA operation")
+FEW_CHANNELS = 4
 
 
 def _depthwise(channels: int, dilation: int = 1) -> nn.Conv2d:
@@ -39,6 +40,25 @@ def _separable_twice(channels: int, out_channels: int) -> list[nn.Module]:
     ]
 
 
+class GateStack(nn.Sequential):
+    """Layers in a row, of which batch norms on few channels are trained in contiguous memory.
+
+    On a processor such a norm, forward and backward, takes 2.9 ms in channels-last memory and 0.7 ms in contiguous
+    memory (4 channels, batch 64, 32x32), and the convolutions around it the other way round.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output of the last layer."""
+        if not self.training or x.device.type != "cpu":
+            return super().forward(x)  # type: ignore[no-untyped-call]
+        for layer in self:
+            if isinstance(layer, nn.BatchNorm2d) and layer.num_features <= FEW_CHANNELS:
+                x = layer(x.contiguous()).contiguous(memory_format=torch.channels_last)
+            else:
+                x = layer(x)
+        return x
+
+
 class Zero(nn.Module):
     """The operation ``none``: no information passes."""
 
@@ -52,7 +72,7 @@ class ConvolutionalGate(Gating):
 
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()
-        self.gate = nn.Sequential(*layers, nn.Sigmoid())
+        self.gate = GateStack(*layers, nn.Sigmoid())
 
     def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``x`` and the gate per channel and position, ``(B, c, H, W)``."""
@@ -64,7 +84,7 @@ class SpatialConvolutionalGate(Gating):
 
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()
-        self.gate = nn.Sequential(*layers, nn.Sigmoid())
+        self.gate = GateStack(*layers, nn.Sigmoid())
 
     def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``x`` and the gate per position, ``(B, 1, H, W)``."""
