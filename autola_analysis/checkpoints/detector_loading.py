@@ -22,7 +22,9 @@ from autola_analysis.checkpoints.reading import check_finite, implausible_weight
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.detectors import DetectorSpec
+from autola_analysis.detectors.registry import DETECTORS
 
+CLASSIFICATION = "classification"
 WITHOUT_EPSILON = "258fb6c6"
 """In name and hash of torchvision's published Faster R-CNN, which was trained with batch norms of epsilon 0"""
 
@@ -153,7 +155,14 @@ def _recognise(found: Interpretation, bn_eps: float | None) -> tuple[str, ...] |
 
 
 def holds_detector(path: str | Path, weights: str | None = None, trust: bool = False) -> bool:
-    """Return whether a checkpoint file holds a whole detector, by its record or the names of its tensors.
+    """Return whether a checkpoint file holds a whole detector; see `task_of_file`."""
+    return task_of_file(path, weights, trust) != CLASSIFICATION
+
+
+def task_of_file(path: str | Path, weights: str | None = None, trust: bool = False) -> str:
+    """Return the task of the network in a checkpoint file, by its record or the names of its tensors.
+
+    It is "classification" unless the file holds a whole detector, or a network for joints.
 
     Args:
         path: The checkpoint file.
@@ -165,9 +174,12 @@ def holds_detector(path: str | Path, weights: str | None = None, trust: bool = F
     """
     found = begin(read_checkpoint(path, trust=trust), weights)
     if found.record is not None:
-        return found.detector is not None
-    dialects = [DETECTOR_DIALECTS.get(name) for name in DETECTOR_DIALECTS]
-    return any(dialect.root(key) is not None for key in found.unwrapped.state for dialect in dialects)
+        kinds = [] if found.detector is None else [found.detector.kind]
+    else:
+        dialects = [DETECTOR_DIALECTS.get(name) for name in DETECTOR_DIALECTS]
+        keys = found.unwrapped.state
+        kinds = [each.kind for each in dialects if any(each.root(key) is not None for key in keys)]
+    return DETECTORS.get(kinds[0]).task if kinds else CLASSIFICATION
 
 
 def _dialect_of(state: Mapping[str, Tensor], path: Path) -> tuple[str, DetectorDialect, str]:

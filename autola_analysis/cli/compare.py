@@ -39,7 +39,7 @@ def compare(
 ) -> None:
     """All analyses of some checkpoints side by side, with statistics and the paper's claims.
 
-    On data with objects, those that look at detectors.
+    Of detectors and networks for joints, those that look at them.
 
     Example: autola-analyze compare --ckpt SE=r50_se.pth --ckpt HOGA=r50_hoga.pth --data imagenet:/data/imagenet
     """
@@ -51,14 +51,14 @@ def compare(
     names = list(named_files(checkpoints.ckpt))
     if len(names) < 2:
         raise OptionError(f"a comparison needs at least two variants; there is {names[0]}: give --ckpt again.")
-    looks = _looks_at(images)
+    requests = [
+        AnalysisRequest(kind=each.name, options=given_options(each.options_class(), values))
+        for each in registrations().values()
+        if each.by_default
+    ]
     study = command_of(
         f"Comparison of {', '.join(names)}",
-        [
-            AnalysisRequest(kind=each.name, options=given_options(each.options_class(), values))
-            for each in registrations().values()
-            if each.by_default and looks(each.name)
-        ],
+        requests,
         checkpoints,
         images,
         architecture,
@@ -67,18 +67,10 @@ def compare(
         candidate=candidate,
         group="all",
     )
+    from autola_analysis.study.fitting import fitting  # brings PyTorch: everything above refuses without it
+
     out = output.directory("compare")
-    run_and_show(study, out, machine, overwrite=output.overwrite, anonymous=output.anonymous, show=show)
-
-
-def _looks_at(images: ImageFlags) -> Callable[[str], bool]:
-    """Return whether an analysis, by its name, looks at the networks that the images are for."""
-    from autola_analysis.analyses.registry import analysis_of
-    from autola_analysis.inference.tasks import Detection
-    from autola_analysis.study.sources import holds_objects
-
-    objects = holds_objects(images.table(None))
-    return lambda name: not objects or Detection().name in analysis_of(name).tasks
+    run_and_show(fitting(study), out, machine, overwrite=output.overwrite, anonymous=output.anonymous, show=show)
 
 
 def compare_command() -> Callable[..., None]:

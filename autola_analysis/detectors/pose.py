@@ -79,4 +79,4 @@ def simple_baseline(
     return SimpleBaseline(trunk(), joints, channels, deconvs, (height, width))
 
 
-DETECTORS.register("pose")(Detector(simple_baseline, classes=17))
+DETECTORS.register("pose")(Detector(simple_baseline, classes=17, task=SimpleBaseline.task))

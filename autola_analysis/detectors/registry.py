@@ -28,10 +28,12 @@ class Detector:
     Attributes:
         build: ``(trunk, classes, **options) -> network``.
         classes: Number of classes, or of joints, of its data set in the literature.
+        task: What its outputs mean.
     """
 
     build: Callable[..., nn.Module]
     classes: int
+    task: str = "detection"
 
 
 DETECTORS: Registry[Detector] = Registry("detector")

@@ -70,9 +70,14 @@ def _seconds(model: StudyModel, source: Source, reading: Reading) -> float:
     assert preprocessing is not None
     start = time.perf_counter()
     numbers = range(min(PROBE_IMAGES, len(source)))
-    images = torch.stack([preprocessing.geometry(source.image(index)) for index in numbers])
+    images = [preprocessing.geometry(source.image(index)) for index in numbers]
+    if model.variant.finds_joints:  # a crop of a person stands for every image
+        images = [torch.zeros(3, *model.variant.crop_size)] * len(numbers)
+    alike = len({image.shape for image in images}) == 1  # networks that take any size get images by themselves
+    batches = [torch.stack(images)] if alike else [image[None] for image in images]
     with torch.inference_mode(), runnable(model.variant.model, reading.device) as ready:
-        ready.model(fitting(preprocessing.normalize(images.to(reading.device)), ready.model))
+        for batch in batches:
+            ready.model(fitting(preprocessing.normalize(batch.to(reading.device)), ready.model))
     return (time.perf_counter() - start) / len(images)
 
 
