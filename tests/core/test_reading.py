@@ -2,7 +2,9 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,3 +140,37 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
 def test_the_home_of_nobody_is_named(reader: str) -> None:
     with pytest.raises(AutolaError, match=r"~nosuchuser/x\.json begins with the home of a user that is not known here"):
         READERS[reader]("~nosuchuser/x.json")
+
+
+def interrupted_at(step: int, path: Path) -> bool:
+    """Open a file and interrupt that before a bytecode instruction; return whether there are so many."""
+    left = step
+
+    def trace(frame: Any, event: str, argument: object) -> Any:
+        nonlocal left
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        open_ordinary(path).close()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_while_a_file_is_opened_stays_an_interrupt(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    steps = 1
+    while interrupted_at(steps, tmp_path / "a"):  # else: a bad file descriptor, or another thread's file closed
+        steps += 1
+    assert steps > 10
