@@ -1,11 +1,13 @@
 """The operations on HOGA's edges against their formulas."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autola_analysis.attention.operations import OPERATIONS
+from autola_analysis.attention.operations import FEW_CHANNELS, OPERATIONS, ConvolutionalGate
 
 
 def randomised(name: str, channels: int = 8) -> nn.Module:
@@ -87,3 +89,26 @@ def test_convolutions_have_no_bias() -> None:
     for name in OPERATIONS:
         for part in OPERATIONS.get(name)(8).modules():
             assert not (isinstance(part, nn.Conv2d) and part.bias is not None), name
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("channels", [FEW_CHANNELS, FEW_CHANNELS + 1])
+def test_a_stack_of_layers_is_its_layers_in_a_row_in_the_memory_of_its_input(
+    channels: int, channels_last: bool
+) -> None:
+    torch.manual_seed(0)
+    stack = ConvolutionalGate([nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels)]).gate.double()
+    x = torch.randn(3, channels, 6, 5, dtype=torch.float64)
+    if channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    inputs = [x.clone().requires_grad_() for _ in range(2)]
+    expected = inputs[0]
+    for layer in copy.deepcopy(stack):
+        expected = layer(expected)
+    found = stack(inputs[1])
+    for out in (expected, found):
+        (out**2).sum().backward()
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(inputs[1].grad, inputs[0].grad, rtol=1e-12, atol=1e-13)
+    if channels_last:
+        assert found.is_contiguous(memory_format=torch.channels_last)
