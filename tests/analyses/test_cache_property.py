@@ -1,117 +1,115 @@
-"""Whatever becomes of a cache and of what a pass depends on, numbers are those of no cache, to the last bit."""
+"""Whatever becomes of a cache and of what its entries depend on, numbers are those of no cache, to the last bit."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autola_analysis.analyses.embedding.watcher import FeatureWatcher
-from autola_analysis.analyses.evaluate.measure import PredictionWatcher
-from autola_analysis.analyses.observation import Observation, Reading, observe_all, passes_of
-from autola_analysis.analyses.selectivity.measure import SelectivityWatcher, selectivity_result
-from autola_analysis.analyses.selectivity.options import SelectivityOptions
-from autola_analysis.analyses.variants import as_variant
-from autola_analysis.backbones import ModelSpec
-from autola_analysis.checkpoints import load_model, save_model
-from autola_analysis.core.cache import cache_folder
-from autola_analysis.data import ImageFolderSource, Preprocessing
-from autola_analysis.inference.run import Settings
-from tests.data.conftest import write_image
+from autola_analysis.analyses import pass_cache
+from autola_analysis.analyses.embedding import neighbours, optimise, solutions
+from autola_analysis.core.cache import NAME
+from autola_analysis.core.entries import RECORD
+from tests.analyses.cached_inputs import KINDS, Inputs
 
-SPEC = ModelSpec("resnet20", "se", 2, {"width": 4})
-
-
-class Inputs:
-    """A checkpoint, images, options and a cache, which can be edited."""
-
-    def __init__(self, folder: Path) -> None:
-        self.checkpoint, self.images, self.cache = folder / "m.safetensors", folder / "images", folder / "cache"
-        self.options = SelectivityOptions(permutations=1, folds=2)
-        for number in range(8):
-            write_image(self.images / "ab"[number % 2] / f"{number}.bmp", (30 * number, 90, 7), (16, 16))
-        self.write_checkpoint(0)
-
-    def write_checkpoint(self, seed: int) -> None:
-        """Write other weights under the name of the checkpoint."""
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            save_model(self.checkpoint, SPEC.build(), SPEC, preprocessing=Preprocessing())
-
-    def edit(self, what: str, draw: int) -> None:
-        """Edit one thing."""
-        if what == "checkpoint":
-            self.write_checkpoint(draw)
-        elif what == "image":
-            path = sorted(self.images.rglob("*.bmp"))[draw % 8]
-            write_image(path, tuple(np.random.default_rng(draw).integers(0, 256, 3).tolist()), (16, 16))
-        elif what == "option":
-            self.options = self.options.model_copy(update={"seed": draw})
-        else:
-            self.damage(what, draw)
-
-    def damage(self, what: str, draw: int) -> None:
-        """Damage a file of a finished pass."""
-        files = sorted(path for path in cache_folder(self.cache, "passes").rglob("*") if path.is_file())
-        path = files[draw % len(files)]
-        content, place = bytearray(path.read_bytes()), draw // len(files)
-        if what == "removed":
-            path.unlink()
-        elif what == "cut off":
-            path.write_bytes(content[: place % max(len(content), 1)])
-        elif content:
-            content[place // 8 % len(content)] ^= 1 << place % 8
-            path.write_bytes(content)
-
-    def numbers(self, cached: bool) -> tuple[dict[str, Any], int]:
-        """Return what a pass finds, and how many passes that took."""
-        variant = as_variant(load_model(self.checkpoint, device="cpu"), "SE")
-        watchers = [SelectivityWatcher(self.options), FeatureWatcher("layer3"), PredictionWatcher()]
-        reading = Reading(Settings(device="cpu", quiet=True), 3, cache=self.cache if cached else None)
-        found = observe_all([variant], ImageFolderSource(self.images), watchers, reading)
-        ((selectivity,), (features,), (predictions,)) = found
-        assert isinstance(selectivity, Observation)
-        assert isinstance(features, Observation)
-        assert isinstance(predictions, Observation)
-        result = selectivity_result(selectivity, self.options)
-        arrays = {
-            **{f"means {layer}": values for layer, values in result.class_means.items()},
-            **{f"unit {name}": column.to_numpy() for name, column in result.units.items()},
-            "features": np.array(features.observer.found()[0]),
-            **predictions.observer.predictions().arrays(),
-            "correct": selectivity.correct,
-        }
-        return arrays, len(passes_of([selectivity]))
+EXAMPLES = {"classifier": 8, "own code": 4, "detector": 3, "embedding": 5}
+DAMAGE = ["bit", "bit", "bit", "cut off", "removed"]
+EDITS = {
+    "classifier": ["checkpoint", "image", "option"],
+    "own code": ["code", "imported code"],
+    "detector": ["box", "class"],
+    "embedding": ["feature", "seed"],
+}
 
 
-EDITS = ["bit", "bit", "bit", "cut off", "removed", "checkpoint", "image", "option"]
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimise, "EARLY_ITERATIONS", 10)
+        patch.setattr(optimise, "ITERATIONS", 10)
+        patch.setattr(sys, "dont_write_bytecode", True)
+        yield
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
-@given(st.lists(st.tuples(st.sampled_from(EDITS), st.integers(0, 2**20)), min_size=1, max_size=3))
-def test_numbers_with_a_cache_are_those_without(edits: list[tuple[str, int]]) -> None:
-    with TemporaryDirectory() as folder:
-        inputs = Inputs(Path(folder))
-        inputs.numbers(cached=True)
-        for what, draw in edits:
-            inputs.edit(what, draw)
-        expected, _ = inputs.numbers(cached=False)
-        for _ in range(2):
-            found, passes = inputs.numbers(cached=True)
-            assert found.keys() == expected.keys()
-            for name, values in expected.items():
-                np.testing.assert_array_equal(found[name], values, err_msg=f"{name} after {edits}")
-        assert passes == 0, "what was made again is found the second time"
+def damage(cache: Path, what: str, draw: int) -> None:
+    """Damage a file of an entry."""
+    files = sorted(path for path in (cache / NAME).glob("*/*/**/*") if path.is_file())
+    path = files[draw % len(files)]
+    content, place = bytearray(path.read_bytes()), draw // len(files)
+    if what == "removed":
+        path.unlink()
+    elif what == "cut off":
+        path.write_bytes(content[: place % max(len(content), 1)])
+    elif content:
+        content[place // 8 % len(content)] ^= 1 << place % 8
+        path.write_bytes(content)
 
 
-@pytest.mark.parametrize("what", sorted(set(EDITS)))
-def test_an_edit_is_noticed(what: str, tmp_path: Path) -> None:
-    inputs = Inputs(tmp_path)
-    assert inputs.numbers(cached=True)[1] == 1
-    assert inputs.numbers(cached=True)[1] == 0
-    inputs.edit(what, 12345)
-    assert inputs.numbers(cached=True)[1] == 1
+def entries(cache: Path) -> dict[Path, int]:
+    """Return when each entry was finished."""
+    return {path: path.stat().st_mtime_ns for path in (cache / NAME).glob(f"*/*/{RECORD}")}
+
+
+def edit(inputs: Inputs, what: str, draw: int) -> None:
+    if what in inputs.edits:
+        inputs.edits[what](draw)
+    else:
+        damage(inputs.cache, what, draw)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_numbers_with_a_cache_are_those_without(kind: str) -> None:
+    step = st.tuples(st.sampled_from([*DAMAGE, *EDITS[kind]]), st.integers(0, 2**20))
+
+    @settings(max_examples=EXAMPLES[kind], deadline=None, derandomize=True)
+    @given(st.lists(step, min_size=1, max_size=3))
+    def check(edits: list[tuple[str, int]]) -> None:
+        with TemporaryDirectory() as folder:
+            inputs = KINDS[kind](Path(folder))
+            inputs.numbers(inputs.cache)
+            for what, draw in edits:
+                edit(inputs, what, draw)
+            expected = inputs.numbers(None)
+            for _ in range(2):
+                before = entries(inputs.cache)
+                found = inputs.numbers(inputs.cache)
+                assert found.keys() == expected.keys()
+                for name, values in expected.items():
+                    np.testing.assert_array_equal(found[name], values, err_msg=f"{name} after {edits}")
+            assert entries(inputs.cache) == before, "what was made again is found the second time"
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [(kind, what) for kind, edits in EDITS.items() for what in sorted({*DAMAGE, *edits})]
+)
+def test_an_edit_is_noticed(kind: str, what: str, tmp_path: Path) -> None:
+    inputs = KINDS[kind](tmp_path)
+    first = inputs.numbers(inputs.cache)
+    made = entries(inputs.cache)
+    inputs.numbers(inputs.cache)
+    assert entries(inputs.cache) == made
+    edit(inputs, what, 12345)
+    found = inputs.numbers(inputs.cache)
+    assert entries(inputs.cache) != made
+    same = [pd.Series(np.ravel(found[name])).equals(pd.Series(np.ravel(values))) for name, values in first.items()]
+    assert all(same) == (what in DAMAGE)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_other_code_of_this_package_makes_its_entries_anew(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = KINDS[kind](tmp_path)
+    inputs.numbers(inputs.cache)
+    made = entries(inputs.cache)
+    for module in (pass_cache, neighbours, solutions):
+        monkeypatch.setattr(module, "numerical_code", lambda: {"autola-analysis": "edited"})
+    inputs.numbers(inputs.cache)
+    assert len(entries(inputs.cache)) == 2 * len(made)

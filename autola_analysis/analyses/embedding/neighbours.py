@@ -100,14 +100,13 @@ def nearest_neighbours(
     others = others_of_each(len(values), groups)
     if not 1 <= k <= others:
         raise OptionError(f"a point of {len(values)} has 1 to {others} neighbours; {k} were asked for.")
+    where = float64_device(device)
     if cache is None:
-        return _search(values, k, metric, float64_device(device), quiet, groups)
+        return _search(values, k, metric, where, quiet, groups)
     folder = cache_folder(cache, "neighbours")
     of_groups = [] if groups is None else [content_hash(groups)]
-    stem = hash_of(json.dumps(numerical_code()), metric, content_hash(values), *of_groups)[:32]
-    return _cached(folder, stem, k, metric) or _stored(
-        folder, stem, _search(values, k, metric, float64_device(device), quiet, groups)
-    )
+    stem = hash_of(json.dumps(numerical_code()), where.type, metric, content_hash(values), *of_groups)[:32]
+    return _cached(folder, stem, k, metric) or _stored(folder, stem, _search(values, k, metric, where, quiet, groups))
 
 
 def others_of_each(points: int, groups: IntArray | None) -> int:

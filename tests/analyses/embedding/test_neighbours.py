@@ -112,6 +112,14 @@ def test_a_cache_holds_neighbours_under_the_contents_and_serves_fewer(
             nearest_neighbours(others, k, metric, device="cpu", cache=tmp_path)
 
 
+def test_neighbours_of_another_kind_of_device_are_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nearest_neighbours(rectified(), 10, device="cpu", cache=tmp_path)
+    monkeypatch.setattr(module, "float64_device", lambda device: torch.device("cuda"))
+    monkeypatch.setattr(module, "_search", lambda *arguments: pytest.fail("searched again"))
+    with pytest.raises(pytest.fail.Exception, match="searched again"):  # its sums may end in other bits
+        nearest_neighbours(rectified(), 10, device="cuda", cache=tmp_path)
+
+
 def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file in the way")
     with pytest.raises(
