@@ -16,7 +16,17 @@ from autola_analysis.core.files import expanded
 @grouped_options
 def demo(
     machine: options.MachineFlags,
-    out: Annotated[Path, typer.Option(metavar="DIR", parser=expanded, help="Report directory.")] = Path("reports/demo"),
+    detection: Annotated[
+        bool, typer.Option("--detection", help="Detectors on scenes of several objects, instead of classifiers.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            parser=expanded,
+            help="Report directory. Default: reports/demo, of detectors reports/demo-detection.",
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     show: options.Open = False,
 ) -> None:
@@ -24,6 +34,8 @@ def demo(
 
     Example: autola-analyze demo --out reports/demo --open
     """
-    from autola_analysis.study.demo import demo_study
+    from autola_analysis.study.demo import CLASSIFIERS, DETECTORS, demo_study
 
-    run_and_show(demo_study(), out, machine, overwrite=overwrite, show=show)
+    out = out or Path("reports") / ("demo-detection" if detection else "demo")
+    study = demo_study(DETECTORS if detection else CLASSIFIERS)
+    run_and_show(study, out, machine, overwrite=overwrite, show=show)

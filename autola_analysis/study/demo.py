@@ -1,30 +1,43 @@
-"""The demo: twelve small networks that ship with the package, on images that any installation can make."""
+"""The demos: studies of small networks that ship with the package, on images that any installation can make."""
 
 from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from autola_analysis.analyses.registry import registrations
 from autola_analysis.study.file import StudyFile, parse_study
 
-DEMO_VARIANTS = ("none", "SE", "CBAM", "HOGA")
-DEMO_SEEDS = (0, 1, 2)
+CLASSIFIERS, DETECTORS = "demo.toml", "detection_demo.toml"
+"""The study files, beside this one; their checkpoints lie in the folder beside them"""
 
 
-def demo_checkpoints() -> dict[str, list[Path]]:
-    """Return the shipped checkpoints: three training runs of each variant."""
-    folder = Path(str(files("autola_analysis.study") / "checkpoints"))
-    return {
-        name: [folder / f"resnet20_{name.lower()}_seed{seed}.safetensors" for seed in DEMO_SEEDS]
-        for name in DEMO_VARIANTS
-    }
+def demo_checkpoints(file: str = CLASSIFIERS) -> dict[str, list[Path]]:
+    """Return the shipped checkpoints of a demo, the training runs of each variant.
+
+    Args:
+        file: Name of the study file.
+    """
+    return {name: [Path(path) for path in table["paths"]] for name, table in _values(file)["models"].items()}
 
 
-def demo_study() -> StudyFile:
-    """Return the demo as a study, with those of its analyses that are installed."""
-    values = tomllib.loads(files("autola_analysis.study").joinpath("demo.toml").read_text(encoding="utf-8"))
-    values["models"] = {name: {"paths": [str(path) for path in paths]} for name, paths in demo_checkpoints().items()}
+def demo_study(file: str = CLASSIFIERS) -> StudyFile:
+    """Return a demo as a study, with those of its analyses that are installed.
+
+    Args:
+        file: Name of the study file.
+    """
+    values = _values(file)
     values["analyses"] = [table for table in values["analyses"] if table["kind"] in registrations()]
-    return parse_study(values, "the demo")
+    return parse_study(values, f"the demo ({file})")
+
+
+def _values(file: str) -> dict[str, Any]:
+    """Return the content of a study file with the paths of its checkpoints on this machine."""
+    folder = Path(str(files("autola_analysis.study")))
+    values = tomllib.loads((folder / file).read_text(encoding="utf-8"))
+    for table in values["models"].values():
+        table["paths"] = [str(folder / path) for path in table["paths"]]
+    return values

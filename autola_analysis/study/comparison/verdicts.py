@@ -8,9 +8,7 @@ from autola_analysis.statistics.claims import Claim
 HOLDS, FAILS = "holds", "does not hold"
 SCOPES = {"checkpoints": "these checkpoints alone", "modules": "modules as trained here"}
 """What a difference speaks for: fewer than three runs of a variant say nothing of other trainings."""
-
-
-WORDS = {"ap": "average precision"}
+WORDS = {"ap": "average precision", "knn_accuracy": "kNN accuracy"}
 """Names of statistics that read better as words"""
 
 
@@ -29,7 +27,7 @@ def measured_text(statistic: str, layer: str) -> str:
 
     Example:
         >>> measured_text("knn_accuracy", "layer3"), measured_text("ap", "")
-        ('knn accuracy, layer3', 'average precision')
+        ('kNN accuracy, layer3', 'average precision')
     """
     return ", ".join([WORDS.get(statistic, statistic.replace("_", " ")), *([layer] if layer else [])])
 

@@ -25,7 +25,7 @@ def test_a_verdict_says_whether_the_claim_holds_and_within_which_margin(
 
 
 def test_what_was_measured_is_named_with_its_layer_where_it_has_one() -> None:
-    assert measured_text("knn_accuracy", "layer3") == "knn accuracy, layer3"
+    assert measured_text("knn_accuracy", "layer3") == "kNN accuracy, layer3"
     assert measured_text("ap", "") == "average precision"
 
 
