@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from autola_analysis.analyses.options import Everything
 from autola_analysis.core.errors import DataError
@@ -21,6 +21,9 @@ FEWEST = 10
 """Objects of a class that is looked at; fewer give no mean worth the name"""
 OBJECTS, IMAGES = "objects", "images"
 """What tables say the items of an analysis are"""
+
+ARRAYS = ("images", "places", "labels", "sizes", "boxes")
+"""What is known of every item"""
 
 IntArray = NDArray[np.int64]
 
@@ -37,6 +40,8 @@ class ObjectItems:
         sizes: Whether it is small (0), medium (1) or large (2) by COCO's areas, ``(N,)``.
         boxes: x1, y1, x2, y2 in shares of the image's width and height, within the image, ``(N, 4)``.
         left_out: Number of objects of every class that is left out, by name.
+        what: What the items are: objects, or whole images, once for every class that an image holds.
+        classes_beside: Names of the classes behind those of the source.
     """
 
     names: tuple[str, ...]
@@ -46,6 +51,8 @@ class ObjectItems:
     sizes: IntArray
     boxes: NDArray[np.float64]
     left_out: Mapping[str, int]
+    what: str = OBJECTS
+    classes_beside: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, source: ObjectSource, fewest: int = FEWEST) -> ObjectItems:
@@ -60,14 +67,13 @@ class ObjectItems:
         """
         found: list[tuple[int, int, int, int]] = []
         boxes: list[NDArray[np.float64]] = []
-        limits = [SIZES["small"][1], SIZES["medium"][1]]
         for index in range(len(source)):
             objects = source.objects(index)
             shares = np.clip(objects.boxes / np.tile(source.sizes[index], 2), 0, 1)
             for place in np.flatnonzero(~objects.crowd).tolist():
                 _refuse_empty(source, index, objects.boxes[place], shares[place])
-                size = int(np.searchsorted(limits, objects.areas[place], side="right"))
-                found.append((index, place, int(objects.labels[place]), size))
+                size = size_classes(objects.areas[place])
+                found.append((index, place, int(objects.labels[place]), int(size)))
                 boxes.append(shares[place])
         images, places, labels, sizes = np.array(found, dtype=np.int64).reshape(-1, 4).T
         per_class = np.bincount(labels, minlength=len(source.classes))
@@ -84,16 +90,22 @@ class ObjectItems:
             for name, count, kept in zip(source.class_names, per_class, kept_classes, strict=True)
             if count and not kept
         }
-        kept = kept_classes[labels]
-        return cls(
-            tuple(source.ids[index] for index in images[kept].tolist()),
-            images[kept],
-            places[kept],
-            labels[kept],
-            sizes[kept],
-            np.array(boxes)[kept],
-            left_out,
-        )
+        names = tuple(source.ids[index] for index in images.tolist())
+        everything = cls(names, images, places, labels, sizes, np.array(boxes), left_out)
+        return everything.at(np.flatnonzero(kept_classes[labels]))
+
+    def as_images(self) -> ObjectItems:
+        """Return the whole images instead, each once for every class of its objects."""
+        _, first = np.unique(np.stack([self.images, self.labels]), axis=1, return_index=True)
+        pairs = self.at(np.sort(first))
+        whole = np.tile([0.0, 0, 1, 1], (len(pairs), 1))
+        nought = np.zeros(len(pairs), dtype=np.int64)
+        return replace(pairs, places=nought, sizes=nought, boxes=whole, what=IMAGES)
+
+    def at(self, rows: IntArray) -> ObjectItems:
+        """Return some of the items."""
+        names = tuple(self.names[row] for row in rows.tolist())
+        return replace(self, names=names, **{name: getattr(self, name)[rows] for name in ARRAYS})
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -106,8 +118,7 @@ class ObjectItems:
     @cached_property
     def hash(self) -> str:
         """Of which objects these are."""
-        arrays = (self.images, self.places, self.labels, self.sizes, self.boxes)
-        return hash_of(*(np.ascontiguousarray(array).tobytes() for array in arrays))
+        return hash_of(*(np.ascontiguousarray(getattr(self, name)).tobytes() for name in ARRAYS))
 
     def limited(self, most: int | Everything, seed: int) -> ObjectItems:
         """Return a sample of the objects in which every class keeps its share, as `data.subset.limit` draws images."""
@@ -121,21 +132,17 @@ class ObjectItems:
             own[seeded_order([ids[number] for number in own.tolist()], seed)[:share]]
             for own, share in zip(members, shares, strict=True)
         ]
-        rows = np.sort(np.concatenate(chosen))
-        return replace(
-            self,
-            names=tuple(self.names[row] for row in rows.tolist()),
-            images=self.images[rows],
-            places=self.places[rows],
-            labels=self.labels[rows],
-            sizes=self.sizes[rows],
-            boxes=self.boxes[rows],
-        )
+        return self.at(np.sort(np.concatenate(chosen)))
 
     def of_image(self, index: int) -> slice:
         """Return which objects are those of an image."""
         first, end = np.searchsorted(self.images, [index, index + 1])
         return slice(int(first), int(end))
+
+
+def size_classes(areas: ArrayLike) -> IntArray:
+    """Return whether areas in pixels are small (0), medium (1) or large (2), by COCO's limits."""
+    return np.searchsorted([SIZES["small"][1], SIZES["medium"][1]], areas, side="right")
 
 
 def _refuse_empty(source: ObjectSource, index: int, box: NDArray[np.float64], shares: NDArray[np.float64]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -153,6 +154,9 @@ class CocoObjects(ObjectSource):
             joints, numbers = len(self.joints.names) if self.joints else 0, len(entry.get("keypoints") or ())
             if joints and numbers not in (0, 3 * joints):
                 raise self._wrong(f"annotation {entry['id']} has {numbers} numbers for {joints} joints")
+            for key, values in (("area", [entry.get("area", 0)]), ("keypoints", entry.get("keypoints") or [])):
+                if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+                    raise self._wrong(f"annotation {entry['id']} has the {key} {entry[key]!r}, and numbers are due")
             index = places[entry["image_id"]]
             fault = _fault(entry.get("bbox"), *self.sizes[index])
             if fault and not drop:

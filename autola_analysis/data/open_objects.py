@@ -11,6 +11,7 @@ from autola_analysis.data.cluttered_scenes import ClutteredScenes
 from autola_analysis.data.coco import CocoObjects
 from autola_analysis.data.digit_puppets import DigitPuppets
 from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.data.subset import limit as limited
 
 ObjectOpener = Callable[[str, str | None], ObjectSource]
 """Takes what follows the colon, and the split; "" and None where they were not given."""
@@ -18,20 +19,23 @@ ObjectOpener = Callable[[str, str | None], ObjectSource]
 OBJECT_SOURCES: Registry[ObjectOpener] = Registry("source of objects")
 
 
-def open_objects(spec: str, *, split: str | None = None) -> ObjectSource:
+def open_objects(spec: str, *, split: str | None = None, limit: int | None = None, seed: int = 0) -> ObjectSource:
     """Open the source of objects that a user asks for.
 
     Args:
         spec: ``cluttered-scenes``, ``digit-puppets``, ``coco:ROOT``, ``coco-keypoints:ROOT`` or ``objects:FILE.json``.
         split: Which part of the data; by default the one to evaluate on.
+        limit: Keep this many images; None keeps all.
+        seed: Of the limit's sample. The data set itself does not depend on it.
 
     Raises:
         UnknownNameError: If the source is not known; the message names the nearest.
-        OptionError: If a path or a split is missing or superfluous.
+        OptionError: If a path or a split is missing or superfluous, or the limit is not possible.
         DataError: If the data are not there or contradict themselves.
     """
     name, _, argument = spec.partition(":")
-    return OBJECT_SOURCES.get(name)(argument, split)
+    source = OBJECT_SOURCES.get(name)(argument, split)
+    return source if limit is None else limited(source, limit, seed)
 
 
 @OBJECT_SOURCES.register("cluttered-scenes")

@@ -143,7 +143,16 @@ def twice(key: str) -> dict[str, Any]:
         (with_annotation(bbox=[1, 2, 0, 3]), r"the box \[1, 2, 0, 3\] of annotation 100 has no area"),
         (with_annotation(bbox=[7, 2, 3, 3]), "lies outside its image of 8 x 6 pixels; .*drop_bad_boxes"),
         (with_annotation(bbox=None), "the box None of annotation 100 is not four numbers"),
+        (with_annotation(bbox=[1, 2, float("nan"), 3]), r"the box \[1, 2, nan, 3\] of annotation 100 has no area"),
+        (with_annotation(bbox=[float("nan"), 2, 3, 3]), "lies outside its image of 8 x 6 pixels"),
+        (with_annotation(area=None), "annotation 100 has the area None, and numbers are due"),
+        (with_annotation(area=float("nan")), "annotation 100 has the area nan, and numbers are due"),
+        (with_annotation(area="9"), "annotation 100 has the area '9', and numbers are due"),
         (with_annotation(keypoints=[1, 2]), "annotation 100 has 2 numbers for 3 joints"),
+        (
+            with_annotation(keypoints=[*[1] * 8, "2"]),
+            r"annotation 100 has the keypoints \[1, .*'2'\], and numbers are due",
+        ),
     ],
 )
 def test_files_that_contradict_themselves_are_refused(tmp_path: Path, values: object, message: str) -> None:

@@ -32,6 +32,17 @@ def test_any_file_in_cocos_format_is_opened(tmp_path: Path) -> None:
     assert open_objects(f"objects:{tmp_path / 'mine.json'}").classes == ("person",)
 
 
+def test_some_of_the_images_are_drawn_by_the_seed() -> None:
+    whole = open_objects("cluttered-scenes")
+    one, other, again = (open_objects("cluttered-scenes", limit=20, seed=seed) for seed in (0, 1, 0))
+    assert len(one) == 20
+    assert set(one.ids) < set(whole.ids)
+    assert one.ids == again.ids != other.ids
+    assert one.fingerprint() == again.fingerprint() != whole.fingerprint()
+    with pytest.raises(OptionError, match="at least 1 image; found 0"):
+        open_objects("cluttered-scenes", limit=0)
+
+
 def test_scenes_are_made_on_the_spot() -> None:
     assert [len(open_objects("cluttered-scenes", split=split)) for split in (None, "train")] == [1000, 3000]
 

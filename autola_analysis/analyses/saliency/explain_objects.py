@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
@@ -28,7 +29,7 @@ from autola_analysis.inference.object_gradients import ObjectGradients, object_g
 from autola_analysis.inference.precision import fitting
 
 CORNERS = ["x1", "y1", "x2", "y2"]
-COLUMNS = ["image", "label", "candidate", "score", "probability", *CORNERS, "overlap", "detected", "found"]
+COLUMNS = ["image", "label", "class", "candidate", "score", "probability", *CORNERS, "overlap", "detected", "found"]
 DEFAULT_METHODS = ("grad-cam", "odam", "guided-backprop")
 
 
@@ -39,11 +40,11 @@ class ObjectExplanation:
     Attributes:
         maps: Raw float32 maps on the CPU per (method, layer): ``(D, H, W)`` at the size of the images, or
             ``(D, 3, H, W)`` for methods that explain the input.
-        objects: A row per object: ``image`` (number in the batch), ``label`` (class, from 0 on), ``candidate`` (-1 for
-            a given box), ``score`` (what is explained), ``probability``, the box ``x1, y1, x2, y2`` of the candidate in
-            pixels of the image, ``overlap`` with the object (missing for detections), ``detected`` (whether the
-            candidate survives suppression as this class), ``found`` (whether a detection of this class overlaps the
-            object by an IoU of at least 0.5; a detection finds itself).
+        objects: A row per object: ``image`` (number in the batch), ``label`` (class, from 0 on), ``class`` (its name
+            where that is known), ``candidate`` (-1 for a given box), ``score`` (what is explained), ``probability``,
+            the box ``x1, y1, x2, y2`` of the candidate in pixels of the image, ``overlap`` with the object (missing for
+            detections), ``detected`` (whether the candidate survives suppression as this class), ``found`` (whether a
+            detection of this class overlaps the object by an IoU of at least 0.5; a detection finds itself).
         status: Per (method, layer) and object: "ok", "zero", "constant" or "non-finite".
         support: Per layer and object the share of the layer's cells whose gradient is not zero.
         strongest: Probability of the strongest detection of every image, ``(B,)``; 0 where there is none.
@@ -77,7 +78,7 @@ class ObjectExplanation:
 
 def explain_objects(
     model: LoadedDetector | nn.Module | Variant,
-    images: Tensor,
+    images: Tensor | Image.Image | NDArray[np.uint8],
     methods: str | Sequence[str] = DEFAULT_METHODS,
     layers: str | Sequence[str] | None = None,
     target: ObjectTarget = "detection",
@@ -96,7 +97,8 @@ def explain_objects(
 
     Args:
         model: SSD or Faster R-CNN of this package, in any mode.
-        images: ``(B, 3, H, W)`` from 0 to 1, or uint8; the network standardises them and brings them to size.
+        images: ``(B, 3, H, W)`` from 0 to 1, or uint8; or one photograph as Pillow or an array ``(H, W, 3)`` has it.
+            The network standardises them and brings them to size.
         methods: Names, see ``METHODS``; "odam" is "hires-cam" under its name in the literature of detectors.
         layers: Layers of the methods that explain at a layer; None takes the last stage of the backbone.
         target: "detection", "object" or "given-box", see `object_targets.chooser`.
@@ -117,7 +119,8 @@ def explain_objects(
         Selvaraju et al., "Grad-CAM", ICCV 2017; Zhao and Chan, "ODAM: Gradient-based Instance-Specific Visual
         Explanations for Object Detection", ICLR 2023.
     """
-    network = as_variant(model).model
+    variant = as_variant(model)
+    network = variant.model
     images = _as_floats(images, network)
     if objects is not None and len(objects) != len(images):
         raise OptionError(f"there are {len(images)} images, and objects of {len(objects)}; give those of every image.")
@@ -146,11 +149,16 @@ def explain_objects(
         "ordinary_activations": list(found.ordinary),
     }
     status = {key: tuple(status_of(of_key)) for key, of_key in maps.items()}
+    rows = _rows(found, objects, variant.classes or ())
     strongest = tuple(float(each.scores.max()) if len(each.scores) else 0.0 for each in found.candidates)
-    return ObjectExplanation(maps, _rows(found, objects), status, support_of(found), strongest, grids, settings)
+    return ObjectExplanation(maps, rows, status, support_of(found), strongest, grids, settings)
 
 
-def _as_floats(images: Tensor, network: nn.Module) -> Tensor:
+def _as_floats(images: Tensor | Image.Image | NDArray[np.uint8], network: nn.Module) -> Tensor:
+    if isinstance(images, Image.Image):
+        images = np.asarray(images.convert("RGB"))
+    if isinstance(images, np.ndarray) and images.ndim == 3 and images.dtype == np.uint8:
+        images = torch.from_numpy(images.copy()).permute(2, 0, 1)[None]
     if not isinstance(images, Tensor) or images.ndim != 4 or not len(images):
         found = f"shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
         raise DataError(f"images must be a tensor (B, 3, H, W); found {found} (images[None] makes a batch of one).")
@@ -196,7 +204,7 @@ def support_of(found: ObjectGradients) -> dict[str, tuple[float, ...]]:
     }
 
 
-def _rows(found: ObjectGradients, objects: Sequence[Objects] | None) -> pd.DataFrame:
+def _rows(found: ObjectGradients, objects: Sequence[Objects] | None, classes: Sequence[str]) -> pd.DataFrame:
     rows, scores = [], iter(found.scores.tolist())
     for image, (candidates, chosen) in enumerate(zip(found.candidates, found.chosen, strict=True)):
         overlaps, there = _overlaps(found, image, objects), _found(candidates, chosen, image, objects)
@@ -210,6 +218,7 @@ def _rows(found: ObjectGradients, objects: Sequence[Objects] | None) -> pd.DataF
                 {
                     "image": image,
                     "label": label - 1,
+                    "class": classes[label - 1] if label <= len(classes) else str(label - 1),
                     "candidate": candidate,
                     "score": next(scores),
                     "probability": float(candidates.probabilities[candidate, label]) if own else float("nan"),

@@ -11,6 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from autola_analysis.analyses.saliency.explain_objects import ObjectExplanation
@@ -25,7 +26,7 @@ LABEL, HEAD = 0.16, 0.3  # inches
 
 def plot_objects(
     explanation: ObjectExplanation,
-    images: Tensor | Sequence[NDArray[np.uint8]],
+    images: Tensor | Sequence[Image.Image | NDArray[np.uint8]],
     classes: Sequence[str] | None = None,
     width: str | float = "neurips",
 ) -> Figure:
@@ -35,8 +36,9 @@ def plot_objects(
 
     Args:
         explanation: What `explain_objects` returned.
-        images: The images that were explained, ``(B, 3, H, W)`` from 0 to 1 or uint8, or arrays ``(H, W, 3)``, uint8.
-        classes: Names of the classes; None writes their numbers.
+        images: The images that were explained, ``(B, 3, H, W)`` from 0 to 1 or uint8, or a list of photographs, as
+            Pillow or arrays ``(H, W, 3)`` have them.
+        classes: Names of the classes; None takes those that the explanation has.
         width: Of the figure: "neurips", "cvpr", "column" or inches.
 
     Raises:
@@ -58,7 +60,7 @@ def plot_objects(
         for place, (row, axes) in enumerate(zip(rows, grid, strict=True)):
             image = pixels[int(row["image"])]
             axes[0].imshow(image, interpolation="nearest")
-            name = str(row["label"]) if classes is None else classes[int(row["label"])]
+            name = str(row["class"]) if classes is None else classes[int(row["label"])]
             axes[0].set_xlabel(f"{name} ({row['score']:.2f})", labelpad=1.5, fontsize=6.5)
             for ax, (key, maps) in zip(axes[1:], explanation.maps.items(), strict=True):
                 _draw(ax, image, maps[place].numpy(), explanation.status[key][place])
@@ -69,9 +71,9 @@ def plot_objects(
         return figure
 
 
-def _pixels(image: Tensor | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if isinstance(image, np.ndarray):
-        return image
+def _pixels(image: Tensor | Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if not isinstance(image, Tensor):
+        return np.asarray(image)
     array = image.detach().cpu().permute(1, 2, 0).numpy()
     return array if array.dtype == np.uint8 else (array.clip(0, 1) * 255).round().astype(np.uint8)
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
+from autola_analysis.analyses.background_boxes import with_background
 from autola_analysis.analyses.by_object import Masks, known_mask
-from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
+from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.selectivity.caveats import bias_caveats
 from autola_analysis.analyses.selectivity.claims import CLAIMS
@@ -46,13 +47,13 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
     def check(self, options: SelectivityOptions, subject: Subject) -> None:
         """Refuse layers that a network does not have, areas without folds, and objects that no class has enough of."""
         check_options(subject.variants, options, isinstance(subject.source, ObjectSource))
-        items = _items_of(subject)
+        items = _items_of(options, subject)
         if items is not None and options.region == "mask":
             known_mask(_masks_of(subject), int(items.images[0]), int(items.places[0]))
 
     def watch(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up units, and on request what keeps their activities and the images that drive them."""
-        items = _items_of(subject)
+        items = _items_of(options, subject)
         watchers: list[Watcher[Any]] = [SelectivityWatcher(options, items, _masks_of(subject))]
         if options.auc:
             watchers.append(activity_watcher(options))
@@ -90,7 +91,7 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
     def lines(self, result: Results) -> Lines:
         """Return a line per network and layer: the plain mean beside its chance level, and the corrected mean."""
         several_runs = any(each.run != "1" for each in result)
-        classified = any(each.accuracy.top1 is not None for each in result) or result[0].items != OBJECTS
+        classified = any(each.accuracy.top1 is not None for each in result) or not result[0].holds_objects
         dead = any(each.summary["dead"].any() for each in result)
         rows = []
         for each in result:
@@ -129,9 +130,14 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
         ]
 
 
-def _items_of(subject: Subject) -> ObjectItems | None:
-    """Return the objects that are looked at; None where images are."""
-    return ObjectItems.of(subject.source) if isinstance(subject.source, ObjectSource) else None
+def _items_of(options: SelectivityOptions, subject: Subject) -> ObjectItems | None:
+    """Return what is looked at of images of objects; None where every image has one label."""
+    if not isinstance(subject.source, ObjectSource):
+        return None
+    objects = ObjectItems.of(subject.source)
+    if options.by == "images":
+        return objects.as_images()
+    return with_background(objects, subject.source, options.seed) if options.background else objects
 
 
 def _masks_of(subject: Subject) -> Masks:

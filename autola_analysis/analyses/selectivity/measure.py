@@ -89,13 +89,21 @@ def measure_selectivity(
 
 
 def check_options(variants: Sequence[Variant], options: SelectivityOptions, objects: bool = False) -> None:
-    """Refuse layers that a network does not have, and areas without folds or of objects, before the pass.
+    """Refuse layers that a network does not have, and options that do not fit each other or the data, before the pass.
 
     Raises:
         LayerError: If no layer is named, or a network has no stages.
         UnknownNameError: If a network has no such layer.
-        OptionError: If the area under the ROC curve is asked for without folds, or of objects.
+        OptionError: If the area under the ROC curve is asked for without folds, or of objects; or boxes of background
+            where there are no boxes, or masks.
     """
+    if options.background and not objects:
+        raise OptionError("background is beside the objects of images, and the data have none; leave it out.")
+    if options.by == "images" and (options.background or options.region == "mask"):
+        given = "background" if options.background else "region mask"
+        raise OptionError(f"{given} is about objects, and whole images are looked at; leave it out, or --by images.")
+    if options.background and options.region == "mask":
+        raise OptionError("boxes of background have no mask; leave out background or region mask.")
     if options.auc and objects:
         raise OptionError("auc is measured on images with a label each, and the data are objects; leave it out.")
     if options.auc and options.folds < 2:
@@ -174,7 +182,8 @@ def selectivity_result(
     activity: Observation[PerImageObserver] | None = None,
 ) -> SelectivityResult:
     """Make a result of what a pass summed up, and of the activity per image where it was kept."""
-    variant, classes, labelings = observation.variant, observation.classes, observation.observer.labelings
+    variant, labelings = observation.variant, observation.observer.labelings
+    classes = (*observation.classes, *labelings.classes_beside)
     sums = observation.observer.class_sums()
     measured = {layer: summarise(layer_sums) for layer, layer_sums in sums.items()}
     aucs = _unit_aucs(activity.observer.values(), measured, labelings) if activity is not None else {}

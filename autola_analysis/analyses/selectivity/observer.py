@@ -43,6 +43,7 @@ class Labelings:
         free: Labels permuted among all objects, whatever their size, ``(P, N)``; none of images.
         items: What has a label: images or objects.
         left_out: Number of objects of every class that is left out, by name.
+        classes_beside: Names of the last of the classes, which the data do not have.
     """
 
     num_classes: int
@@ -54,6 +55,7 @@ class Labelings:
     free: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.int32))
     items: str = IMAGES
     left_out: Mapping[str, int] = field(default_factory=dict)
+    classes_beside: tuple[str, ...] = ()
 
     @classmethod
     def draw(
@@ -76,23 +78,33 @@ class Labelings:
     def of_objects(cls, items: ObjectItems, num_classes: int, permutations: int, folds: int, seed: int) -> Labelings:
         """Draw folds of images, and permutations within sizes and free ones, for the objects of a run.
 
-        There are no folds where a class would lie in a single one.
+        There are no folds where a class would lie in a single one. Whole images have no size to permute within, and
+        so no free permutations either.
+
+        Args:
+            items: The objects.
+            num_classes: Classes of the data.
+            permutations: How many.
+            folds: How many.
+            seed: Of folds and permutations.
         """
         labels = items.labels
         num_folds = min(folds, len(np.unique(items.images)))
         dealt = group_folds(labels, items.images, num_folds, seed) if num_folds >= 2 else np.zeros_like(labels)
         usable = all(len(np.unique(dealt[labels == label])) > 1 for label in np.unique(labels))
         within = permuted_within(labels, items.sizes, permutations, seed)
+        free = permuted_labels(labels, permutations if items.what == OBJECTS else 0, seed)
         return cls(
-            num_classes,
+            num_classes + len(items.classes_beside),
             torch.from_numpy(dealt) if usable else None,
             num_folds if usable else 1,
             torch.from_numpy(within.astype(np.int32)),
             torch.from_numpy(labels),
             folds,
-            torch.from_numpy(permuted_labels(labels, permutations, seed).astype(np.int32)),
-            OBJECTS,
+            torch.from_numpy(free.astype(np.int32)),
+            items.what,
             items.left_out,
+            items.classes_beside,
         )
 
     @property

@@ -18,6 +18,13 @@ class SelectivityOptions(AnalysisOptions):
         10, "Folds of images for the jackknife interval; fewer are used where a class has fewer images.", ge=0, le=1000
     )
     region: Literal["box", "mask"] = option("box", "What of objects a detector's maps are averaged over.")
+    by: Literal["objects", "images"] = option(
+        "objects",
+        "What of images of objects is looked at: the objects, or whole images, once for every class that they hold.",
+    )
+    background: bool = option(
+        False, "As many random boxes beside the objects of an image as it has objects, as one more class."
+    )
     rectify: bool = option(False, "Set negative activity to zero before averaging, rather than refuse it.")
     auc: bool = option(
         False,

@@ -112,6 +112,11 @@ class SelectivityResult(NetworkResult):
         return str(self.settings.get("items", IMAGES))
 
     @property
+    def holds_objects(self) -> bool:
+        """Whether the images hold objects, whatever was looked at of them."""
+        return "images" in self.settings
+
+    @property
     def items_per_class(self) -> Mapping[str, int]:
         """Images or objects of every class."""
         counts: Mapping[str, int] = self.settings[f"{self.items}_per_class"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
+from autola_analysis.analyses.background_boxes import BACKGROUND
 from autola_analysis.analyses.object_items import FEWEST, OBJECTS
 from autola_analysis.analyses.selectivity.figure import plot_selectivity
 from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL, HALVINGS
@@ -42,6 +43,18 @@ READING_OBJECTS = (
     "larger of the two, sizes explain the difference. subcell counts objects that are narrower or lower than a cell of "
     "the layer, whose activity is that of their surroundings too.",
 )
+READING_BACKGROUND = (
+    "One more class, background, holds as many random boxes of an image as it has objects: of the width and height of "
+    "an object each, where no annotated object covers a tenth of them; smaller where there is no such place. A unit "
+    "that prefers background answers what is beside objects.",
+)
+READING_IMAGES_OF_OBJECTS = (
+    "Whole images are looked at, as a classifier's are, and an image may hold objects of several classes: the mean "
+    "activity for a class is that over all images that hold the class, and an image counts once for every class that "
+    "it holds. Classes that occur together blur each other, so that the index is lower than by objects. Classes of "
+    f"fewer than {FEWEST} objects are left out. Folds are of images; labels of null_mean are permuted among all pairs "
+    "of an image and a class.",
+)
 LIMITS = (
     "Class selectivity is neither necessary nor sufficient for performance (Leavitt and Morcos, 2020): a less "
     "selective layer is not a worse or a better one.",
@@ -66,9 +79,18 @@ def selectivity_section(results: Sequence[SelectivityResult], sheet: Sheet) -> S
         tables={"Selectivity by layer": _summary(results)},
         methods=selectivity_methods(results),
         references=references_beside(__file__),
-        reading=(*READING, *(READING_OBJECTS if results[0].items == OBJECTS else ())),
+        reading=(*READING, *_reading(results[0])),
         limits=LIMITS,
     )
+
+
+def _reading(result: SelectivityResult) -> Sequence[str]:
+    """Return how to read the numbers where images hold objects."""
+    if not result.holds_objects:
+        return ()
+    if result.items != OBJECTS:
+        return READING_IMAGES_OF_OBJECTS
+    return (*READING_OBJECTS, *(READING_BACKGROUND if result.settings["background"] else ()))
 
 
 def _summary(results: Sequence[SelectivityResult]) -> pd.DataFrame:
@@ -81,8 +103,14 @@ def _items(result: SelectivityResult) -> str:
     """Say on how many images or objects of how many classes a network was measured."""
     counts = result.items_per_class
     classes = sum(count > 0 for count in counts.values())
-    text = f"{sum(counts.values()):,} {result.items} of {classes} classes"
-    return f"{text} in {counted(result.settings['images'], 'image')}" if result.items == OBJECTS else text
+    if not result.holds_objects:
+        return f"{sum(counts.values()):,} {result.items} of {classes} classes"
+    images = counted(result.settings["images"], "image")
+    if result.items != OBJECTS:
+        return f"{images} that hold {classes} classes, {sum(counts.values()):,} pairs of an image and a class"
+    beside = counts.get(BACKGROUND, 0) if result.settings["background"] else 0
+    background = f" and {counted(beside, 'box')} of background" if beside else ""
+    return f"{sum(counts.values()) - beside:,} objects of {classes - (beside > 0)} classes{background} in {images}"
 
 
 def _activity(result: SelectivityResult) -> str:
@@ -121,7 +149,10 @@ def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
 
 
 def _folds_of_objects(result: SelectivityResult) -> str:
-    return " with their objects, classes spread over them [@sechidis2011]" if result.items == OBJECTS else ""
+    if not result.holds_objects:
+        return ""
+    what = "objects" if result.items == OBJECTS else "classes"
+    return f" with their {what}, classes spread over them [@sechidis2011]"
 
 
 def selectivity_methods(results: Sequence[SelectivityResult]) -> str:
@@ -138,6 +169,13 @@ def selectivity_methods(results: Sequence[SelectivityResult]) -> str:
         "same, the index is their difference divided by their sum. "
         f"Units that never fired ({dead:,} of {units:,}) were left out."
     )
+    if first.holds_objects and settings["background"]:
+        text += (
+            " Beside the objects of an image as many random boxes of the same sizes, of each of which no object covers "
+            "a tenth, are one more class."
+        )
+    elif first.holds_objects and first.items != OBJECTS:
+        text += " The mean activity for a class is that over the images that hold an object of the class."
     if settings["permutations"]:
         times = "one permutation" if settings["permutations"] == 1 else f"{settings['permutations']} permutations"
         among = " among objects of like size" if first.items == OBJECTS else ""

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 from autola_analysis.analyses.saliency.cam import upsample
 from autola_analysis.analyses.saliency.explain_objects import explain_objects
+from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.objects import Objects
 from autola_analysis.inference.candidates import Candidates, Chosen
@@ -18,6 +20,22 @@ from tests.inference.test_object_gradients import LAYER, detector, images
 
 LOW = 0.06
 """A probability that some detections of a random network exceed"""
+
+
+def test_a_photograph_is_a_batch_of_one_and_classes_have_their_names() -> None:
+    pixels = (images()[1].permute(1, 2, 0) * 255).round().byte()
+    model = detector("ssd300").float()
+    batch = pixels.permute(2, 0, 1)[None]
+    of_batch = explain_objects(model, batch, "odam", threshold=LOW)
+    assert len(of_batch.objects)
+    assert of_batch.objects["class"].tolist() == [str(label) for label in of_batch.objects["label"]]
+    named = Variant(model, classes=("red", "green"))
+    for photograph in (Image.fromarray(pixels.numpy()), pixels.numpy()):
+        found = explain_objects(named, photograph, "odam", threshold=LOW)
+        names = ["red", "green", "2", "3", "4"]
+        assert found.objects["class"].tolist() == [names[label] for label in found.objects["label"]]
+        pd.testing.assert_frame_equal(found.objects.drop(columns="class"), of_batch.objects.drop(columns="class"))
+        torch.testing.assert_close(found.maps, of_batch.maps)
 
 
 def strongest(_: int, candidates: Candidates) -> Chosen:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from autola_analysis.analyses.saliency.explain_objects import COLUMNS, ObjectExplanation
 from autola_analysis.analyses.saliency.figure import overlay
@@ -14,7 +15,10 @@ from autola_analysis.core.errors import OptionError
 
 def explanation(count: int) -> ObjectExplanation:
     box, nothing = (2, 3, 10, 12), float("nan")
-    rows = [[place % 2, place % 3, 7, 1.5 + place, 0.9, *box, nothing, True, True] for place in range(count)]
+    rows = [
+        [place % 2, place % 3, f"class {place % 3}", 7, 1.5 + place, 0.9, *box, nothing, True, True]
+        for place in range(count)
+    ]
     maps = {
         ("odam", "backbone.body.layer3"): torch.rand(count, 16, 24),
         ("guided-backprop", None): torch.rand(count, 3, 16, 24),
@@ -36,6 +40,10 @@ def test_a_row_shows_an_object_with_its_box_its_class_and_its_maps() -> None:
     np.testing.assert_allclose(
         grid[1, 1].images[0].get_array(), overlay(pixels, found.maps["odam", "backbone.body.layer3"][1].numpy())
     )
+    photographs = [Image.fromarray(each) for each in (images * 255).round().byte().permute(0, 2, 3, 1).numpy()]
+    axes = plot_objects(found, photographs).axes
+    assert [ax.get_xlabel() for ax in axes[::3]] == ["class 0 (1.50)", "class 1 (2.50)", "class 2 (3.50)"]
+    np.testing.assert_allclose(axes[4].images[0].get_array(), grid[1, 1].images[0].get_array(), rtol=1e-12)
     assert [text.get_text() for text in grid[0, 1].texts] == ["zero"]
     assert not grid[1, 1].texts
 

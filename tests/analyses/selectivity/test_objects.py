@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from autola_analysis.analyses.background_boxes import with_background
 from autola_analysis.analyses.group_folds import group_folds
 from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.analyses.observation import Reading, observe
@@ -27,10 +28,10 @@ from tests.inference.state import state_of
 LAYERS = [f"backbone.body.layer{stage}" for stage in (1, 2, 3)]
 
 
-def naive_activity(source: Shapes, layer: str) -> np.ndarray:
+def naive_activity(source: Shapes, layer: str, items: ObjectItems | None = None) -> np.ndarray:
     """Return the mean of a layer over every object in float64; SSD sees squares of 64."""
     model = detector().model
-    items = ObjectItems.of(source)
+    items = items or ObjectItems.of(source)
     found = []
     for index, box in zip(items.images.tolist(), items.boxes, strict=True):
         pixels = np.asarray(source.image(index).resize((64, 64), 2))
@@ -75,6 +76,73 @@ def test_every_number_equals_the_naive_computation_on_stored_maps() -> None:
     assert (row["items"], set(result.units["items"])) == ("objects", {"objects"})
     assert result.settings["objects_per_class"] == {"red": 20, "green": 20, "blue": 20}
     assert result.settings["images"] == 30
+
+
+def naive_selectivity_by_images(source: Shapes, layer: str, activity: np.ndarray) -> np.ndarray:
+    """Return the index where a class's mean is that over the images that hold it; the spatial mean is of squares."""
+    means = np.array(
+        [
+            np.mean([activity[index] for index in range(len(source)) if label in source.objects(index).labels], axis=0)
+            for label in range(len(source.classes))
+        ]
+    )
+    best = means.max(0)
+    rest = (means.sum(0) - best) / (len(means) - 1)
+    return (best - rest) / (best + rest)
+
+
+def test_by_images_a_class_mean_is_that_of_the_images_that_hold_the_class() -> None:
+    source, layer, model = Shapes(), LAYERS[1], detector().model
+    activity = []
+    for index in range(len(source)):
+        pixels = np.asarray(source.image(index).resize((64, 64), 2)).copy()
+        with torch.no_grad(), tap(model, [layer]) as activations:
+            model(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
+        activity.append(activations[layer][0].numpy().astype(np.float64).mean((1, 2)))
+    result = measure_selectivity(detector(), source, layers=["layer2"], by="images", folds=5, reading=QUIET)
+    expected = naive_selectivity_by_images(source, layer, np.array(activity))
+    np.testing.assert_allclose(result.units["selectivity"], expected, atol=1e-6)
+    held = [(index, label) for index in range(30) for label in np.unique(source.objects(index).labels)]
+    pairs, labels = np.array(held).T
+    folds = group_folds(labels, pairs, 5, 0)
+    plain, corrected, without = naive_means(np.array(activity)[pairs], labels, folds, range(5))
+    row = result.summary.iloc[0]
+    assert (row["layer"], row["mean"], row["mean_corrected"]) == (
+        layer,
+        pytest.approx(plain, abs=1e-6),
+        pytest.approx(corrected, abs=1e-5),
+    )
+    np.testing.assert_allclose(result.fold_means[layer], without, atol=1e-6)
+    assert (row["items"], row["subcell"], np.isnan(row["null_free"])) == ("images", 0, True)
+    assert row["null_mean"] > 0
+    assert result.settings["images_per_class"] == {
+        name: int((labels == label).sum()) for label, name in enumerate(source.classes)
+    }
+    assert OF_DETECTORS in Selectivity().statistics([result])[1]
+    assert "on 30 images that hold 3 classes, 60 pairs of an image and a class (shapes)" in selectivity_caption(
+        [result], "shapes"
+    )
+    assert "over the images that hold an object of the class" in selectivity_methods([result])
+
+
+def test_background_is_one_more_class_of_boxes() -> None:
+    source, layer = Shapes(), LAYERS[2]
+    objects = ObjectItems.of(source)
+    items = with_background(objects, source, seed=4)
+    result = measure_selectivity(detector(), source, layers=[layer], background=True, folds=5, seed=4, reading=QUIET)
+    activity = naive_activity(source, layer, items)
+    np.testing.assert_allclose(result.units["selectivity"], naive_selectivity(activity, items.labels), atol=1e-6)
+    assert result.classes == (*source.classes, "background")
+    beside = items.labels == 3
+    assert result.settings["objects_per_class"] == {"red": 20, "green": 20, "blue": 20, "background": beside.sum()}
+    assert "background" in set(result.units["preferred_class"])
+    expected = np.mean(
+        [np.nanmean(naive_selectivity(activity, drawn)) for drawn in permuted_within(items.labels, items.sizes, 5, 4)]
+    )
+    assert result.summary["null_mean"][0] == pytest.approx(expected, abs=1e-6)
+    caption = selectivity_caption([result], "shapes")
+    assert f"on 60 objects of 3 classes and {beside.sum()} boxes of background in 30 images" in caption
+    assert "are one more class." in selectivity_methods([result])
 
 
 @pytest.mark.parametrize("kind", ["ssd300", "faster-rcnn"])
@@ -174,6 +242,9 @@ class Unread(Shapes):
         (9, {}, r"shapes has 0 classes with 10 objects .* \(the most: red with 6\); give more images"),
         (30, {"auc": True}, "auc is measured on images with a label each"),
         (30, {"layers": ["layer9"]}, "the network has no layer 'layer9'"),
+        (30, {"background": True, "by": "images"}, "background is about objects, and whole images are looked at"),
+        (30, {"region": "mask", "by": "images"}, "region mask is about objects, and whole images are looked at"),
+        (30, {"background": True, "region": "mask"}, "boxes of background have no mask"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_the_pass(length: int, values: dict, message: str) -> None:

@@ -48,6 +48,13 @@ def test_a_detector_that_finds_everything_has_a_precision_of_one_and_one_that_is
     assert off.found.boxes[0].tolist() == pytest.approx([1, 2, 11, 9])  # image 0, in pixels of the stored image
 
 
+def test_evaluating_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """COCO's own library writes its progress and its table to the terminal."""
+    file = results_file(tmp_path / "theirs.json")
+    evaluate(FindsColours(), Rectangles(), detections=[f"theirs={file}"], reading=READING)
+    assert capfd.readouterr().out == ""
+
+
 def test_batches_decide_nothing_and_the_model_is_as_before() -> None:
     model = FindsColours(1.0).train()
     one = evaluate(model, Rectangles(), reading=READING)
