@@ -19,7 +19,7 @@ from autola_analysis.inference.tasks.coco_metrics import SIZES
 
 FEWEST = 10
 """Objects of a class that is looked at; fewer give no mean worth the name"""
-OBJECTS, IMAGES = "objects", "images"
+OBJECTS, IMAGES, JOINTS = "objects", "images", "joints"
 """What tables say the items of an analysis are"""
 
 IntArray = NDArray[np.int64]
@@ -37,6 +37,7 @@ class ObjectItems:
         sizes: Whether it is small (0), medium (1) or large (2) by COCO's areas, ``(N,)``.
         boxes: x1, y1, x2, y2 in shares of the image's width and height, within the image, ``(N, 4)``.
         left_out: Number of objects of every class that is left out, by name.
+        what: What the items are.
     """
 
     names: tuple[str, ...]
@@ -46,6 +47,7 @@ class ObjectItems:
     sizes: IntArray
     boxes: NDArray[np.float64]
     left_out: Mapping[str, int]
+    what: str = OBJECTS
 
     @classmethod
     def of(cls, source: ObjectSource, fewest: int = FEWEST) -> ObjectItems:
@@ -97,6 +99,11 @@ class ObjectItems:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def groups(self) -> IntArray:
+        """Number of the image that every object shares with others that it depends on, ``(N,)``."""
+        return self.images
 
     @property
     def ids(self) -> tuple[str, ...]:

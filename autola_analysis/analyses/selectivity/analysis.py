@@ -8,7 +8,8 @@ from typing import Any
 
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
 from autola_analysis.analyses.by_object import Masks, known_mask
-from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
+from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
+from autola_analysis.analyses.object_items import IMAGES, JOINTS, OBJECTS
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.selectivity.caveats import bias_caveats
 from autola_analysis.analyses.selectivity.claims import CLAIMS
@@ -37,6 +38,7 @@ OF_DETECTORS = (
     "the paper claims something of the class selectivity of classifiers; of the objects of detectors, by which these "
     "claims are decided here, it says nothing."
 )
+OF_JOINTS = OF_DETECTORS.replace("the objects of detectors", "the joints of people")
 
 
 class Selectivity(Analysis[SelectivityOptions, Results]):
@@ -44,19 +46,23 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     name = "selectivity"
     format = FORMAT
-    tasks = frozenset({"classification", "detection"})
+    tasks = frozenset({"classification", "detection", "keypoints"})
     claims = CLAIMS
 
     def check(self, options: SelectivityOptions, subject: Subject) -> None:
         """Refuse layers that a network does not have, areas without folds, and objects that no class has enough of."""
+        subject = with_crops(subject)
         check_options(subject.variants, options, isinstance(subject.source, ObjectSource))
-        items = _items_of(subject)
+        items = items_of(subject)
         if items is not None and options.region == "mask":
             known_mask(_masks_of(subject), int(items.images[0]), int(items.places[0]))
 
     def watch(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up units, and on request what keeps their activities and the images that drive them."""
-        items = _items_of(subject)
+        return [] if looks_at_joints(subject) else self._watchers(options, subject)
+
+    def _watchers(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
+        items = items_of(subject)
         watchers: list[Watcher[Any]] = [SelectivityWatcher(options, items, _masks_of(subject))]
         if options.auc:
             watchers.append(activity_watcher(options))
@@ -66,6 +72,9 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     def measure(self, options: SelectivityOptions, subject: Subject, observed: Observed, reading: Reading) -> Results:
         """Make a result per network."""
+        if looks_at_joints(subject):
+            subject = with_crops(subject)
+            observed = observed_in_crops(self._watchers(options, subject), subject, reading)
         sums = observed.by_watcher[SelectivityWatcher.name]
         activities = observed.by_watcher[ACTIVITY] if options.auc else [None] * len(sums)
         results = [selectivity_result(each, options, kept) for each, kept in zip(sums, activities, strict=True)]
@@ -85,7 +94,8 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
     def statistics(self, result: Results) -> tuple[Sequence[Comparable], Sequence[str]]:
         """Return corrected mean selectivity per layer, its slope over layers, and the distributions over units."""
         statistics, said = selectivity_statistics(result)
-        return statistics, [*said, *([OF_DETECTORS] if any(each.items == OBJECTS for each in result) else [])]
+        about = {OBJECTS: [OF_DETECTORS], JOINTS: [OF_JOINTS]}.get(result[0].items, [])
+        return statistics, [*said, *about]
 
     def sections(self, result: Results, sheet: Sheet) -> Sequence[Section]:
         """Draw Figure 1, and show extreme units with the images that drive them."""
@@ -95,7 +105,7 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
     def lines(self, result: Results) -> Lines:
         """Return a line per network and layer: the plain mean beside its chance level, and the corrected mean."""
         several_runs = any(each.run != "1" for each in result)
-        classified = any(each.accuracy.top1 is not None for each in result) or result[0].items != OBJECTS
+        classified = any(each.accuracy.top1 is not None for each in result) or result[0].items == IMAGES
         dead = any(each.summary["dead"].any() for each in result)
         rows = []
         for each in result:
@@ -132,11 +142,6 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
             else replace(each, top_images=replace(top, ids={key: names[name] for key, name in top.ids.items()}))
             for each in result
         ]
-
-
-def _items_of(subject: Subject) -> ObjectItems | None:
-    """Return the objects that are looked at; None where images are."""
-    return ObjectItems.of(subject.source) if isinstance(subject.source, ObjectSource) else None
 
 
 def _masks_of(subject: Subject) -> Masks:

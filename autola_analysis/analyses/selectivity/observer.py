@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.analyses.group_folds import group_folds
-from autola_analysis.analyses.object_items import IMAGES, OBJECTS, ObjectItems
+from autola_analysis.analyses.object_items import IMAGES, ObjectItems
 from autola_analysis.analyses.selectivity.labelings import (
     image_folds,
     permuted_labels,
@@ -79,8 +79,8 @@ class Labelings:
         There are no folds where a class would lie in a single one.
         """
         labels = items.labels
-        num_folds = min(folds, len(np.unique(items.images)))
-        dealt = group_folds(labels, items.images, num_folds, seed) if num_folds >= 2 else np.zeros_like(labels)
+        num_folds = min(folds, len(np.unique(items.groups)))
+        dealt = group_folds(labels, items.groups, num_folds, seed) if num_folds >= 2 else np.zeros_like(labels)
         usable = all(len(np.unique(dealt[labels == label])) > 1 for label in np.unique(labels))
         within = permuted_within(labels, items.sizes, permutations, seed)
         return cls(
@@ -91,7 +91,7 @@ class Labelings:
             torch.from_numpy(labels),
             folds,
             torch.from_numpy(permuted_labels(labels, permutations, seed).astype(np.int32)),
-            OBJECTS,
+            items.what,
             items.left_out,
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from autola_analysis.analyses.object_items import FEWEST, OBJECTS
+from autola_analysis.analyses.object_items import FEWEST, IMAGES, JOINTS, OBJECTS
 from autola_analysis.analyses.selectivity.figure import plot_selectivity
 from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL, HALVINGS
 from autola_analysis.analyses.selectivity.result import SelectivityResult
@@ -42,6 +42,14 @@ READING_OBJECTS = (
     "larger of the two, sizes explain the difference. subcell counts objects that are narrower or lower than a cell of "
     "the layer, whose activity is that of their surroundings too.",
 )
+AMONG = {OBJECTS: " among objects of like size", JOINTS: " among joints of people of like size"}
+"""Among which items labels are permuted"""
+READING_JOINTS = (
+    "Classes are joints. The activity of a unit for a joint is its feature map where the joint is annotated, bilinear "
+    "between the centres of cells, in the crop of its person; only joints that show and lie in the crop count. Joints "
+    "of an image are not independent, so folds are of images, with all joints of all their people. Labels of null_mean "
+    "are permuted among joints of people of like size (COCO's small, medium and large), those of null_free among all.",
+)
 LIMITS = (
     "Class selectivity is neither necessary nor sufficient for performance (Leavitt and Morcos, 2020): a less "
     "selective layer is not a worse or a better one.",
@@ -66,7 +74,7 @@ def selectivity_section(results: Sequence[SelectivityResult], sheet: Sheet) -> S
         tables={"Selectivity by layer": _summary(results)},
         methods=selectivity_methods(results),
         references=references_beside(__file__),
-        reading=(*READING, *(READING_OBJECTS if results[0].items == OBJECTS else ())),
+        reading=(*READING, *{OBJECTS: READING_OBJECTS, JOINTS: READING_JOINTS}.get(results[0].items, ())),
         limits=LIMITS,
     )
 
@@ -74,7 +82,7 @@ def selectivity_section(results: Sequence[SelectivityResult], sheet: Sheet) -> S
 def _summary(results: Sequence[SelectivityResult]) -> pd.DataFrame:
     """Return the rows of all networks, without the columns that say something of objects where there are none."""
     summary = pd.concat([result.summary for result in results], ignore_index=True)
-    return summary if results[0].items == OBJECTS else summary.drop(columns=["null_free", "subcell", "items"])
+    return summary if results[0].items != IMAGES else summary.drop(columns=["null_free", "subcell", "items"])
 
 
 def _items(result: SelectivityResult) -> str:
@@ -82,12 +90,14 @@ def _items(result: SelectivityResult) -> str:
     counts = result.items_per_class
     classes = sum(count > 0 for count in counts.values())
     text = f"{sum(counts.values()):,} {result.items} of {classes} classes"
-    return f"{text} in {counted(result.settings['images'], 'image')}" if result.items == OBJECTS else text
+    return f"{text} in {counted(result.settings['images'], 'image')}" if result.items != IMAGES else text
 
 
 def _activity(result: SelectivityResult) -> str:
     """Say what the activity of a unit is."""
     rectified = " with negative values set to zero" if result.settings["rectify"] else " after the ReLU"
+    if result.items == JOINTS:
+        return f"its feature map{rectified} at the annotated place of a joint, bilinear between the centres of cells"
     if result.items == OBJECTS and result.settings["region"] == "mask":
         return f"the mean of its feature map{rectified} over the mask of an object, cells weighted by their share of it"
     if result.items == OBJECTS:
@@ -105,7 +115,7 @@ def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
     pooled = " Units of the runs of a variant are pooled." if max(runs.values()) > 1 else ""
     chance = (
         f" Dotted lines: mean over units under permuted labels ({first.settings['permutations']} permutations"
-        f"{' among objects of like size' if first.items == OBJECTS else ''})."
+        f"{AMONG.get(first.items, '')})."
         if first.settings["permutations"]
         else ""
     )
@@ -121,7 +131,7 @@ def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
 
 
 def _folds_of_objects(result: SelectivityResult) -> str:
-    return " with their objects, classes spread over them [@sechidis2011]" if result.items == OBJECTS else ""
+    return f" with their {result.items}, classes spread over them [@sechidis2011]" if result.items != IMAGES else ""
 
 
 def selectivity_methods(results: Sequence[SelectivityResult]) -> str:
@@ -140,8 +150,7 @@ def selectivity_methods(results: Sequence[SelectivityResult]) -> str:
     )
     if settings["permutations"]:
         times = "one permutation" if settings["permutations"] == 1 else f"{settings['permutations']} permutations"
-        among = " among objects of like size" if first.items == OBJECTS else ""
-        text += f" The chance level is the mean index under {times} of the labels{among}."
+        text += f" The chance level is the mean index under {times} of the labels{AMONG.get(first.items, '')}."
     if settings["folds"] >= 2:
         text += (
             " The mean index over units is biased upward by the noise of class means; means that are compared are "
