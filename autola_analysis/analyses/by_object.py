@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from autola_analysis.analyses.object_items import ObjectItems
+from autola_analysis.analyses.object_items import JOINTS, ObjectItems
 from autola_analysis.analyses.observation import ObserverT
 from autola_analysis.analyses.passed_on import PassedOn
 from autola_analysis.core.distributed import Processes
@@ -24,6 +24,7 @@ from autola_analysis.core.errors import LayerError, OptionError
 from autola_analysis.inference.box_means import box_means, mask_means
 from autola_analysis.inference.input_area import InputArea
 from autola_analysis.inference.outputs import Output
+from autola_analysis.inference.point_samples import point_samples
 from autola_analysis.inference.stream import Batch
 
 FILE = "objects.npz"
@@ -68,10 +69,19 @@ class ObjectMeans:
             raise LayerError(
                 f"puts out shape {tuple(activation.shape)}; objects need maps (B, K, H, W) of {self._images} images."
             )
-        found = [self._means(activation[place], own, boxes) for place, own, boxes in self.own()]
+        found = [self.of_image(activation[place], own, boxes) for place, own, boxes in self.own()]
         return torch.cat(found) if found else activation.new_zeros(0, activation.shape[1], dtype=torch.float32)
 
-    def _means(self, maps: Tensor, own: slice, boxes: Tensor) -> Tensor:
+    def of_image(self, maps: Tensor, own: slice, boxes: Tensor) -> Tensor:
+        """Return the activity of every channel for some objects of one image, ``(n, K)``.
+
+        Args:
+            maps: Of the image, ``(K, H, W)``.
+            own: Which objects.
+            boxes: Their boxes in shares of the maps, ``(n, 4)``; a joint is in the middle of its own.
+        """
+        if self.items.what == JOINTS:
+            return point_samples(maps, (boxes[:, :2] + boxes[:, 2:]) / 2)
         in_boxes = box_means(maps, boxes)
         if self._masks is None:
             return in_boxes
@@ -98,7 +108,9 @@ class ObjectMeans:
         return torch.from_numpy(self.items.labels)[self.numbers()]
 
     def below_a_cell(self, height: int, width: int) -> int:
-        """Return how many of the objects are narrower or lower than a cell of a map."""
+        """Return how many of the objects are narrower or lower than a cell of a map; joints are points."""
+        if self.items.what == JOINTS:
+            return 0
         cells = torch.tensor([width, height])
         sides = [boxes[:, 2:] - boxes[:, :2] for _, _, boxes in self.own()]
         return sum(int((each * cells < 1).any(1).sum()) for each in sides)
@@ -137,7 +149,7 @@ class ByObject(PassedOn[ObserverT]):
     @property
     def images(self) -> int:
         """Number of images that hold objects."""
-        return len(np.unique(self._means.items.images))
+        return len(np.unique(self._means.items.groups))
 
     def begin(self, batch: Batch) -> None:
         """Note whose objects are looked at next."""

@@ -19,7 +19,7 @@ from autola_analysis.inference.tasks.coco_metrics import SIZES
 
 FEWEST = 10
 """Objects of a class that is looked at; fewer give no mean worth the name"""
-OBJECTS, IMAGES = "objects", "images"
+OBJECTS, IMAGES, JOINTS = "objects", "images", "joints"
 """What tables say the items of an analysis are"""
 
 ARRAYS = ("images", "places", "labels", "sizes", "boxes")
@@ -40,7 +40,7 @@ class ObjectItems:
         sizes: Whether it is small (0), medium (1) or large (2) by COCO's areas, ``(N,)``.
         boxes: x1, y1, x2, y2 in shares of the image's width and height, within the image, ``(N, 4)``.
         left_out: Number of objects of every class that is left out, by name.
-        what: What the items are: objects, or whole images, once for every class that an image holds.
+        what: What the items are: objects, joints, or whole images, once for every class that an image holds.
         classes_beside: Names of the classes behind those of the source.
     """
 
@@ -109,6 +109,11 @@ class ObjectItems:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def groups(self) -> IntArray:
+        """Number of the image that every object shares with others that it depends on, ``(N,)``."""
+        return self.images
 
     @property
     def ids(self) -> tuple[str, ...]:

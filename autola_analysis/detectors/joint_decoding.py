@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FILTER_SIDE, FILTER_SIGMA = 11, 2.0
-"""Of the Gaussian that smooths a map before the second order, in cells"""
+LARGE_MAP, LARGE_FILTER, SMALL_FILTER = 64, 11, 3
+"""Cells of a map's longer side from which it is large, and sides of the Gaussians that smooth large and small maps, as
+DARK's configurations have them: 3 for maps of 32 x 24 cells, 11 for those of 64 x 48 and 96 x 72"""
 FLOOR = 1e-10
 """Least value of a map before its logarithm"""
 
@@ -18,6 +19,12 @@ FLOOR = 1e-10
 @dataclass(frozen=True)
 class JointDecoding:
     """How joints are read from heat maps.
+
+    The filter has to be narrow beside the distance of joints that are mistaken for each other. One as wide as on large
+    maps merges the peaks of a left and a right joint on a small one, and draws the joint between them. Where the wrong
+    peak is the higher one this lowers the error in pixels, and where the right one is it spoils the joint: of 1,052
+    digit-puppets a filter of 11 cells lowers the mean error by 0.3 pixels against the quarter of a cell, and average
+    precision by half a point; one of 3 cells improves both.
 
     Attributes:
         second_order: Go to the maximum of the second-order approximation of the logarithm; otherwise a quarter of a
@@ -77,16 +84,19 @@ JOINT_DECODINGS = {
 
 
 def _smoothed(maps: Tensor) -> Tensor:
-    """Return maps filtered by a Gaussian, zero outside.
+    """Return maps filtered by a Gaussian that suits their size, zero outside.
 
-    DARK gives them their old maxima back, which adds a constant to their logarithm and so changes no step.
+    The standard deviation is the one that OpenCV, which DARK calls, gives a filter of that side. DARK gives maps their
+    old maxima back, which adds a constant to their logarithm and so changes no step.
     """
-    distance = torch.arange(FILTER_SIDE, device=maps.device).to(maps) - FILTER_SIDE // 2
-    kernel = (-(distance**2) / (2 * FILTER_SIGMA**2)).exp()
+    side = LARGE_FILTER if max(maps.shape[-2:]) >= LARGE_MAP else SMALL_FILTER
+    sigma = 0.3 * (side // 2 - 1) + 0.8
+    distance = torch.arange(side, device=maps.device).to(maps) - side // 2
+    kernel = (-(distance**2) / (2 * sigma**2)).exp()
     kernel = kernel / kernel.sum()
     flat = maps.flatten(0, 1)[:, None]
-    flat = F.conv2d(flat, kernel[None, None, None], padding=(0, FILTER_SIDE // 2))
-    return F.conv2d(flat, kernel[None, None, :, None], padding=(FILTER_SIDE // 2, 0)).view_as(maps)
+    flat = F.conv2d(flat, kernel[None, None, None], padding=(0, side // 2))
+    return F.conv2d(flat, kernel[None, None, :, None], padding=(side // 2, 0)).view_as(maps)
 
 
 def _quarter(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:

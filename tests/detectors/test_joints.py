@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.signal
 import torch
 
 from autola_analysis.detectors.heat_maps import encode_joints, heat_map_loss
@@ -112,6 +113,27 @@ def test_the_second_order_solves_the_two_equations() -> None:
     found, _ = BARE.joints(torch.from_numpy(heat)[None, None])
     y, x = np.unravel_index(heat.argmax(), heat.shape)
     np.testing.assert_allclose(found[0, 0].numpy(), np.add([x, y], naive_second_order(heat, x, y)), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("height", "width", "side", "sigma"), [(32, 24, 3, 0.8), (64, 48, 11, 2.0), (96, 72, 11, 2.0)])
+def test_the_filter_is_that_of_darks_configurations(height: int, width: int, side: int, sigma: float) -> None:
+    rows, columns = np.mgrid[:height, :width].astype(float)
+    heat = np.exp(-((columns - 11.3) ** 2 + (rows - 14.8) ** 2) / 8) + 0.02 * np.cos(2 * columns + rows)
+    distances = np.arange(side) - side // 2
+    kernel = np.exp(-np.add.outer(distances**2, distances**2) / (2 * sigma**2))
+    filtered = scipy.signal.convolve2d(heat, kernel / kernel.sum(), mode="same")
+    y, x = np.unravel_index(heat.argmax(), heat.shape)
+    expected = np.add([x, y], naive_second_order(filtered, x, y))
+    found, _ = JOINT_DECODINGS["dark"].joints(torch.from_numpy(heat)[None, None])
+    np.testing.assert_allclose(found[0, 0].numpy(), expected, rtol=1e-9)
+
+
+def test_the_filter_of_a_small_map_leaves_a_joint_at_the_higher_of_two_peaks() -> None:
+    """A network that hesitates between a left and a right joint, six cells apart."""
+    rows, columns = torch.arange(32.0)[:, None], torch.arange(24.0)
+    left, right = ((-((columns - x) ** 2 + (rows - 15) ** 2) / 8).exp() for x in (8, 14))
+    found, _ = JOINT_DECODINGS["subpixel"].joints((0.5 * left + 0.45 * right)[None, None])
+    assert float(found[0, 0, 0]) == pytest.approx(8, abs=0.5)
 
 
 @pytest.mark.parametrize("decoding", [*JOINT_DECODINGS.values(), BARE])

@@ -10,7 +10,7 @@ from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Step, S
 from autola_analysis.analyses.embedding.claims import CLAIMS
 from autola_analysis.analyses.embedding.compared import embedding_statistics
 from autola_analysis.analyses.embedding.embed import FEWEST, embed_all
-from autola_analysis.analyses.embedding.features import Features
+from autola_analysis.analyses.embedding.features import AT_JOINTS, Features
 from autola_analysis.analyses.embedding.neighbours import others_of_each
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.panels import shown_points
@@ -18,13 +18,13 @@ from autola_analysis.analyses.embedding.quality import PROBE
 from autola_analysis.analyses.embedding.result import FORMAT, Embedding
 from autola_analysis.analyses.embedding.section import embedding_section
 from autola_analysis.analyses.embedding.watcher import FeatureWatcher, feature_result
-from autola_analysis.analyses.object_items import IMAGES, OBJECTS, ObjectItems
+from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
+from autola_analysis.analyses.object_items import IMAGES, JOINTS, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.variants import check_layer_names
 from autola_analysis.core.errors import DataError, LayerError, OptionError
 from autola_analysis.core.results import Stored
 from autola_analysis.core.text import counted, percent_text
-from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.source import ImageSource, Source
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
@@ -64,21 +64,26 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     name = "embedding"
     format = FORMAT
-    tasks = frozenset({"classification", "detection"})
+    tasks = frozenset({"classification", "detection", "keypoints"})
     claims = CLAIMS
     fewest_images: ClassVar = FEWEST
 
     def check(self, options: EmbeddingOptions, subject: Subject) -> None:
         """Refuse layers that a network does not have, and too few images or objects, where their number is known."""
+        subject = with_crops(subject)
         if options.layer is not None and not options.layer:
             raise LayerError("the list of layers is empty; name at least one, or give none for the last stage.")
         check_layer_names(subject.variants, options.layer)
         items = _items_of(options, subject)
         if items is not None and options.pool != "mean":
-            raise OptionError("features of objects are means over their boxes; leave out --pool flatten.")
-        if items is not None and (others := others_of_each(len(items), items.images)) < self.fewest_images:
+            raise OptionError(
+                "features of joints are taken at their places; leave out --pool flatten."
+                if items.what == JOINTS
+                else "features of objects are means over their boxes; leave out --pool flatten."
+            )
+        if items is not None and (others := others_of_each(len(items), items.groups)) < self.fewest_images:
             raise DataError(
-                f"neighbours of an object are looked for in other images, which hold {others} objects besides those of "
+                f"neighbours are looked for in other images, which hold {others} {items.what} besides those of "
                 f"one image; {self.fewest_images} are needed: give more images, or a larger --limit-objects."
             )
         if isinstance(subject.source, ImageSource) and len(subject.source) < self.fewest_images:
@@ -89,15 +94,20 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     def watch(self, options: EmbeddingOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what keeps the features of each layer."""
-        return _watchers(options, _items_of(options, subject))
+        return [] if looks_at_joints(subject) else _watchers(options, _items_of(options, subject))
 
     def measure(
         self, options: EmbeddingOptions, subject: Subject, observed: Observed, reading: Reading
     ) -> EmbeddingResults:
         """Take the features of every network and layer."""
-        items = _items_of(options, subject)
-        by_layer = [observed.by_watcher[watcher.name] for watcher in _watchers(options, items)]
-        named = (subject.ids, options.pool) if items is None else (items.ids, options.pool, items.names)
+        shown = with_crops(subject)
+        items = _items_of(options, shown)
+        watchers = _watchers(options, items)
+        if looks_at_joints(subject):
+            observed = observed_in_crops(watchers, shown, reading)
+        by_layer = [observed.by_watcher[watcher.name] for watcher in watchers]
+        pool = AT_JOINTS if items is not None and items.what == JOINTS else options.pool
+        named = (subject.ids, pool) if items is None else (items.ids, pool, items.names)
         features = [
             feature_result(observation, *named)
             for of_network in zip(*by_layer, strict=True)
@@ -189,17 +199,16 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
         if options.method == "pca":
             return []
         assert isinstance(subject.source, Source)
-        items = _items_of(options, subject)
-        points, what = (len(subject.source), IMAGES) if items is None else (len(items), OBJECTS)
+        items = _items_of(options, with_crops(subject))
+        points, what = (len(subject.source), IMAGES) if items is None else (len(items), items.what)
         count = len({variant.name for variant in subject.variants}) * len(options.layer or [""]) * options.seeds
         return [Step(f"{counted(count, 'embedding')} of {points:,} {what}", count * points * SECONDS_PER_IMAGE)]
 
 
 def _items_of(options: EmbeddingOptions, subject: Subject) -> ObjectItems | None:
-    """Return the objects that are looked at; None where images are."""
-    if not isinstance(subject.source, ObjectSource):
-        return None
-    return ObjectItems.of(subject.source).limited(options.limit_objects, options.seed)
+    """Return the objects or joints that are looked at; None where images are."""
+    items = items_of(subject)
+    return None if items is None else items.limited(options.limit_objects, options.seed)
 
 
 def _watchers(options: EmbeddingOptions, items: ObjectItems | None) -> list[FeatureWatcher]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.object_items import IMAGES, OBJECTS
+from autola_analysis.analyses.object_items import IMAGES, JOINTS, OBJECTS
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.results import Arrays, Format, SavedResult, Stored
 from autola_analysis.core.text import title_of
@@ -18,6 +18,9 @@ from autola_analysis.inference.tasks.accuracy import Accuracy
 
 NO_LABEL = -1
 """Label of images whose classes are not known."""
+
+AT_JOINTS = "joint"
+"""How features are pooled where they are those of joints"""
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -35,7 +38,7 @@ class Features(SavedResult):
         model: Name of the variant.
         run: Name of the training run within the variant.
         layer: Name of the layer.
-        pool: "mean" over space, or "flatten".
+        pool: "mean" over space, "flatten", or "joint", at joints.
         backbone: Name of the backbone; None where that is not known.
         attention: Name of the attention module; None where that is not known.
         accuracy: Of the same pass; None for features from elsewhere.
@@ -87,8 +90,8 @@ class Features(SavedResult):
 
     @property
     def items(self) -> str:
-        """What has features: images or objects."""
-        return OBJECTS if self.images else IMAGES
+        """What has features: images, objects or joints."""
+        return items_of_features(self.images, self.pool)
 
     @property
     def groups(self) -> IntArray | None:
@@ -143,6 +146,18 @@ class Features(SavedResult):
         }
         html: str = pd.DataFrame([row]).to_html(index=False, float_format="{:.4f}".format)
         return html
+
+
+def items_of_features(images: tuple[str, ...], pool: object) -> str:
+    """Return what has features: images, objects or joints.
+
+    Args:
+        images: Names of the images of objects or joints; none for features of whole images.
+        pool: How features were pooled.
+    """
+    if not images:
+        return IMAGES
+    return JOINTS if pool == AT_JOINTS else OBJECTS
 
 
 def check_finite(features: Features) -> None:

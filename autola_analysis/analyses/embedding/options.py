@@ -19,7 +19,7 @@ class EmbeddingOptions(AnalysisOptions):
     limit: Limit = limit_option(2000)
     limit_objects: Limit = option(
         5000,
-        "Annotated objects that a detector is looked at by, each class in proportion; 'all' takes all.",
+        "Annotated objects, or joints, that a network is looked at by, each class in proportion; 'all' takes all.",
         metavar="N|all",
     )
     layer: Names | None = option(None, "Layers. Default: the last stage.", metavar="A[,B]")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.embedding.features import NO_LABEL
+from autola_analysis.analyses.embedding.features import NO_LABEL, items_of_features
 from autola_analysis.analyses.embedding.tables import (
     QUALITY,
     SEEDS,
@@ -21,7 +21,6 @@ from autola_analysis.analyses.embedding.tables import (
     of_features,
     seed_spread,
 )
-from autola_analysis.analyses.object_items import IMAGES, OBJECTS
 from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
 from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.statistics.groups import by_group
@@ -107,8 +106,8 @@ class Embedding(NetworkResult):
 
     @property
     def items(self) -> str:
-        """What is embedded: images or objects."""
-        return OBJECTS if self.images else IMAGES
+        """What is embedded: images, objects or joints."""
+        return items_of_features(self.images, self.params["pool"])
 
     @property
     def names_of_images(self) -> tuple[str, ...]:

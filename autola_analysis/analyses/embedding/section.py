@@ -11,6 +11,7 @@ from autola_analysis.analyses.embedding.panels import embedding_panels
 from autola_analysis.analyses.embedding.result import Embedding, quality_of, sweep_of
 from autola_analysis.analyses.embedding.tables import of_features, seed_spread
 from autola_analysis.analyses.embedding.words import chosen_images, embedding_caption, embedding_methods, knn_caption
+from autola_analysis.analyses.object_items import JOINTS, OBJECTS
 from autola_analysis.core.tables import side_by_side
 from autola_analysis.report.references import references_beside
 from autola_analysis.report.section import Section
@@ -36,6 +37,12 @@ READING_OBJECTS = (
     "the separation of classes is measured, since two sheep of one flock would count as success: nearest neighbours, "
     "silhouettes and the linear probe are those of leaving out an image with all its objects. Intervals and "
     "differences are over images.",
+)
+READING_JOINTS = (
+    "Points are annotated joints that show: their features are a layer's maps at their places, bilinear between the "
+    "centres of cells, in the crop of their person. Joints of the same image are no neighbours of each other where the "
+    "separation of classes is measured, since they are not independent: nearest neighbours, silhouettes and the linear "
+    "probe are those of leaving out an image with all its joints. Intervals and differences are over images.",
 )
 LIMITS = (
     "Distances between clusters, their sizes and their densities in a t-SNE plane carry no meaning; another seed of "
@@ -67,7 +74,7 @@ def embedding_section(embeddings: Sequence[Embedding], sheet: Sheet) -> Section:
         tables=_tables(embeddings),
         methods=embedding_methods(drawn),
         references=references_beside(__file__),
-        reading=(*READING, *(READING_OBJECTS if embeddings[0].images else ())),
+        reading=(*READING, *{OBJECTS: READING_OBJECTS, JOINTS: READING_JOINTS}.get(embeddings[0].items, ())),
         scripts=scripts,
         limits=LIMITS,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from autola_analysis.analyses.by_object import ByObject, ObjectMeans
 from autola_analysis.analyses.embedding.features import Features
-from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
+from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.analyses.observation import Observation
 from autola_analysis.analyses.options import Pool
 from autola_analysis.analyses.pooled import FeatureObserver
@@ -24,7 +24,7 @@ class FeatureWatcher:
     Args:
         layer: Name of the layer; None takes the last stage.
         pool: "mean" over space, or "flatten".
-        items: Objects whose features are the means over their boxes; None takes those of the images.
+        items: Objects whose features are the means over their boxes, or joints; None takes those of the images.
     """
 
     def __init__(self, layer: str | None = None, pool: Pool = "mean", items: ObjectItems | None = None) -> None:
@@ -39,7 +39,7 @@ class FeatureWatcher:
 
     def inputs(self, variant: Variant) -> dict[str, Any]:
         """Return layer, pooling and objects."""
-        of_objects = {} if self._items is None else {OBJECTS: self._items.hash}
+        of_objects = {} if self._items is None else {self._items.what: self._items.hash}
         return {"layers": [self._layer_of(variant)], "pool": self._pool, **of_objects}
 
     def watch(
@@ -60,7 +60,7 @@ class FeatureWatcher:
 def feature_result(
     observation: Observation[FeatureObserver],
     ids: Sequence[str] | None,
-    pool: Pool,
+    pool: str,
     images: Sequence[str] = (),
 ) -> Features:
     """Make features of what a pass kept.
@@ -69,7 +69,7 @@ def feature_result(
         observation: After the pass.
         ids: Names of the images whose features were kept; None where they are called by their numbers.
         pool: How the features were pooled.
-        images: Names of the images of objects; none where the features are of images.
+        images: Names of the images of objects or joints; none where the features are of images.
     """
     variant, (values, labels) = observation.variant, observation.observer.found()
     return Features(

@@ -11,6 +11,7 @@ from autola_analysis.analyses.embedding.figure import first_of_seeds
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.probe import FOLDS
 from autola_analysis.analyses.embedding.result import Embedding
+from autola_analysis.analyses.object_items import JOINTS
 from autola_analysis.core.text import counted
 from autola_analysis.report.style import CLASS_COLOURS
 
@@ -74,7 +75,7 @@ def knn_caption(embeddings: Sequence[Embedding], data: str) -> str:
 
 
 def _points(embedding: Embedding, classes: int | None = None) -> str:
-    """Say of how many images or objects the features are, and of how many classes."""
+    """Say of how many images, objects or joints the features are, and of how many classes."""
     text = f"{len(embedding.labels):,} {embedding.items}"
     text += "" if classes is None else f" of {classes} classes"
     return f"{text} in {counted(len(set(embedding.images)), 'image')}" if embedding.images else text
@@ -82,7 +83,7 @@ def _points(embedding: Embedding, classes: int | None = None) -> str:
 
 def _pooled(embedding: Embedding) -> str:
     if embedding.images:
-        return "means over annotated boxes"
+        return "values at annotated joints" if embedding.items == JOINTS else "means over annotated boxes"
     return "spatial means" if embedding.params["pool"] == "mean" else "flattened maps"
 
 
@@ -113,15 +114,16 @@ def embedding_methods(embeddings: Sequence[Embedding]) -> str:
 def _separation_method(embedding: Embedding) -> str:
     """Say how the separation of classes was rated."""
     params, by_image = embedding.params, bool(embedding.images)
+    folded = f" of images with their {embedding.items} [@sechidis2011]" if by_image else ""
     probe = (
         f", and by a linear probe [@alain2017] (logistic regression on standardised features, {FOLDS} class-stratified "
-        f"folds{' of images with their objects [@sechidis2011]' if by_image else ''}, accuracy on the fold left out)"
+        f"folds{folded}, accuracy on the fold left out)"
     )
     return (
         f"rated by the {_leaving_out(embedding)} accuracy of the {params['quality_k']} nearest neighbours "
         f"({params['metric']} distances; of classes with equally many votes the first wins) and the silhouette "
         f"[@rousseeuw1987]{probe if params['probe'] else ''}, with 95% bootstrap intervals over images [@efron1993]"
-        f"{', whose objects are drawn together and are no neighbours of each other' if by_image else ''}. "
+        f"{f', whose {embedding.items} are drawn together and are no neighbours of each other' if by_image else ''}. "
         f"Since {embedding.items} are each other's neighbours, intervals of the silhouette are made of its "
         "infinitesimal-jackknife influence values [@efron1982], those of nearest-neighbour accuracy of influence "
         f"values that are averaged over random halves of the {embedding.items} [@efron2014; @wager2014]. The features "

@@ -12,7 +12,8 @@ from autola_analysis.analyses.gates.measure import GateWatcher, gate_result
 from autola_analysis.analyses.gates.options import GateOptions
 from autola_analysis.analyses.gates.result import CONTRAST, FORMAT, GateResult
 from autola_analysis.analyses.gates.section import gates_section
-from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
+from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
+from autola_analysis.analyses.object_items import IMAGES
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.core.errors import LayerError
 from autola_analysis.core.results import Stored
@@ -45,20 +46,23 @@ class Gates(Analysis[GateOptions, GateResults]):
 
     name = "gates"
     format = FORMAT
-    tasks = frozenset({"classification", "detection"})
+    tasks = frozenset({"classification", "detection", "keypoints"})
 
     def check(self, options: GateOptions, subject: Subject) -> None:
         """Refuse networks of which none has gates, and objects that no class has enough of."""
-        _watcher(subject)
+        _watcher(with_crops(subject))
         if not any(gates_of(variant.model, variant.input_side) for variant in subject.variants):
             raise LayerError("none of the networks has attention gates, so that there is nothing to measure.")
 
     def watch(self, options: GateOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up gates."""
-        return [_watcher(subject)]
+        return [] if looks_at_joints(subject) else [_watcher(subject)]
 
     def measure(self, options: GateOptions, subject: Subject, observed: Observed, reading: Reading) -> GateResults:
         """Make a result per network with gates."""
+        if looks_at_joints(subject):
+            shown = with_crops(subject)
+            observed = observed_in_crops([_watcher(shown)], shown, reading)
         observations = observed.by_watcher[GateWatcher.name]
         with_gates = {each.variant.name for each in observations}
         without = dict.fromkeys(each.name for each in subject.variants if each.name not in with_gates)
@@ -78,8 +82,8 @@ class Gates(Analysis[GateOptions, GateResults]):
 
     def lines(self, result: GateResults) -> Lines:
         """Return a line per network and gate."""
-        of_objects = any(each.items == OBJECTS for each in result.networks)
-        columns = {**IN_TERMINAL, **({CONTRAST[0]: "on objects"} if of_objects else {})}
+        items = result.networks[0].items
+        columns = {**IN_TERMINAL, **({} if items == IMAGES else {CONTRAST[0]: f"on {items}"})}
         rows = []
         for each in result.networks:
             name = each.model if each.run == "1" else f"{each.model} run {each.run}"
@@ -101,6 +105,6 @@ class Gates(Analysis[GateOptions, GateResults]):
 
 
 def _watcher(subject: Subject) -> GateWatcher:
-    """Return what sums up gates, of objects where the images hold some."""
+    """Return what sums up gates, of objects or joints where the images hold some."""
     source = subject.source
-    return GateWatcher(ObjectItems.of(source), source) if isinstance(source, ObjectSource) else GateWatcher()
+    return GateWatcher(items_of(subject), source) if isinstance(source, ObjectSource) else GateWatcher()

@@ -14,7 +14,7 @@ from autola_analysis.analyses.gates.objects import HeldObjects
 from autola_analysis.analyses.gates.observer import SATURATED_HIGH, SATURATED_LOW, GateObserver
 from autola_analysis.analyses.gates.options import GateOptions
 from autola_analysis.analyses.gates.result import GateResult, class_means_of, gate_rows
-from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
+from autola_analysis.analyses.object_items import IMAGES, ObjectItems
 from autola_analysis.analyses.observation import Observation, Reading, class_names
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.data.object_source import ObjectSource
@@ -85,7 +85,7 @@ class GateWatcher:
     def inputs(self, variant: Variant) -> dict[str, Any]:
         """Return the layers that are tapped, and the objects."""
         layers = {"layers": [gate.layer for gate in self._gates(variant)]}
-        return layers if self._items is None else {**layers, OBJECTS: self._items.hash}
+        return layers if self._items is None else {**layers, self._items.what: self._items.hash}
 
     def watch(
         self, variant: Variant, preprocessing: Preprocessing | None, stream: Stream, folder: Path | None
@@ -110,10 +110,11 @@ def gate_result(observation: Observation[GateObserver], seed: int = 0) -> GateRe
     keyed = {f"{gate.module}/{gate.name}": observer.sums[gate.layer] for gate in observer.gates}
     contrasts = {layer: each.astype(np.float64) for layer, each in observer.contrasts().items() if len(each)}
     names = observer.objects.items.names if observer.objects and contrasts else ()
+    items = observer.objects.items.what if observer.objects and names else IMAGES
     return GateResult(
         model=variant.name,
         run=variant.run,
-        gates=gate_rows(variant.name, variant.run, observer, contrasts, names, seed),
+        gates=gate_rows(variant.name, variant.run, observer, contrasts, names, seed, items),
         class_means={key: class_means_of(sums, observer) for key, sums in keyed.items()},
         spatial_maps={key: (sums.spatial / images).numpy() for key, sums in keyed.items() if sums.spatial is not None},
         classes=observation.classes,
@@ -122,7 +123,7 @@ def gate_result(observation: Observation[GateObserver], seed: int = 0) -> GateRe
             "saturated_below": SATURATED_LOW,
             "saturated_above": SATURATED_HIGH,
             "images": images,
-            **({"objects": len(names), "seed": seed} if names else {}),
+            **({items: len(names), "seed": seed} if names else {}),
             **observation.arithmetic,
         },
         warnings=tuple(observation.warnings()),

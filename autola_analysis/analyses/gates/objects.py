@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from autola_analysis.analyses.by_object import ObjectMeans
 from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.data.object_source import ObjectSource
-from autola_analysis.inference.box_means import box_means, shares
+from autola_analysis.inference.box_means import shares
 from autola_analysis.inference.stream import Batch
 
 
@@ -56,12 +56,12 @@ class HeldObjects:
             gate: ``(B, 1, H, W)``.
         """
         found = []
-        for place, _, boxes in self._means.own():
+        for place, own, boxes in self._means.own():
             whole = self._means.in_map(np.array([[0.0, 0, 1, 1]]))
             annotated = self._means.in_map(np.clip(self._annotated[place], 0, 1))
             weights = uncovered(whole, annotated, gate.shape[-2], gate.shape[-1]).to(gate.device)
             outside = (weights * gate[place, 0].float()).sum() / weights.sum()
-            found.append(box_means(gate[place], boxes)[:, 0] - outside)
+            found.append(self._means.of_image(gate[place], own, boxes)[:, 0] - outside)
         return torch.cat(found) if found else gate.new_zeros(0, dtype=torch.float32)
 
 

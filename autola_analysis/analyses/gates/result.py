@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autola_analysis.analyses.gates.observer import GateObserver, GateSums
-from autola_analysis.analyses.object_items import IMAGES, OBJECTS
+from autola_analysis.analyses.object_items import IMAGES, JOINTS, OBJECTS
 from autola_analysis.core.columns import ITEMS, MODEL, count, number, text
 from autola_analysis.core.results import Arrays, Format, NetworkResult, Stored
 from autola_analysis.core.tables import Table, rows_of
@@ -91,8 +91,10 @@ class GateResult(NetworkResult):
 
     @property
     def items(self) -> str:
-        """What classes are of: images or their objects."""
-        return OBJECTS if self.images_of_objects else IMAGES
+        """What classes are of: images, their objects, or joints."""
+        if not self.images_of_objects:
+            return IMAGES
+        return JOINTS if JOINTS in self.settings else OBJECTS
 
     @classmethod
     def together(cls, results: Sequence[Self]) -> Stored:
@@ -160,6 +162,7 @@ def gate_rows(
     contrasts: Mapping[str, FloatArray] | None = None,
     groups: tuple[str, ...] = (),
     seed: int = 0,
+    items: str = IMAGES,
 ) -> pd.DataFrame:
     """Return the rows of `GateResult.gates`.
 
@@ -170,6 +173,7 @@ def gate_rows(
         contrasts: Of the spatial gates at every object, by layer.
         groups: Names of the objects' images.
         seed: Of the bootstrap.
+        items: What classes are of.
     """
     images = int(observer.images)
     frames = []
@@ -191,7 +195,7 @@ def gate_rows(
                     "saturated_high": (sums.high / images).numpy(),
                     **class_variation_of(sums, observer),
                     **contrast_of((contrasts or {}).get(gate.layer), groups, variance.sqrt().numpy(), seed),
-                    "items": OBJECTS if groups else IMAGES,
+                    "items": items,
                 }
             )
         )

@@ -9,7 +9,7 @@ import pandas as pd
 from autola_analysis.analyses.gates.contrast_figure import contrast_rows, plot_contrast
 from autola_analysis.analyses.gates.figure import plot_gates
 from autola_analysis.analyses.gates.result import CONTRAST, STATISTICS, GateResult
-from autola_analysis.analyses.object_items import OBJECTS
+from autola_analysis.analyses.object_items import IMAGES, JOINTS, OBJECTS
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 
@@ -29,6 +29,13 @@ READING_OBJECTS = (
     "a spatial gate in an object's box less its mean over what of the image no annotated box covers, averaged over "
     "objects: above zero where spatial attention sits on objects. Its 95% interval is a bootstrap over images with all "
     "their objects; object_contrast_ratio is its ratio to the gate's standard deviation over images and positions.",
+)
+READING_JOINTS = (
+    "Classes are joints: a class has the crops of people in which the joint shows, so that a crop counts for several "
+    "classes. object_contrast is a spatial gate at the place of a joint less its mean over what of the crop no joint "
+    "lies on, averaged over joints: above zero where spatial attention sits on joints. Its 95% interval is a bootstrap "
+    "over images with the joints of all their people; object_contrast_ratio is its ratio to the gate's standard "
+    "deviation over crops and positions.",
 )
 
 
@@ -57,22 +64,33 @@ def gates_section(results: Sequence[GateResult], sheet: Sheet) -> Section:
         figures=figures,
         tables=tables,
         methods=gates_methods(results),
-        reading=(*READING, *(READING_OBJECTS if results[0].items == OBJECTS else ())),
+        reading=(*READING, *{OBJECTS: READING_OBJECTS, JOINTS: READING_JOINTS}.get(results[0].items, ())),
     )
 
 
 def _about(results: Sequence[GateResult], data: str) -> str:
     """Say which images were looked at, and how many."""
     settings = results[0].settings
-    with_objects = f" with {settings['objects']:,} objects" if results[0].items == OBJECTS else ""
-    return f"{settings['images']:,} images{with_objects} ({data})"
+    items = results[0].items
+    with_items = "" if items == IMAGES else f" with {settings[items]:,} {items}"
+    return f"{settings['images']:,} {_pictures(results)}{with_items} ({data})"
+
+
+def _pictures(results: Sequence[GateResult]) -> str:
+    """Say what the network looked at."""
+    return "crops of people" if results[0].items == JOINTS else "images"
 
 
 def contrast_caption(results: Sequence[GateResult], data: str) -> str:
     """Say what the figure of spatial gates on objects shows."""
     names = ", ".join(dict.fromkeys(result.model for result in results if len(contrast_rows(result))))
+    where = (
+        "at joints less its mean beside all joints"
+        if results[0].items == JOINTS
+        else ("in the boxes of objects less its mean outside all objects")
+    )
     return (
-        f"Mean of every spatial gate of {names} in the boxes of objects less its mean outside all objects, on "
+        f"Mean of every spatial gate of {names} {where}, on "
         f"{_about(results, data)}, with 95% intervals over images, in order of depth."
     )
 
@@ -82,10 +100,10 @@ def gates_caption(results: Sequence[GateResult], data: str) -> str:
     models = [result.model for result in results]
     names = ", ".join(dict.fromkeys(models))
     several = " The first training run of each is shown." if len(models) > len(set(models)) else ""
+    some = "some classes" if results[0].items == IMAGES else f"{_pictures(results)} that hold some classes"
     return (
         f"Mean channel gate of the last attention module of each stage for {names}, on {_about(results, data)}: for "
-        f"{'images that hold some classes' if results[0].items == OBJECTS else 'some classes'} (coloured) and all "
-        "classes (grey), channels sorted by the latter."
+        f"{some} (coloured) and all classes (grey), channels sorted by the latter."
         f"{several}"
     )
 
@@ -94,13 +112,19 @@ def gates_methods(results: Sequence[GateResult]) -> str:
     """Say how gates were measured."""
     settings = results[0].settings
     text = (
-        f"The gates of the attention modules were recorded on {settings['images']:,} images, as in [@hu2018]: "
-        f"mean and standard deviation, the shares of values below {settings['saturated_below']} and above "
+        f"The gates of the attention modules were recorded on {settings['images']:,} {_pictures(results)}, as in "
+        f"[@hu2018]: mean and standard deviation, the shares of values below {settings['saturated_below']} and above "
         f"{settings['saturated_above']}, and the standard deviation of the class-conditional means over classes, "
         "beside what the variation of images within classes makes of it by chance."
     )
-    if results[0].items != OBJECTS:
+    if results[0].items == IMAGES:
         return text
+    if results[0].items == JOINTS:
+        return text + (
+            " A class has the crops in which the joint shows. Of spatial gates we also measured the value at "
+            f"{settings['joints']:,} annotated joints less the mean beside all joints, with 95% bootstrap intervals "
+            "over images [@efron1993]."
+        )
     return text + (
         " A class has the images that hold an object of it. Of spatial gates we also measured the mean in the boxes of "
         f"{settings['objects']:,} annotated objects less the mean outside all objects, with 95% bootstrap intervals "

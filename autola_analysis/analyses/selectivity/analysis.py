@@ -9,7 +9,8 @@ from typing import Any
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
 from autola_analysis.analyses.background_boxes import with_background
 from autola_analysis.analyses.by_object import Masks, known_mask
-from autola_analysis.analyses.object_items import ObjectItems
+from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
+from autola_analysis.analyses.object_items import JOINTS, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.selectivity.caveats import bias_caveats
 from autola_analysis.analyses.selectivity.claims import CLAIMS
@@ -26,6 +27,7 @@ from autola_analysis.analyses.selectivity.result import FORMAT, SelectivityResul
 from autola_analysis.analyses.selectivity.section import selectivity_section
 from autola_analysis.analyses.selectivity.top_images import TopImageWatcher, top_images_result
 from autola_analysis.analyses.selectivity.units import mentioned_images, units_section
+from autola_analysis.core.errors import OptionError
 from autola_analysis.core.results import Stored
 from autola_analysis.core.text import interval_text, number_text, percent_text
 from autola_analysis.data.object_source import ObjectSource
@@ -41,11 +43,12 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     name = "selectivity"
     format = FORMAT
-    tasks = frozenset({"classification", "detection"})
+    tasks = frozenset({"classification", "detection", "keypoints"})
     claims = CLAIMS
 
     def check(self, options: SelectivityOptions, subject: Subject) -> None:
         """Refuse layers that a network does not have, areas without folds, and objects that no class has enough of."""
+        subject = with_crops(subject)
         check_options(subject.variants, options, isinstance(subject.source, ObjectSource))
         items = _items_of(options, subject)
         if items is not None and options.region == "mask":
@@ -53,6 +56,9 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     def watch(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up units, and on request what keeps their activities and the images that drive them."""
+        return [] if looks_at_joints(subject) else self._watchers(options, subject)
+
+    def _watchers(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         items = _items_of(options, subject)
         watchers: list[Watcher[Any]] = [SelectivityWatcher(options, items, _masks_of(subject))]
         if options.auc:
@@ -63,6 +69,9 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     def measure(self, options: SelectivityOptions, subject: Subject, observed: Observed, reading: Reading) -> Results:
         """Make a result per network."""
+        if looks_at_joints(subject):
+            subject = with_crops(subject)
+            observed = observed_in_crops(self._watchers(options, subject), subject, reading)
         sums = observed.by_watcher[SelectivityWatcher.name]
         activities = observed.by_watcher[ACTIVITY] if options.auc else [None] * len(sums)
         results = [selectivity_result(each, options, kept) for each, kept in zip(sums, activities, strict=True)]
@@ -131,13 +140,20 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
 
 def _items_of(options: SelectivityOptions, subject: Subject) -> ObjectItems | None:
-    """Return what is looked at of images of objects; None where every image has one label."""
-    if not isinstance(subject.source, ObjectSource):
+    """Return what is looked at of images of objects; None where every image has one label.
+
+    Raises:
+        OptionError: If joints are looked at and the options ask for what objects have.
+    """
+    items = items_of(subject)
+    if items is None or not isinstance(subject.source, ObjectSource):
         return None
-    objects = ObjectItems.of(subject.source)
+    if items.what == JOINTS and (options.by == "images" or options.background):
+        asked = "--background" if options.background else "--by images"
+        raise OptionError(f"{asked} looks at objects, and {subject.variants[0].title} finds joints; leave it out.")
     if options.by == "images":
-        return objects.as_images()
-    return with_background(objects, subject.source, options.seed) if options.background else objects
+        return items.as_images()
+    return with_background(items, subject.source, options.seed) if options.background else items
 
 
 def _masks_of(subject: Subject) -> Masks:

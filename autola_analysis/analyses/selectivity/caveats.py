@@ -21,12 +21,12 @@ BIAS, RELATIVE_BIAS = 0.005, 0.02
 def item_caveats(
     per_class: Mapping[str, int], items: str = IMAGES, left_out: Mapping[str, int] | None = None
 ) -> list[str]:
-    """Return what is to be said of the numbers of images or objects.
+    """Return what is to be said of the numbers of images, objects or joints.
 
     Args:
         per_class: Items of every class that are looked at.
-        items: Images or objects.
-        left_out: Objects of every class that is left out though it has some.
+        items: Images, objects or joints.
+        left_out: Items of every class that is left out though it has some.
     """
     caveats, item = [], items.removesuffix("s")
     missing = [name for name, count in per_class.items() if count == 0 and name not in (left_out or {})]
@@ -35,7 +35,7 @@ def item_caveats(
     if left_out:
         fewest = [f"{name} with {count}" for name, count in sorted(left_out.items(), key=lambda each: -each[1])]
         caveats.append(
-            f"{counted(len(left_out), 'class')} of fewer than {FEWEST} objects, or of objects in one image alone, are "
+            f"{counted(len(left_out), 'class')} of fewer than {FEWEST} {items}, or of {items} in one image alone, are "
             f"left out: {_named(fewest)}"
         )
     present = {name: count for name, count in per_class.items() if count}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from autola_analysis.analyses.alone import Model, given, measure_alone
 from autola_analysis.analyses.by_object import ByObject, Masks, ObjectMeans
-from autola_analysis.analyses.object_items import OBJECTS, ObjectItems
+from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.analyses.observation import Observation, Reading, class_names
 from autola_analysis.analyses.per_image import PerImageObserver, PerImageWatcher
 from autola_analysis.analyses.selectivity.auc import unit_auc
@@ -142,7 +142,11 @@ class SelectivityWatcher:
     def inputs(self, variant: Variant) -> dict[str, Any]:
         """Return layers and options."""
         layers = {"layers": resolve_layers(variant.model, self.options.layers)}
-        return {**layers, **_deciding(self.options), **({} if self._items is None else {OBJECTS: self._items.hash})}
+        return {
+            **layers,
+            **_deciding(self.options),
+            **({} if self._items is None else {self._items.what: self._items.hash}),
+        }
 
     def watch(
         self, variant: Variant, preprocessing: Preprocessing | None, stream: Stream, folder: Path | None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autola_analysis.analyses.group_folds import group_folds
-from autola_analysis.analyses.object_items import IMAGES, OBJECTS, ObjectItems
+from autola_analysis.analyses.object_items import IMAGES, ObjectItems
 from autola_analysis.analyses.selectivity.labelings import (
     image_folds,
     permuted_labels,
@@ -89,11 +89,11 @@ class Labelings:
             seed: Of folds and permutations.
         """
         labels = items.labels
-        num_folds = min(folds, len(np.unique(items.images)))
-        dealt = group_folds(labels, items.images, num_folds, seed) if num_folds >= 2 else np.zeros_like(labels)
+        num_folds = min(folds, len(np.unique(items.groups)))
+        dealt = group_folds(labels, items.groups, num_folds, seed) if num_folds >= 2 else np.zeros_like(labels)
         usable = all(len(np.unique(dealt[labels == label])) > 1 for label in np.unique(labels))
         within = permuted_within(labels, items.sizes, permutations, seed)
-        free = permuted_labels(labels, permutations if items.what == OBJECTS else 0, seed)
+        free = permuted_labels(labels, 0 if items.what == IMAGES else permutations, seed)
         return cls(
             num_classes + len(items.classes_beside),
             torch.from_numpy(dealt) if usable else None,

@@ -108,7 +108,7 @@ class SelectivityResult(NetworkResult):
 
     @property
     def items(self) -> str:
-        """What activities were measured on: images or objects."""
+        """What activities were measured on: images, objects or joints."""
         return str(self.settings.get("items", IMAGES))
 
     @property

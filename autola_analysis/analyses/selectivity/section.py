@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from autola_analysis.analyses.background_boxes import BACKGROUND
-from autola_analysis.analyses.object_items import FEWEST, OBJECTS
+from autola_analysis.analyses.object_items import FEWEST, IMAGES, JOINTS, OBJECTS
 from autola_analysis.analyses.selectivity.figure import plot_selectivity
 from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL, HALVINGS
 from autola_analysis.analyses.selectivity.result import SelectivityResult
@@ -55,6 +55,14 @@ READING_IMAGES_OF_OBJECTS = (
     f"fewer than {FEWEST} objects are left out. Folds are of images; labels of null_mean are permuted among all pairs "
     "of an image and a class.",
 )
+AMONG = {OBJECTS: " among objects of like size", JOINTS: " among joints of people of like size"}
+"""Among which items labels are permuted"""
+READING_JOINTS = (
+    "Classes are joints. The activity of a unit for a joint is its feature map where the joint is annotated, bilinear "
+    "between the centres of cells, in the crop of its person; only joints that show and lie in the crop count. Joints "
+    "of an image are not independent, so folds are of images, with all joints of all their people. Labels of null_mean "
+    "are permuted among joints of people of like size (COCO's small, medium and large), those of null_free among all.",
+)
 LIMITS = (
     "Class selectivity is neither necessary nor sufficient for performance (Leavitt and Morcos, 2020): a less "
     "selective layer is not a worse or a better one.",
@@ -88,15 +96,17 @@ def _reading(result: SelectivityResult) -> Sequence[str]:
     """Return how to read the numbers where images hold objects."""
     if not result.holds_objects:
         return ()
-    if result.items != OBJECTS:
+    if result.items == IMAGES:
         return READING_IMAGES_OF_OBJECTS
+    if result.items == JOINTS:
+        return READING_JOINTS
     return (*READING_OBJECTS, *(READING_BACKGROUND if result.settings["background"] else ()))
 
 
 def _summary(results: Sequence[SelectivityResult]) -> pd.DataFrame:
     """Return the rows of all networks, without the columns that say something of objects where there are none."""
     summary = pd.concat([result.summary for result in results], ignore_index=True)
-    return summary if results[0].items == OBJECTS else summary.drop(columns=["null_free", "subcell", "items"])
+    return summary if results[0].items != IMAGES else summary.drop(columns=["null_free", "subcell", "items"])
 
 
 def _items(result: SelectivityResult) -> str:
@@ -106,16 +116,19 @@ def _items(result: SelectivityResult) -> str:
     if not result.holds_objects:
         return f"{sum(counts.values()):,} {result.items} of {classes} classes"
     images = counted(result.settings["images"], "image")
-    if result.items != OBJECTS:
+    if result.items == IMAGES:
         return f"{images} that hold {classes} classes, {sum(counts.values()):,} pairs of an image and a class"
     beside = counts.get(BACKGROUND, 0) if result.settings["background"] else 0
     background = f" and {counted(beside, 'box')} of background" if beside else ""
-    return f"{sum(counts.values()) - beside:,} objects of {classes - (beside > 0)} classes{background} in {images}"
+    what = f"{sum(counts.values()) - beside:,} {result.items} of {classes - (beside > 0)} classes"
+    return f"{what}{background} in {images}"
 
 
 def _activity(result: SelectivityResult) -> str:
     """Say what the activity of a unit is."""
     rectified = " with negative values set to zero" if result.settings["rectify"] else " after the ReLU"
+    if result.items == JOINTS:
+        return f"its feature map{rectified} at the annotated place of a joint, bilinear between the centres of cells"
     if result.items == OBJECTS and result.settings["region"] == "mask":
         return f"the mean of its feature map{rectified} over the mask of an object, cells weighted by their share of it"
     if result.items == OBJECTS:
@@ -133,7 +146,7 @@ def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
     pooled = " Units of the runs of a variant are pooled." if max(runs.values()) > 1 else ""
     chance = (
         f" Dotted lines: mean over units under permuted labels ({first.settings['permutations']} permutations"
-        f"{' among objects of like size' if first.items == OBJECTS else ''})."
+        f"{AMONG.get(first.items, '')})."
         if first.settings["permutations"]
         else ""
     )
@@ -151,7 +164,7 @@ def selectivity_caption(results: Sequence[SelectivityResult], data: str) -> str:
 def _folds_of_objects(result: SelectivityResult) -> str:
     if not result.holds_objects:
         return ""
-    what = "objects" if result.items == OBJECTS else "classes"
+    what = "classes" if result.items == IMAGES else result.items
     return f" with their {what}, classes spread over them [@sechidis2011]"
 
 
@@ -174,12 +187,11 @@ def selectivity_methods(results: Sequence[SelectivityResult]) -> str:
             " Beside the objects of an image as many random boxes of the same sizes, of each of which no object covers "
             "a tenth, are one more class."
         )
-    elif first.holds_objects and first.items != OBJECTS:
+    elif first.holds_objects and first.items == IMAGES:
         text += " The mean activity for a class is that over the images that hold an object of the class."
     if settings["permutations"]:
         times = "one permutation" if settings["permutations"] == 1 else f"{settings['permutations']} permutations"
-        among = " among objects of like size" if first.items == OBJECTS else ""
-        text += f" The chance level is the mean index under {times} of the labels{among}."
+        text += f" The chance level is the mean index under {times} of the labels{AMONG.get(first.items, '')}."
     if settings["folds"] >= 2:
         text += (
             " The mean index over units is biased upward by the noise of class means; means that are compared are "

@@ -9,7 +9,7 @@ from autola_analysis.analyses.background_boxes import with_background
 from autola_analysis.analyses.group_folds import group_folds
 from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.analyses.observation import Reading, observe
-from autola_analysis.analyses.selectivity.analysis import OF_DETECTORS, Selectivity
+from autola_analysis.analyses.selectivity.analysis import Selectivity
 from autola_analysis.analyses.selectivity.caveats import item_caveats
 from autola_analysis.analyses.selectivity.labelings import permuted_labels, permuted_within
 from autola_analysis.analyses.selectivity.measure import SelectivityWatcher, measure_selectivity, selectivity_result
@@ -118,7 +118,7 @@ def test_by_images_a_class_mean_is_that_of_the_images_that_hold_the_class() -> N
     assert result.settings["images_per_class"] == {
         name: int((labels == label).sum()) for label, name in enumerate(source.classes)
     }
-    assert OF_DETECTORS in Selectivity().statistics([result])[1]
+    assert Selectivity().statistics([result])[0][0].name == "corrected_mean_selectivity"
     assert "on 30 images that hold 3 classes, 60 pairs of an image and a class (shapes)" in selectivity_caption(
         [result], "shapes"
     )
@@ -268,8 +268,8 @@ def test_results_are_saved_compared_and_described(tmp_path) -> None:
     write_stored(tmp_path, analysis.format, analysis.store(results))
     again = analysis.restore(read_stored(tmp_path, SelectivityResult.FORMAT))
     pd.testing.assert_frame_equal(again[1].summary, results[1].summary)
-    (first, *_), said = analysis.statistics(again)
-    assert (first.layer, first.paired, OF_DETECTORS in said) == (LAYERS[1], True, True)
+    (first, *_), _ = analysis.statistics(again)
+    assert (first.layer, first.paired, first.name) == (LAYERS[1], True, "corrected_mean_selectivity by objects")
     assert first.difference("b", "a").interval[0] < first.difference("b", "a").interval[1]
     lines = analysis.lines(again)
     assert lines.header[:2] == ["model", "layer"]

@@ -18,16 +18,16 @@ from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.intervals import RUNS_FOR_MODULES
 
+REFINED = (
+    "the maximum of its heat map, filtered by a Gaussian as wide as DARK's configurations have it for such maps "
+    "and refined by the second-order approximation of its logarithm [@zhang2020]"
+)
 DECODED = {
     "quarter": "the maximum of its heat map, moved by a quarter of a cell towards the larger neighbour [@xiao2018]",
-    "dark": (
-        "the maximum of its heat map, filtered by a Gaussian and refined by the second-order approximation of its "
-        "logarithm [@zhang2020]"
-    ),
+    "dark": REFINED,
     "subpixel": (
-        "the maximum of its heat map, filtered by a Gaussian and refined by the second-order approximation of its "
-        "logarithm [@zhang2020], mirrored maps being shifted back by exactly what mirroring moves them "
-        "[@huang2020]; the code of the paper whose sub-pixel refinement the supplement names is not public"
+        f"{REFINED}, mirrored maps being shifted back by exactly what mirroring moves them [@huang2020]; the code of "
+        "the paper whose sub-pixel refinement the supplement names is not public"
     ),
 }
 """What a joint is, by the way joints are read from heat maps"""

@@ -205,7 +205,7 @@ def test_what_puts_out_no_heat_maps_is_refused() -> None:
 
 
 def test_an_analysis_that_does_not_look_at_joints_says_so() -> None:
-    from autola_analysis.analyses.selectivity.measure import measure_selectivity
+    from autola_analysis.analyses.context.measure import measure_context
 
-    with pytest.raises(AutolaError, match="selectivity does not look at networks for keypoints"):
-        measure_selectivity(nn.Sequential(FindsDots())[0], Unread(), reading=READING)
+    with pytest.raises(AutolaError, match="context does not look at networks for keypoints"):
+        measure_context(nn.Sequential(FindsDots())[0], Unread(), reading=READING)
