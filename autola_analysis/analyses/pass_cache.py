@@ -80,12 +80,18 @@ def pass_entry(
         variant: The network.
         preprocessing: What is done to its images.
         stream: What it sees; without a fingerprint nothing is kept, and of a network whose outputs depend on what
-            cannot be read neither, with a warning.
+            cannot be read neither, both with a warning.
         settings: How the pass runs.
         asked: By name what each analysis asked for, JSON-ready.
         others: What else the findings depend on, JSON-ready.
     """
-    if cache is None or stream.fingerprint is None:
+    if cache is None:
+        return None
+    if stream.fingerprint is None:
+        logger.warning(
+            "nothing of %s is kept in the cache: what images a data set or a loader gives cannot be known.",
+            variant.title,
+        )
         return None
     address = network_address(variant.model)
     if address.unknown:

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from autola_analysis.analyses import observation as module
 from autola_analysis.analyses.chosen import ChosenImages
@@ -179,6 +179,23 @@ def test_of_a_pass_with_other_inputs_it_is_said_which(tmp_path: Path, said: Call
     observe(network, DIGITS, TopImageWatcher(["layer3"]), reading)
     assert said() == []  # other images and other analyses are other questions
     selectivity_of([Variant(network[0].model, "renamed")], tmp_path, 8)
+    assert said() == []
+
+
+def test_of_images_that_cannot_be_named_nothing_is_kept_and_that_is_said(
+    tmp_path: Path, said: Callable[[], list[str]]
+) -> None:
+    data, watcher = (
+        TensorDataset(torch.rand(8, 3, 16, 16), torch.arange(8) % 2),
+        SelectivityWatcher(SelectivityOptions()),
+    )
+    for images in (data, DataLoader(data, batch_size=4)):
+        observe(variants()[:1], images, watcher, Reading(QUIET, cache=tmp_path))
+        assert said() == [
+            "nothing of none is kept in the cache: what images a data set or a loader gives cannot be known."
+        ]
+    assert not list(tmp_path.iterdir())
+    observe(variants()[:1], data, watcher, Reading(QUIET))
     assert said() == []
 
 
