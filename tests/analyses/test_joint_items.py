@@ -15,6 +15,8 @@ from autola_analysis.analyses.embedding.embed import embed
 from autola_analysis.analyses.embedding.extract import extract_features
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
 from autola_analysis.analyses.embedding.words import embedding_methods
+from autola_analysis.analyses.gates.analysis import GateResults, Gates
+from autola_analysis.analyses.gates.contrast_figure import plot_contrast
 from autola_analysis.analyses.gates.measure import measure_gates
 from autola_analysis.analyses.gates.objects import HeldObjects
 from autola_analysis.analyses.gates.section import gates_methods
@@ -143,6 +145,8 @@ def test_words_speak_of_joints(tmp_path: Path) -> None:
     assert "object" not in text
     assert Selectivity().statistics(results)[0][0].name == "corrected_mean_selectivity by joints"
     write_stored(tmp_path, Selectivity.format, Selectivity().store(results))
+    assert Selectivity().accuracies(results) == {("model", "1"): results[0].accuracy}
+    assert (results[0].accuracy.images, results[0].accuracy.top1) == (36, None)
     (restored,) = Selectivity().restore(read_stored(tmp_path, Selectivity.format))
     assert restored.items == "joints"
 
@@ -163,6 +167,7 @@ def test_features_of_joints_know_their_stored_image() -> None:
     assert "object" not in embedding_methods([found])
     knn, *_ = EmbeddingAnalysis().statistics(EmbeddingResults(embeddings=[found]))[0]
     assert knn.values["model"].shape == (1, 24)
+    assert EmbeddingAnalysis().accuracies(EmbeddingResults(embeddings=[found])) == {("model", "1"): features.accuracy}
 
 
 def test_a_gate_at_joints_is_held_against_what_no_joint_lies_on() -> None:
@@ -192,7 +197,9 @@ def test_gates_of_a_network_for_joints() -> None:
     assert (spatial["object_contrast_low"] <= spatial["object_contrast"]).all()
     assert set(result.gates["items"]) == {"joints"}
     assert result.settings["joints"] == 97
+    assert Gates().accuracies(GateResults([result])) == {("model", "1"): result.accuracy}
     assert "97 annotated joints" in gates_methods([result])
+    assert plot_contrast([result]).axes[0].get_ylabel() == "gate at joints\nless beside them"
 
 
 @pytest.mark.parametrize(

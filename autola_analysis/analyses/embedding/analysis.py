@@ -26,6 +26,7 @@ from autola_analysis.core.errors import DataError, LayerError, OptionError
 from autola_analysis.core.results import Stored
 from autola_analysis.core.text import counted, percent_text
 from autola_analysis.data.source import ImageSource, Source
+from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
@@ -187,6 +188,14 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
         return {
             "features": [{**_names(each), **each.settings} for each in result.features],
             "embeddings": [{**_names(each), **each.params} for each in result.embeddings],
+        }
+
+    def accuracies(self, result: EmbeddingResults) -> Mapping[tuple[str, str], Accuracy]:
+        """Return the number of crops of networks for joints, which have no accuracy; the pass counts others'."""
+        return {
+            (each.model, each.run): each.accuracy
+            for each in result.embeddings
+            if each.items == JOINTS and each.accuracy
         }
 
     def mentioned(self, result: EmbeddingResults) -> Sequence[str]:

@@ -13,12 +13,13 @@ from autola_analysis.analyses.gates.options import GateOptions
 from autola_analysis.analyses.gates.result import CONTRAST, FORMAT, GateResult
 from autola_analysis.analyses.gates.section import gates_section
 from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
-from autola_analysis.analyses.object_items import IMAGES
+from autola_analysis.analyses.object_items import IMAGES, JOINTS
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.core.errors import LayerError
 from autola_analysis.core.results import Stored
 from autola_analysis.core.text import number_text
 from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 
@@ -102,6 +103,10 @@ class Gates(Analysis[GateOptions, GateResults]):
     def settings(self, result: GateResults) -> list[Mapping[str, Any]]:
         """Return what else decided the numbers, per network."""
         return [{"model": each.model, "run": each.run, **each.settings} for each in result.networks]
+
+    def accuracies(self, result: GateResults) -> Mapping[tuple[str, str], Accuracy]:
+        """Return the number of crops of networks for joints, which have no accuracy; the pass counts others'."""
+        return {(each.model, each.run): each.accuracy for each in result.networks if each.items == JOINTS}
 
 
 def _watcher(subject: Subject) -> GateWatcher:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from autola_analysis.analyses.gates.figure import STAGE
 from autola_analysis.analyses.gates.result import GateResult
+from autola_analysis.analyses.object_items import JOINTS
 from autola_analysis.core.errors import OptionError
 from autola_analysis.report.style import figure_width, paper_style, variant_colour
 
@@ -40,7 +41,8 @@ def plot_contrast(results: Sequence[GateResult], width: str | float = "neurips")
         for ax, (place, result) in zip(axes, known, strict=True):
             _draw(ax, contrast_rows(result), variant_colour(place))
             ax.set_title(result.model)
-        axes[0].set_ylabel("gate inside objects\nless outside")
+        of_joints = known[0][1].items == JOINTS
+        axes[0].set_ylabel("gate at joints\nless beside them" if of_joints else "gate inside objects\nless outside")
     return figure
 
 

@@ -57,7 +57,8 @@ def gates_section(results: Sequence[GateResult], sheet: Sheet) -> Section:
     contrasts = gates.dropna(subset=["object_contrast"])[["model", "run", "module", "gate", *CONTRAST]]
     if len(contrasts):
         figures |= sheet.draw("object_contrast", plot_contrast(shown, sheet.width), contrast_caption(results, data))
-        tables["Spatial gates inside objects less outside, with 95% intervals"] = contrasts
+        what = "at joints less beside them" if results[0].items == JOINTS else "inside objects less outside"
+        tables[f"Spatial gates {what}, with 95% intervals"] = contrasts
     return Section(
         "gates",
         "Attention gates",
@@ -84,14 +85,11 @@ def _pictures(results: Sequence[GateResult]) -> str:
 def contrast_caption(results: Sequence[GateResult], data: str) -> str:
     """Say what the figure of spatial gates on objects shows."""
     names = ", ".join(dict.fromkeys(result.model for result in results if len(contrast_rows(result))))
-    where = (
-        "at joints less its mean beside all joints"
-        if results[0].items == JOINTS
-        else ("in the boxes of objects less its mean outside all objects")
-    )
+    of_joints = results[0].items == JOINTS
+    where = "at joints less its mean beside" if of_joints else "in the boxes of objects less its mean outside"
     return (
-        f"Mean of every spatial gate of {names} {where}, on "
-        f"{_about(results, data)}, with 95% intervals over images, in order of depth."
+        f"Mean of every spatial gate of {names} {where} all {results[0].items}, on {_about(results, data)}, with 95% "
+        "intervals over images, in order of depth."
     )
 
 

@@ -31,6 +31,7 @@ from autola_analysis.core.errors import OptionError
 from autola_analysis.core.results import Stored
 from autola_analysis.core.text import interval_text, number_text, percent_text
 from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
@@ -124,6 +125,10 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
     def settings(self, result: Results) -> list[Mapping[str, Any]]:
         """Return what else decided the numbers, per network."""
         return [{"model": each.model, "run": each.run, "layers": each.layers, **each.settings} for each in result]
+
+    def accuracies(self, result: Results) -> Mapping[tuple[str, str], Accuracy]:
+        """Return the number of crops of networks for joints, which have no accuracy; the pass counts others'."""
+        return {(each.model, each.run): each.accuracy for each in result if each.items == JOINTS}
 
     def mentioned(self, result: Results) -> Sequence[str]:
         """Return the names of the images beside the units that are shown."""
