@@ -56,7 +56,7 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet,
     for number, candidate in enumerate(candidates, start=1):
         name = "claims" if len(candidates) == 1 else f"claims-{number}"
         rows = claims[claims["model"] == candidate].reset_index(drop=True)
-        figures |= sheet.draw(name, plot_claims(rows, sheet.width), claims_caption(candidate))
+        figures |= sheet.draw(name, plot_claims(rows, sheet.width), claims_caption(candidate, _extended(rows)))
     declared = declared_claims()
     words: dict[str, Any] = {
         "several": len(candidates) > 1,
@@ -117,10 +117,16 @@ def _extended(claims: pd.DataFrame) -> bool:
     return any(declared[name].extended for name in claims["claim"] if name in declared)
 
 
-def claims_caption(candidate: str) -> str:
-    """Say what the forest plot shows."""
+def claims_caption(candidate: str, extended: bool = False) -> str:
+    """Say what the forest plot shows.
+
+    Args:
+        candidate: Name of the variant.
+        extended: Whether there are claims that the paper does not make of such networks.
+    """
+    more = ", and what it says of classifiers extended to detectors" if extended else ""
     return (
-        f"The paper's claims: {candidate} minus each other variant, with 95% intervals. The grey band holds "
+        f"The paper's claims{more}: {candidate} minus each other variant, with 95% intervals. The grey band holds "
         "differences that do not matter, the arrow points where the claim says that the differences lie."
     )
 

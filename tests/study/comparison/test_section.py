@@ -55,6 +55,9 @@ def test_what_stands_beside_a_claim_about_detectors_is_shown_with_it(tmp_path: P
     )
     section = claims_section(comparison, claims, Sheet(tmp_path, "data"), CONTROLS_TABLE.frame())
     assert "multiply-adds +8.9 M; grad-cam odi -0.2500 [-1.2500, +0.7500]</span>" in section.body
+    assert section.figures["claims"].startswith(
+        "The paper's claims, and what it says of classifiers extended to detectors: HOGA minus each other variant"
+    )
     assert any("try on detectors" in sentence for sentence in section.reading)
     assert "try on detectors" in section.methods
 
