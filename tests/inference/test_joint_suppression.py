@@ -6,7 +6,7 @@ import torch
 
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.inference.tasks import Keypoints
-from autola_analysis.inference.tasks.joint_suppression import person_scores, suppress_people
+from autola_analysis.inference.tasks.joint_suppression import person_scores, suppress_people, suppress_softly
 
 SIGMAS = (0.05, 0.1, 0.07)
 
@@ -66,3 +66,22 @@ def test_heat_maps_are_checked_and_held_to_those_of_an_image_alone() -> None:
     assert task.depends_on_batch(maps[:1] + 0.1, maps)
     with pytest.raises(OptionError, match="explain the cell of a joint instead"):
         task.score()
+
+
+def test_scores_decay_by_the_likeness_to_surer_people() -> None:
+    generator = np.random.default_rng(0)
+    joints, scores = generator.uniform(0, 12, (25, 3, 2)), generator.uniform(0, 1, 25)
+    areas = generator.uniform(200, 600, 25)
+    left, expected = dict(enumerate(scores.tolist())), []
+    while left and len(expected) < 20:
+        surest = max(left, key=left.__getitem__)
+        expected.append((surest, left.pop(surest)))
+        for other in left:
+            distance = ((joints[surest] - joints[other]) ** 2).sum(-1)
+            area = (areas[surest] + areas[other]) / 2
+            likeness = np.mean(np.exp(-distance / (2 * area * (2 * np.array(SIGMAS)) ** 2)))
+            left[other] *= np.exp(-(likeness**2) / 0.9)
+    numbers, decayed = suppress_softly(joints, scores, areas, SIGMAS)
+    assert numbers.tolist() == [number for number, _ in expected]
+    np.testing.assert_allclose(decayed, [score for _, score in expected], rtol=1e-12)
+    assert suppress_softly(joints[:0], scores[:0], areas[:0], SIGMAS)[0].tolist() == []

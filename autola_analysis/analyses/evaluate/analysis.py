@@ -70,7 +70,7 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
             check_keypoints(options, subject.variants, subject.source)
             return
         if given := options.given(FOR_JOINTS):
-            flag = {"decode_joints": "--decode-joints", "flip_test": "--no-flip-test"}[given[0]]
+            flag = "--no-flip-test" if given[0] == "flip_test" else f"--{given[0].replace('_', '-')}"
             raise OptionError(f"{flag} is for networks for joints, and {subject.variants[0].title} is none.")
         if isinstance(subject.source, ObjectSource):
             check_detection(options, subject.variants, subject.source)

@@ -12,7 +12,7 @@ from autola_analysis.analyses.options import AnalysisOptions, option
 from autola_analysis.core.files import expanded
 
 JointDecodingName = Literal["quarter", "dark", "subpixel"]
-FOR_JOINTS = ("decode_joints", "flip_test")
+FOR_JOINTS = ("decode_joints", "flip_test", "boxes", "soft_nms")
 """Options that only networks for joints take"""
 
 
@@ -40,9 +40,23 @@ class EvaluationOptions(AnalysisOptions):
         negated=True,
     )
 
+    boxes: str | None = option(
+        None,
+        "Of networks for joints: boxes of people that a detector found in these images, in COCO's format of results. "
+        "Default: the annotated boxes.",
+        metavar="FILE.json",
+    )
+    soft_nms: bool = option(
+        False,
+        "Of networks for joints: let the scores of people decay by their likeness to surer ones, rather than leave out "
+        "those above an OKS of 0.9; 20 of an image are kept.",
+    )
+
     def relative_to(self, base: Path) -> Self:
         """Return the options with relative paths taken from a directory."""
         options = super().relative_to(base)
+        if self.boxes is not None:
+            options = options.model_copy(update={"boxes": str(base / expanded(self.boxes))})
         if self.detections is None:
             return options
         split = [text.partition("=") for text in self.detections]
@@ -50,6 +64,8 @@ class EvaluationOptions(AnalysisOptions):
         return options.model_copy(update={"detections": placed})
 
     def files(self) -> Iterator[tuple[str, Path]]:
-        """Yield the files of detections."""
+        """Yield the files of detections and of boxes."""
+        if self.boxes is not None:
+            yield "boxes", Path(self.boxes)
         split = [text.partition("=") for text in self.detections or ()]
         yield from ((f"detections {name}", Path(path)) for name, _, path in split if path)

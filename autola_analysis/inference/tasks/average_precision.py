@@ -230,6 +230,11 @@ def _match_image(
     return hits, ignoring
 
 
+def box_overlaps(boxes: Floats, wanted: Floats) -> Floats:
+    """Return the IoU of some boxes with some others, ``(n, m)``."""
+    return _overlaps(boxes, wanted, np.zeros(len(wanted), dtype=np.bool_))
+
+
 def _overlaps(boxes: Floats, wanted: Floats, crowd: NDArray[np.bool_]) -> Floats:
     """Return the IoU of detections and objects, for crowds the share of the detection inside, ``(n, m)``."""
     low = np.maximum(boxes[:, None, :2], wanted[None, :, :2])

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 OVERLAP = 0.9
 """OKS from which two people are one"""
+MOST = 20
+"""People of an image who are kept where their scores decay"""
 SURE = 0.2
 """Least score of a joint that tells how sure a person is"""
 
@@ -42,11 +44,45 @@ def suppress_people(
     References:
         Xiao, Wu and Wei, "Simple Baselines for Human Pose Estimation and Tracking", ECCV 2018, and their code.
     """
-    squares = ((joints[:, None] - joints[None]) ** 2).sum(-1)
-    mean = (areas[:, None] + areas[None]) / 2 + np.spacing(1)
-    alike = np.exp(-squares / (2 * mean[..., None] * (2 * np.asarray(sigmas)) ** 2)).mean(-1)
+    alike = _likeness(joints, areas, sigmas)
     kept: list[int] = []
     for number in np.argsort(-scores, kind="stable").tolist():
         if not (alike[number, kept] > overlap).any():
             kept.append(number)
     return np.array(kept, dtype=np.int64)
+
+
+def suppress_softly(
+    joints: Floats, scores: Floats, areas: Floats, sigmas: Sequence[float], width: float = OVERLAP, most: int = MOST
+) -> tuple[NDArray[np.int64], Floats]:
+    """Return the numbers of the people of an image who are kept, the surest first, and how sure they are then.
+
+    The surest is taken again and again, and the scores of all others are multiplied by ``exp(-OKS^2 / width)``.
+
+    Args:
+        joints: x and y, ``(n, J, 2)``.
+        scores: ``(n,)``.
+        areas: In pixels, ``(n,)``.
+        sigmas: How precisely every joint can be placed, in shares of the root of the area.
+        width: Of the Gaussian.
+        most: People who are kept.
+
+    References:
+        Bodla et al., "Soft-NMS", ICCV 2017; with OKS as in mmpose's code, which keeps the scores of before.
+    """
+    decay = np.exp(-(_likeness(joints, areas, sigmas) ** 2) / width)
+    left, current = np.arange(len(scores)), scores.astype(np.float64)
+    kept: list[int] = []
+    while len(left) and len(kept) < most:
+        surest = left[np.argmax(current[left])]
+        kept.append(int(surest))
+        left = left[left != surest]
+        current[left] *= decay[surest, left]
+    return np.array(kept, dtype=np.int64), current[kept]
+
+
+def _likeness(joints: Floats, areas: Floats, sigmas: Sequence[float]) -> Floats:
+    """Return the OKS of all people with all by the mean of both areas, ``(n, n)``."""
+    squares = ((joints[:, None] - joints[None]) ** 2).sum(-1)
+    mean = (areas[:, None] + areas[None]) / 2 + np.spacing(1)
+    return np.asarray(np.exp(-squares / (2 * mean[..., None] * (2 * np.asarray(sigmas)) ** 2)).mean(-1))

@@ -18,12 +18,13 @@ FIELDS = ("image_id", "category_id", "bbox", "score")
 FORMAT = "a list of image_id, category_id, bbox (x, y, width, height) and score"
 
 
-def read_detections(path: Path, source: ObjectSource) -> tuple[Found, int]:
+def read_detections(path: Path, source: ObjectSource, others_too: bool = False) -> tuple[Found, int]:
     """Read a file of detections in images of a source.
 
     Args:
         path: JSON, as pycocotools' `loadRes` takes it.
         source: Where images and categories are looked up.
+        others_too: Whether the file may hold other categories, which are passed over.
 
     Returns:
         The detections, and how many more the file has in images that are not in the source.
@@ -35,8 +36,10 @@ def read_detections(path: Path, source: ObjectSource) -> tuple[Found, int]:
     images = {int(number): index for index, number in enumerate(source.image_ids)}
     categories = {category: label for label, category in enumerate(source.category_ids)}
     for place, entry in enumerate(entries):
-        if fault := _fault(entry, categories):
+        fault = _fault(entry, None if others_too else categories)
+        if fault:
             raise DataError(f"detection {place} of {path} {fault}; COCO's format of results is {FORMAT}.")
+    entries = [entry for entry in entries if entry["category_id"] in categories]
     own = [entry for entry in entries if entry["image_id"] in images]
     if entries and not own:
         raise DataError(
@@ -65,8 +68,8 @@ def _entries(path: Path) -> Sequence[Any]:
     return content
 
 
-def _fault(entry: object, categories: Mapping[int, int]) -> str:
-    """Return what is wrong with a detection; "" for one that can be used."""
+def _fault(entry: object, categories: Mapping[int, int] | None) -> str:
+    """Return what is wrong with a detection, "" for one that can be used; without categories any is known."""
     if not isinstance(entry, Mapping):
         return "is no object with fields"
     lacking = [name for name in FIELDS if name not in entry]
@@ -74,7 +77,7 @@ def _fault(entry: object, categories: Mapping[int, int]) -> str:
         return f"has no {lacking[0]}"
     if not _is_whole(entry["image_id"]):
         return f"has the image_id {entry['image_id']!r}"
-    if not _is_whole(entry["category_id"]) or entry["category_id"] not in categories:
+    if not _is_whole(entry["category_id"]) or not (categories is None or entry["category_id"] in categories):
         return f"has the unknown category_id {entry['category_id']!r}"
     box = entry["bbox"]
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)) or min(box[2:]) < 0:

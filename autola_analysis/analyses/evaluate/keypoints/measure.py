@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.evaluate.detection.files import read_detections
 from autola_analysis.analyses.evaluate.keypoints.numbers import KeypointNumbers
 from autola_analysis.analyses.evaluate.keypoints.observer import JointWatcher, Mirrored
 from autola_analysis.analyses.evaluate.keypoints.people import People
@@ -19,8 +21,9 @@ from autola_analysis.analyses.joint_names import check_joints
 from autola_analysis.analyses.observation import Reading, observe
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.distributed import current
-from autola_analysis.core.errors import OptionError
-from autola_analysis.core.objects import JointSet
+from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.objects import JointSet, Objects
+from autola_analysis.data.given_boxes import GivenBoxes
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.person_crops import PersonCrops, joints_of, placed_joints_of
 from autola_analysis.detectors.joint_decoding import JOINT_DECODINGS
@@ -45,6 +48,21 @@ def check_keypoints(options: EvaluationOptions, variants: Sequence[Variant], sou
             raise OptionError(f"{CONTROL!r} names what knows nothing but the boxes; give the network another name.")
         check_joints(variant, joints_of(source), source.name)
     placed_joints_of(source, "OKS needs")
+    boxes_of(options, source)
+
+
+def boxes_of(options: EvaluationOptions, source: ObjectSource) -> tuple[ObjectSource, NDArray[np.float64] | float]:
+    """Return the boxes by which people are cut out, and their scores: those of a file, or the annotated ones with 1.
+
+    Raises:
+        DataError: If the file cannot be read, is about other images, or has no box of a person in these.
+    """
+    if options.boxes is None:
+        return source, 1.0
+    found, _ = read_detections(Path(options.boxes), source, others_too=True)
+    if not len(found.labels):
+        raise DataError(f"{options.boxes} has no box of a {source.classes[0]} in the images of {source.name}.")
+    return GivenBoxes(source, found.images, found.boxes, found.labels), found.scores
 
 
 def keypoint_results(
@@ -60,62 +78,81 @@ def keypoint_results(
     """
     joints, quiet = joints_of(source), reading.settings.quiet
     decoding = JOINT_DECODINGS[options.decode_joints]
+    cut_out, box_scores = boxes_of(options, source)
+    annotated = [source.objects(index) for index in range(len(source))]
     crops: dict[tuple[int, int], PersonCrops] = {}
     results: list[KeypointResult] = []
     for variant in variants:
         size = variant.crop_size
-        crops.setdefault(size, PersonCrops(source, size))
+        crops.setdefault(size, PersonCrops(cut_out, size))
         network = Mirrored(variant.model, joints.pairs, decoding) if options.flip_test else variant.model
         looking = replace(variant, model=network)
         (seen,) = observe([looking], crops[size], JointWatcher(options.decode_joints), reading)
         if not current().first:
             continue
-        found = People.of(crops[size], *seen.observer.joints(), _sigmas(joints))
+        places, joint_scores = seen.observer.joints()
+        found = People.of(crops[size], places, joint_scores, _sigmas(joints), box_scores, options.soft_nms)
         about = {"decode_joints": options.decode_joints, "flip_test": options.flip_test, **seen.arithmetic}
         names = (variant.name, variant.run)
-        results.append(_result(names, found, crops[size], options, about, seen.warnings(), quiet))
+        results.append(_result(names, found, crops[size], annotated, options, about, seen.warnings(), quiet))
     if results:
         first = crops[variants[0].crop_size]
-        results.append(_result((CONTROL, "1"), mean_poses(first), first, options, {}, [], quiet))
+        means = mean_poses(PersonCrops(source, variants[0].crop_size), first)
+        found = People.of(first, means, np.ones(means.shape[:2]), _sigmas(joints), box_scores, options.soft_nms)
+        results.append(_result((CONTROL, "1"), found, first, annotated, options, {}, [], quiet))
     return results
 
 
-def mean_poses(crops: PersonCrops) -> People:
-    """Return people whose every joint is at its mean place in the boxes of the evaluated people.
+def mean_poses(crops: PersonCrops, shown: PersonCrops) -> NDArray[np.float64]:
+    """Return joints that are at their mean places in the annotated boxes, in pixels of crops, ``(P, J, 2)``.
 
     The mean is taken over the people who are evaluated, which favours it a little.
+
+    Args:
+        crops: Of the annotated people.
+        shown: Crops in whose boxes the joints are put.
     """
-    boxes = np.stack([crops.people[image].boxes[number] for image, number in crops.places])
+    boxes = _boxes(crops)
     keypoints = np.stack([_keypoints(crops, image)[number] for image, number in crops.places])
     low, sides = boxes[:, None, :2] - 0.5, (boxes[:, 2:] - boxes[:, :2])[:, None]
     labelled = keypoints[..., 2:] > 0
     counts = labelled.sum(0)
     shares = np.where(labelled, (keypoints[..., :2] - low) / sides, 0).sum(0) / np.maximum(counts, 1)
+    others = _boxes(shown)
+    low, sides = others[:, None, :2] - 0.5, (others[:, 2:] - others[:, :2])[:, None]
     stored = low + np.where(counts, shares, 0.5) * sides
-    joints = np.stack([place(each) for place, each in zip(crops.maps, stored, strict=True)])
-    return People.of(crops, joints, np.ones(joints.shape[:2]), _sigmas(crops.joints))
+    return np.stack([place(each) for place, each in zip(shown.maps, stored, strict=True)])
+
+
+def _boxes(crops: PersonCrops) -> NDArray[np.float64]:
+    return np.stack([crops.people[image].boxes[number] for image, number in crops.places])
 
 
 def _result(
     names: tuple[str, str],
     found: People,
     crops: PersonCrops,
+    annotated: Sequence[Objects],
     options: EvaluationOptions,
     about: Mapping[str, Any],
     warnings: Sequence[str],
     quiet: bool,
 ) -> KeypointResult:
     sigmas = _sigmas(crops.joints)
-    matches = CocoMatches.of(found.per_image(crops), crops.people, len(crops.classes), sigmas)
-    numbers = KeypointNumbers.of(matches, found, crops.people, sigmas, options.seed, quiet)
+    matches = CocoMatches.of(found.per_image(crops), annotated, len(crops.classes), sigmas)
+    own = found if options.boxes is None else found.in_boxes_of(crops, annotated)
+    numbers = KeypointNumbers.of(matches, own, annotated, sigmas, options.seed, quiet)
     people = {name: matches.objects(metric.size) for name, metric in KEYPOINT_METRICS.items()}
     metrics, per_joint = keypoint_rows(*names, [numbers], crops.joints.names, people)
     settings = {
         "images": numbers.images,
-        "people": len(found.images),
+        "people": len(own.images) if options.boxes is None else matches.objects(),
+        "in_own_box": len(own.images),
+        "crops": len(found.images),
         "kept": int(found.kept.sum()),
         "joints": int(numbers.labelled[:, -1].sum()),
-        "boxes": "annotated",
+        "boxes": "annotated" if options.boxes is None else Path(options.boxes).name,
+        "soft_nms": options.soft_nms,
         "crop": list(crops.size),
         "suppression": OVERLAP,
         "draws": len(numbers.metrics_drawn),

@@ -32,7 +32,7 @@ DECODED = {
 }
 """What a joint is, by the way joints are read from heat maps"""
 READING = (
-    "Every annotated person is cut out by the annotated box, and the network says where the joints are. The object "
+    "People are cut out by their boxes, and the network says where the joints are. The object "
     "keypoint similarity (OKS) of two people is the mean of exp(-d²/(2 s² (2 sigma)²)) over the labelled joints, with "
     "d the distance of a joint, s the root of the person's area and sigma how precisely the joint can be placed. ap is "
     "COCO's average precision over the OKS 0.50 to 0.95; ar is the recall. A single joint is found where its own OKS "
@@ -40,6 +40,10 @@ READING = (
     f"intervals over images, from {RUNS_FOR_MODULES} training runs of a variant on over runs and images together.",
     f"{CONTROL!r} puts every joint at its mean place in the boxes of the evaluated people: it knows nothing but the "
     "box, and a network that is not better has learned nothing beyond it.",
+)
+READING_GIVEN = (
+    "Boxes come from a detector, whose score a person's score is multiplied by; a box of nobody counts as a person who "
+    "is not there. Single joints are those of people who have a box of their own, with an IoU of at least a half.",
 )
 LIMITS = (
     "Boxes are the annotated ones, so that AP is not comparable with that of boxes from a detector, and people without "
@@ -88,9 +92,14 @@ def keypoint_section(results: Sequence[KeypointResult], sheet: Sheet) -> Section
         tables=tables,
         methods=_methods(results),
         references=references_beside(__file__),
-        reading=READING,
-        limits=LIMITS,
+        reading=READING if _annotated(results) else (*READING, *READING_GIVEN),
+        limits=LIMITS if _annotated(results) else (),
     )
+
+
+def _annotated(results: Sequence[KeypointResult]) -> bool:
+    """Return whether people are cut out by annotated boxes."""
+    return bool(results[0].settings["boxes"] == "annotated")
 
 
 def _about(results: Sequence[KeypointResult], data: str) -> str:
@@ -109,17 +118,22 @@ def _how(results: Sequence[KeypointResult]) -> str:
 def _methods(results: Sequence[KeypointResult]) -> str:
     settings = results[0].settings
     height, width = settings["crop"]
+    box = "the annotated box" if _annotated(results) else "a box that a detector found"
     text = (
         f"Keypoints were evaluated on {settings['people']:,} people in "
-        f"{counted(settings['images'], 'image')} by COCO's metrics [@lin2014]. Every person was cut out by the "
-        f"annotated box, widened to the shape of the network's input ({height} x {width} pixels) with a margin of a "
-        "quarter [@xiao2018]"
+        f"{counted(settings['images'], 'image')} by COCO's metrics [@lin2014]. Every person was cut out by {box}, "
+        f"widened to the shape of the network's input ({height} x {width} pixels) with a margin of a quarter "
+        "[@xiao2018]"
     )
     if settings["flip_test"]:
         text += "; heat maps were averaged with those of the mirrored crop"
+    suppressed = (
+        "The scores of people decayed by exp(-OKS²/0.9) with surer people in the image [@bodla2017]"
+        if settings["soft_nms"]
+        else f"Of people in one image whose OKS exceeds {settings['suppression']}, the surest was kept"
+    )
     text += (
-        f". A joint is {DECODED[settings['decode_joints']]}. Of people in one image whose OKS exceeds "
-        f"{settings['suppression']}, the surest was kept. Metrics were computed again with the images drawn again "
-        f"{settings['draws']} times [@efron1993], the same draws for all networks; "
+        f". A joint is {DECODED[settings['decode_joints']]}. {suppressed}. Metrics were computed again with "
+        f"the images drawn again {settings['draws']} times [@efron1993], the same draws for all networks; "
     )
     return text + in_methods(results)
