@@ -10,10 +10,11 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.registry import analysis_of, registrations
 from autola_analysis.checkpoints.detector_loading import load_detector, task_of_file
 from autola_analysis.cli import main as entry
+from autola_analysis.core.errors import OptionError
 from autola_analysis.inference.run import Settings
 from autola_analysis.inference.tasks import Classification, Detection
 from autola_analysis.study import dry_run
-from autola_analysis.study.demo import CLASSIFIERS, DETECTORS, demo_checkpoints, demo_study
+from autola_analysis.study.demo import CLASSIFIERS, DETECTORS, Demo, demo_checkpoints, demo_study
 from autola_analysis.study.file import StudyFile
 from autola_analysis.study.plan import make_plan
 
@@ -22,19 +23,24 @@ MOST_BYTES = 10e6
 """Of the detectors that ship"""
 
 
-@pytest.mark.parametrize("file", TASKS)
-def test_a_demo_asks_everything_of_checkpoints_that_ship(file: str) -> None:
-    study, task = demo_study(file), TASKS[file]
+@pytest.mark.parametrize("which", TASKS)
+def test_a_demo_asks_everything_of_checkpoints_that_ship(which: Demo) -> None:
+    study, task = demo_study(which), TASKS[which]
     asked = {request.kind for request in study.analyses}
     assert asked == {each.name for each in registrations().values() if task in analysis_of(each.name).tasks} - {
         "search"
     }
-    files = [path for paths in demo_checkpoints(file).values() for path in paths]
+    files = [path for paths in demo_checkpoints(which).values() for path in paths]
     assert [path.is_file() for path in files] == [True] * len(files)
     assert {task_of_file(path) for path in files} == {task}
     assert [table.files for table in study.models.values()] == [
-        [str(path) for path in paths] for paths in demo_checkpoints(file).values()
+        [str(path) for path in paths] for paths in demo_checkpoints(which).values()
     ]
+
+
+def test_another_demo_is_refused() -> None:
+    with pytest.raises(OptionError, match="demos of classifiers and detectors; found 'poses'"):
+        demo_checkpoints("poses")
 
 
 def test_detectors_ship_in_half_precision_and_are_loaded_exactly() -> None:
@@ -63,15 +69,15 @@ def test_the_demo_of_detectors_can_be_planned_and_tells_its_steps(monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("arguments", "out", "file"),
+    ("arguments", "out", "which"),
     [([], "demo", CLASSIFIERS), (["--detection"], "demo-detection", DETECTORS)],
 )
 def test_the_command_runs_one_demo_or_the_other(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], out: str, file: str
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], out: str, which: Demo
 ) -> None:
     asked: list[tuple[StudyFile, Path]] = []
     monkeypatch.setattr(
         "autola_analysis.cli.demo.run_and_show", lambda study, out, *_, **__: asked.append((study, out))
     )
     assert entry._run(["demo", *arguments], False) == 0
-    assert asked == [(demo_study(file), Path("reports") / out)]
+    assert asked == [(demo_study(which), Path("reports") / out)]
