@@ -16,8 +16,8 @@ from autola_analysis.inference.tasks.coco_metrics import KEYPOINT_METRICS, CocoM
 from autola_analysis.statistics.resampled import Resampled, image_weights
 
 FloatArray = NDArray[np.float64]
-HALF = 0.5
-"""OKS of a single joint from which it is found"""
+HALF, STRICT = 0.5, 0.9
+"""OKS of a single joint from which it is found, and from which it is found precisely"""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,17 @@ class KeypointNumbers:
         metrics_drawn: `metrics` over images drawn again, ``(R, M)``.
         labelled: Labelled joints of every image, the last column all together, ``(N, J + 1)``.
         within: Of these, joints whose own OKS is at least one half, ``(N, J + 1)``.
+        strictly: Of these, joints whose own OKS is at least 0.9, ``(N, J + 1)``.
         errors: Sum of the distances of the labelled joints in pixels of the stored image, ``(N, J + 1)``.
-        joints_drawn: Share within and mean error of every joint over images drawn again, ``(2, R, J + 1)``.
+        joints_drawn: Share within, share strictly within and mean error of every joint over images drawn again,
+            ``(3, R, J + 1)``.
     """
 
     metrics: FloatArray
     metrics_drawn: FloatArray
     labelled: FloatArray
     within: FloatArray
+    strictly: FloatArray
     errors: FloatArray
     joints_drawn: FloatArray
 
@@ -81,8 +84,8 @@ class KeypointNumbers:
 
 def joint_sums(
     found: People, people: Sequence[Objects], sigmas: Sequence[float]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return, of every image and joint, how many are labelled, how many are found, and the sum of their distances.
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return, of every image and joint, how many are labelled, found, found precisely, and the sum of their distances.
 
     Everybody counts with the joints that were found in his own crop. A last column adds the joints up.
 
@@ -91,16 +94,18 @@ def joint_sums(
         people: Those annotated in every image.
         sigmas: How precisely every joint can be placed.
     """
-    sums = np.zeros((3, len(people), len(sigmas)))
+    sums = np.zeros((4, len(people), len(sigmas)))
     for image, number, joints in zip(found.images, found.objects, found.joints, strict=True):
         truth, area = people[image].keypoints, people[image].areas[number]
         assert truth is not None
         labelled = truth[number, :, 2] > 0
         squares = ((joints - truth[number, :, :2]) ** 2).sum(-1)
-        near = np.exp(-squares / (2 * area * (2 * np.asarray(sigmas)) ** 2)) >= HALF
-        sums[:, image] += labelled, labelled & near, labelled * np.sqrt(squares)
-    labelled, within, errors = np.concatenate([sums, sums.sum(2, keepdims=True)], 2)
-    return labelled, within, errors
+        similar = np.exp(-squares / (2 * area * (2 * np.asarray(sigmas)) ** 2))
+        sums[:, image] += (
+            labelled, labelled & (similar >= HALF), labelled & (similar >= STRICT), labelled * np.sqrt(squares),
+        )  # fmt: skip
+    labelled, within, strictly, errors = np.concatenate([sums, sums.sum(2, keepdims=True)], 2)
+    return labelled, within, strictly, errors
 
 
 def within_of(runs: Sequence[KeypointNumbers], joint: int) -> Resampled:
@@ -108,9 +113,14 @@ def within_of(runs: Sequence[KeypointNumbers], joint: int) -> Resampled:
     return _of_joint(runs, "within", 0, joint)
 
 
+def strictly_of(runs: Sequence[KeypointNumbers], joint: int) -> Resampled:
+    """Return the share of a joint that is found precisely, of some runs; -1 stands for all joints together."""
+    return _of_joint(runs, "strictly", 1, joint)
+
+
 def error_of(runs: Sequence[KeypointNumbers], joint: int) -> Resampled:
     """Return the mean error of a joint in pixels, of some runs; -1 stands for all joints together."""
-    return _of_joint(runs, "errors", 1, joint)
+    return _of_joint(runs, "errors", 2, joint)
 
 
 def _of_joint(runs: Sequence[KeypointNumbers], sums: str, place: int, joint: int) -> Resampled:

@@ -10,7 +10,7 @@ from autola_analysis.analyses.analysis import Lines
 from autola_analysis.analyses.evaluate.coco_numbers import ANALYSIS, metric_of, metric_statistics
 from autola_analysis.analyses.evaluate.estimates import estimate, triple
 from autola_analysis.analyses.evaluate.found_result import numbers_of, runs_of
-from autola_analysis.analyses.evaluate.keypoints.numbers import KeypointNumbers, error_of, within_of
+from autola_analysis.analyses.evaluate.keypoints.numbers import KeypointNumbers, error_of, strictly_of, within_of
 from autola_analysis.analyses.evaluate.keypoints.result import (
     ALL_JOINTS,
     CONTROL,
@@ -55,6 +55,7 @@ def keypoint_rows(
             "joint": name,
             "labelled": int(labelled[joint]),
             **estimate(within_of(runs, joint), ("within_oks50", "ci_low", "ci_high")),
+            **estimate(strictly_of(runs, joint), ("within_oks90", "strict_ci_low", "strict_ci_high")),
             **estimate(error_of(runs, joint), ("mean_error_px", "error_ci_low", "error_ci_high"), bounded=False),
         }
         for joint, name in enumerate([*joints, ALL_JOINTS])
@@ -76,7 +77,11 @@ def keypoint_statistics(results: Sequence[KeypointResult]) -> list[Comparable]:
     """Return what variants are compared by: COCO's metrics as far as there are people for them, and the joints."""
     numbers = numbers_of([each for each in results if each.model != CONTROL])
     statistics = metric_statistics(numbers, list(KEYPOINT_METRICS))
-    for name, of_joint in (("within_oks50", within_of), ("mean_error_px", error_of)):
+    for name, of_joint in (
+        ("within_oks50", within_of),
+        ("within_oks90", strictly_of),
+        ("mean_error_px", error_of),
+    ):
         of_all = {model: of_joint(runs, -1) for model, runs in numbers.items()}
         statistics.append(ResampledStatistic(ANALYSIS, "", name, of_all))
     return statistics

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from autola_analysis.analyses.evaluate.analysis import Evaluate, EvaluationResults
+from autola_analysis.analyses.evaluate.keypoints.numbers import joint_sums
 from autola_analysis.analyses.evaluate.keypoints.observer import Mirrored
+from autola_analysis.analyses.evaluate.keypoints.people import People
 from autola_analysis.analyses.evaluate.keypoints.result import CONTROL, KeypointResult
 from autola_analysis.analyses.evaluate.keypoints.rows import keypoint_lines, keypoint_statistics, rows_over_runs
 from autola_analysis.analyses.evaluate.measure import evaluate
@@ -19,6 +21,7 @@ from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.core.cache import cache_folder
 from autola_analysis.core.errors import AutolaError
+from autola_analysis.core.objects import Objects
 from autola_analysis.core.results import read_stored, write_stored
 from autola_analysis.data import ClutteredDigits
 from autola_analysis.data.cluttered_scenes import ClutteredScenes
@@ -127,11 +130,27 @@ def test_intervals_are_over_images_and_can_be_recomputed_from_their_sums() -> No
     result, _ = evaluate(planted(1), Dots(), reading=READING, seed=3)
     numbers = result.numbers
     weights = image_weights(5, 3)
+    sums = numbers.within, numbers.strictly, numbers.errors
     with np.errstate(invalid="ignore"):
-        drawn = np.stack([weights @ each / (weights @ numbers.labelled) for each in (numbers.within, numbers.errors)])
+        drawn = np.stack([weights @ each / (weights @ numbers.labelled) for each in sums])
     np.testing.assert_allclose(numbers.joints_drawn, drawn)
     assert numbers.metrics_drawn.shape == (200, 10)
     assert numbers.labelled[:, -1].tolist() == [3, 6, 2, 6, 0]
+
+
+def test_a_joint_is_found_where_its_own_oks_reaches_a_half_and_precisely_from_nine_tenths() -> None:
+    sigma, area = 0.05, 400.0
+    reach = [2 * sigma * np.sqrt(-2 * area * np.log(oks)) for oks in (0.91, 0.89, 0.51, 0.49)]
+    truth = np.array([[[10.0, 20, 2]] * 4 + [[0.0, 0, 0]]])
+    joints = truth[:, :, :2] + np.array([*reach, 0.0])[:, None] * np.array([0.6, -0.8])
+    box, ids = np.array([[0.0, 0, 20, 20]]), np.zeros(1, np.int64)
+    annotated = Objects(box, ids, np.array([area]), np.zeros(1, np.bool_), ids, truth)
+    found = People(ids, ids, joints, np.ones((1, 5)), np.ones(1), np.ones(1, np.bool_))
+    labelled, within, strictly, errors = joint_sums(found, [annotated], [sigma] * 5)
+    assert labelled.tolist() == [[1, 1, 1, 1, 0, 4]]
+    assert within.tolist() == [[1, 1, 1, 0, 0, 3]]
+    assert strictly.tolist() == [[1, 0, 0, 0, 0, 1]]
+    np.testing.assert_allclose(errors, [[*reach, 0, sum(reach)]])
 
 
 def test_variants_are_compared_by_metrics_and_joints_without_the_control() -> None:
