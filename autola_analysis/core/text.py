@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -109,14 +110,17 @@ def size_text(number: float) -> str:
     return f"{scaled:,.0f} {letter}" if scaled >= 9.95 else f"{scaled:.2g} {letter}"
 
 
+LAST_PART = re.compile(r"[^.]+(\.\d+)*$")
+
+
 def last_parts(names: Sequence[str]) -> dict[str, str]:
-    """Return the last part of dotted names, where that tells them apart; else the names themselves.
+    """Return the last part of dotted names, with the numbers behind it, where that tells them apart; else the names.
 
     Example:
-        >>> last_parts(["backbone.layer1", "backbone.layer2"]), last_parts(["a.conv", "b.conv"])
-        ({'backbone.layer1': 'layer1', 'backbone.layer2': 'layer2'}, {'a.conv': 'a.conv', 'b.conv': 'b.conv'})
+        >>> last_parts(["backbone.layer1", "net.deconvs.8"]), last_parts(["a.conv", "b.conv"])
+        ({'backbone.layer1': 'layer1', 'net.deconvs.8': 'deconvs.8'}, {'a.conv': 'a.conv', 'b.conv': 'b.conv'})
     """
-    last = {name: name.rpartition(".")[2] for name in names}
+    last = {name: found[0] if (found := LAST_PART.search(name)) else name for name in names}
     return last if len(set(last.values())) == len(last) else {name: name for name in names}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autola_analysis.analyses.registry import analysis_of, registrations
+from autola_analysis.core.text import last_parts
 from autola_analysis.statistics.claims import Claim
 
 HOLDS, FAILS = "holds", "does not hold"
@@ -26,10 +27,11 @@ def measured_text(statistic: str, layer: str) -> str:
     """Return what a claim is decided by, and where, for figure and page.
 
     Example:
-        >>> measured_text("knn_accuracy", "layer3"), measured_text("ap", "")
+        >>> measured_text("knn_accuracy", "backbone.layer3"), measured_text("ap", "")
         ('kNN accuracy, layer3', 'average precision')
     """
-    return ", ".join([WORDS.get(statistic, statistic.replace("_", " ")), *([layer] if layer else [])])
+    where = last_parts([layer]).values() if layer else ()
+    return ", ".join([WORDS.get(statistic, statistic.replace("_", " ")), *where])
 
 
 def holds(verdict: str, direction: int | None) -> bool:
