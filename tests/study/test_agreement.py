@@ -228,6 +228,7 @@ FILES: dict[tuple[str, str], Callable[[Path], object]] = {
     ("saliency", "images"): lambda path: [path],
     ("search", "searches"): lambda path: [path.parent],
     ("evaluate", "detections"): lambda path: [f"theirs={path}"],
+    ("evaluate", "boxes"): str,
 }
 """Options of analyses that name files -> their value for a file."""
 

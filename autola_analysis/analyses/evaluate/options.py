@@ -30,8 +30,8 @@ class EvaluationOptions(AnalysisOptions):
     decode_joints: JointDecodingName = option(
         "subpixel",
         "Of networks for joints: read a joint a quarter of a cell beside its heat map's maximum, as SimpleBaseline "
-        "does, by DARK's second order, or by that with the exact shift of mirrored maps. The two smooth "
-        "maps of fewer than 64 cells over 3 cells and larger ones over 11, as DARK's configurations do.",
+        "does, by DARK's second order, or by that with the exact shift of mirrored maps. The latter two smooth a map "
+        "first: over 3 cells where it is narrower than 64, else over 11, as DARK's configurations do.",
     )
     flip_test: bool = option(
         True,
