@@ -31,7 +31,7 @@ class EvaluationOptions(AnalysisOptions):
         "subpixel",
         "Of networks for joints: read a joint a quarter of a cell beside its heat map's maximum, as SimpleBaseline "
         "does, by DARK's second order, or by that with the exact shift of mirrored maps. The latter two smooth a map "
-        "first: over 3 cells where it is narrower than 64, else over 11, as DARK's configurations do.",
+        "first: over 3 cells where its longer side has less than 64, else over 11, as DARK's configurations do.",
     )
     flip_test: bool = option(
         True,
