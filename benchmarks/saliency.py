@@ -57,7 +57,10 @@ class Setting(NamedTuple):
 
 
 def contender(name: str, setting: Setting) -> Callable[[], Any]:
-    """Return the call that a contender is measured by; the network has the same weights for all."""
+    """Return the call that a contender is measured by; the network has the same weights for all.
+
+    Maps end in the host's memory, where they are drawn and written, as ours and pytorch-grad-cam's do by themselves.
+    """
     import torch
 
     from autola_analysis import create_model
@@ -89,10 +92,10 @@ def contender(name: str, setting: Setting) -> Callable[[], Any]:
             small = grad_cam.attribute(images, target=targets, relu_attributions=True)
             maps = LayerAttribution.interpolate(small, size, "bilinear")
             if name == "captum":
-                return maps
+                return maps.cpu()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return maps, guided.attribute(images.clone().requires_grad_(), target=targets)
+                return maps.cpu(), guided.attribute(images.clone().requires_grad_(), target=targets).cpu()
 
         return captum
     if name == "torch-cam":
@@ -102,7 +105,7 @@ def contender(name: str, setting: Setting) -> Callable[[], Any]:
 
         def torch_cam() -> Any:
             (maps,) = extractor(class_idx=targets.tolist(), scores=model(images), normalized=False)
-            return torch.nn.functional.interpolate(maps[:, None], size, mode="bilinear")
+            return torch.nn.functional.interpolate(maps[:, None], size, mode="bilinear").cpu()
 
         return torch_cam
     from pytorch_grad_cam import GradCAM as PytorchGradCAM

@@ -233,19 +233,19 @@ def _own_images(images: Tensor, own_format: torch.memory_format, fast_trunk: boo
 
 def _tensors_of(model: nn.Module) -> dict[str, Tensor]:
     """Return the parameters and buffers of a network by name, each once."""
-    found: dict[Tensor, str] = {}
+    found: dict[int, tuple[str, Tensor]] = {}
     for prefix, module in model.named_modules():
         for name, tensor in chain(module._parameters.items(), module._buffers.items()):
-            if tensor is not None:
-                found.setdefault(tensor, f"{prefix}.{name}" if prefix else name)
-    return {name: tensor for tensor, name in found.items()}
+            if tensor is not None and id(tensor) not in found:
+                found[id(tensor)] = (f"{prefix}.{name}" if prefix else name, tensor)
+    return dict(found.values())
 
 
 def _memory_format(tensors: Mapping[str, Tensor]) -> torch.memory_format:
     """Return the memory format of a network's convolutions."""
     last = any(
-        isinstance(tensor, nn.Parameter)
-        and tensor.ndim == 4
+        tensor.ndim == 4
+        and isinstance(tensor, nn.Parameter)
         and not tensor.is_contiguous()
         and tensor.is_contiguous(memory_format=torch.channels_last)
         for tensor in tensors.values()

@@ -26,6 +26,9 @@ from autola_analysis.inference.outputs import Output, with_entry
 
 NOTATION = re.compile(r"(?P<module>.*?)(?:#(?P<run>\d+))?(?P<entries>(?:\[[^\[\]]+\])*)(?:\*(?P<gate>\d+))?")
 
+ModuleNames = Mapping[str, None]
+"""Names of a network's modules in order, quick to look one up in."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -100,11 +103,24 @@ def places_of(model: nn.Module, names: Iterable[str]) -> list[Place]:
     Raises:
         LayerError: If a name asks for run 0.
     """
-    modules = dict.fromkeys(module for module, _ in model.named_modules())
+    return places_among(module_names(model), names)
+
+
+def module_names(model: nn.Module) -> ModuleNames:
+    """Return the names of a network's modules, its own ("") first, in order of definition."""
+    return dict.fromkeys(name for name, _ in model.named_modules())
+
+
+def places_among(modules: ModuleNames, names: Iterable[str]) -> list[Place]:
+    """Return the places that names mean in a network of some modules, see `place_of`.
+
+    Raises:
+        LayerError: If a name asks for run 0.
+    """
     return [_place_among(modules, name) for name in names]
 
 
-def _place_among(modules: Mapping[str, None], name: str) -> Place:
+def _place_among(modules: ModuleNames, name: str) -> Place:
     if name in modules:
         return Place(name, name)
     match = NOTATION.fullmatch(name)

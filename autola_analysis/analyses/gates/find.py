@@ -9,7 +9,7 @@ from torch import nn
 
 from autola_analysis.core.errors import LayerError
 from autola_analysis.inference.gates import gate_layers
-from autola_analysis.inference.places import place_of
+from autola_analysis.inference.places import module_names, places_of
 
 NO_GATES = (
     "no feature map is multiplied by the output of a sigmoid or of anything else between 0 and 1, and no attention "
@@ -66,8 +66,9 @@ def gates_of(model: nn.Module, side: int | None = None) -> list[Gate]:
             gates += [Gate(name, gate, f"{name}.{gate}" if name else gate) for gate in own()]
             spoken_for += [f"{name}.", f"{name}*"] if name else [""]
     gates += [_named(layer) for layer in gate_layers(model, side) if not layer.startswith(tuple(spoken_for))]
-    order = {name: place for place, (name, _) in enumerate(model.named_modules())}
-    gates.sort(key=lambda gate: order[place_of(model, gate.layer).module])
+    order = {name: position for position, name in enumerate(module_names(model))}
+    modules = {place.name: place.module for place in places_of(model, [gate.layer for gate in gates])}
+    gates.sort(key=lambda gate: order[modules[gate.layer]])
     names = Counter((gate.module, gate.name) for gate in gates)
     return [gate if names[gate.module, gate.name] == 1 else _in_full(gate) for gate in gates]
 
