@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from autola_analysis.analyses.saliency.alone import by_itself
 from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.analyses.saliency.explain_objects import maps_of, support_of
 from autola_analysis.analyses.saliency.explanation import MapKey, status_of
@@ -61,6 +62,7 @@ class JointExplanation:
         return html
 
 
+@by_itself
 def explain_joints(
     model: LoadedDetector | nn.Module | Variant,
     images: Tensor,

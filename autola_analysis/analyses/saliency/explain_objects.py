@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
+from autola_analysis.analyses.saliency.alone import by_itself
 from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.analyses.saliency.explanation import MapKey, status_of
 from autola_analysis.analyses.saliency.methods import Method, Signals, object_methods
@@ -76,6 +77,7 @@ class ObjectExplanation:
         return html
 
 
+@by_itself
 def explain_objects(
     model: LoadedDetector | nn.Module | Variant,
     images: Tensor | Image.Image | NDArray[np.uint8],

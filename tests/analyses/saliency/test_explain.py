@@ -3,7 +3,6 @@
 import gc
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -529,28 +528,3 @@ def test_a_given_class_costs_no_forward_and_a_prediction_one_without_a_backward_
     assert torch.equal(explained_classes(model, IMAGES, batch_size=2), predicted)
     assert forwards == [False] * 3
     assert torch.equal(predicted, model.eval()(IMAGES).argmax(1))
-
-
-@pytest.mark.parametrize("enabled", [True, False])
-def test_autocast_of_the_caller_changes_no_map(enabled: bool) -> None:
-    model = lively(create_model("resnet20", "se", 10, width=4)).eval()
-    expected = explain(model, IMAGES, ("grad-cam", "grad-cam++", "guided-backprop"))
-    classes = explained_classes(model, IMAGES)
-    with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-        found = explain(model, IMAGES, ("grad-cam", "grad-cam++", "guided-backprop"))
-        assert torch.equal(explained_classes(model, IMAGES), classes)
-        assert torch.is_autocast_enabled("cpu") == enabled
-    for key, maps in expected.maps.items():
-        assert torch.equal(found.maps[key], maps)
-
-
-def test_explanations_of_one_network_in_threads_are_those_of_one_thread() -> None:
-    model = lively(create_model("resnet20", "se", 10, width=4)).eval()
-    batches = [torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
-    expected = [explain(model, batch) for batch in batches]
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda batch: explain(model, batch), batches))
-    for one, other in zip(expected, found, strict=True):
-        for key, maps in one.maps.items():
-            assert torch.equal(other.maps[key], maps)
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
