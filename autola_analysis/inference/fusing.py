@@ -9,7 +9,8 @@ it.
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from threading import Lock, get_ident
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ TRACED = ("autola_analysis.backbones.", "torchvision.models.", "timm.models.")
 """Packages whose blocks do nothing in a forward but compute: tracing runs it once with stand-ins for tensors."""
 RELU_FUNCTIONS = (F.relu, F.relu_, torch.relu, torch.relu_)
 ADDITIONS = (operator.add, operator.iadd, torch.add)
+_TRACING = Lock()
+"""Held by the thread that traces: of two at once, torch would leave the process with calls of modules that fail."""
 
 
 class FusedConvolution(nn.Module):
@@ -121,16 +124,37 @@ def unfuse(modules: Collection[nn.Module]) -> None:
 
 
 class _Tracer(fx.Tracer):
-    """Traces a block's own forward; its parts are called as they are."""
+    """Traces a block's own forward; its parts are called as they are.
+
+    While torch traces, calls of every module of the process come here. Those of other threads, which run networks of
+    their own meanwhile, are none of the block's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return True
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
 def _fused_forward(block: nn.Module, tapped: Collection[nn.Module]) -> fx.GraphModule | None:
     """Return a block's forward with fused convolutions; None where there is nothing to fuse, or it cannot be traced."""
     try:
-        graph = _Tracer().trace(block)
+        with _TRACING:
+            graph = _Tracer().trace(block)
     except (fx.proxy.TraceError, TypeError):  # what it does depends on the numbers in a tensor, or on its arguments
         return None
     traced = fx.GraphModule(block, graph)

@@ -1,6 +1,8 @@
 """Convolutions that carry out the ReLU and the addition behind them, against the same network as it is."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
 
 import pytest
 import torch
@@ -191,3 +193,56 @@ def test_unfusing_gives_blocks_their_own_forward_back() -> None:
     model = create_model("resnet20", num_classes=10).eval()
     unfuse(fuse(model, ()))
     assert not any("forward" in vars(module) for module in model.modules())
+
+
+class Meanwhile(nn.Module):
+    """A block in whose forward, while it is traced, something happens."""
+
+    def __init__(self, happening: Callable[[], object]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.happening = happening
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.happening()
+        return F.relu(self.conv(x))
+
+
+def test_networks_that_other_threads_run_are_not_drawn_into_the_block_that_is_traced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fusing, "TRACED", (__name__,))
+    other = create_model("resnet20", "cbam", 10).eval()
+    expected = other(images())
+    found = []
+
+    def run_elsewhere() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            found.append(pool.submit(other, images()).result())
+
+    block = Meanwhile(run_elsewhere)
+    assert fuse(nn.Sequential(block).eval(), ()) == [block]
+    assert torch.equal(found[0], expected)
+
+
+def test_after_two_threads_have_traced_modules_are_called_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusing, "TRACED", (__name__,))
+    before = nn.Module.__call__, nn.Module.__getattr__
+    second_began, first_ended = Event(), Event()
+
+    def second_begins() -> None:
+        second_began.set()
+        first_ended.wait(5)
+
+    second = Thread(target=fuse, args=(nn.Sequential(Meanwhile(second_begins)).eval(), ()))
+
+    def first_waits() -> None:
+        second.start()
+        second_began.wait(0.5)  # in vain, where one traces at a time
+
+    fuse(nn.Sequential(Meanwhile(first_waits)).eval(), ())
+    first_ended.set()
+    second.join()
+    after = nn.Module.__call__, nn.Module.__getattr__
+    nn.Module.__call__, nn.Module.__getattr__ = before  # type: ignore[method-assign]  # for the tests that follow
+    assert after == before
