@@ -43,6 +43,11 @@ class Subject:
         """Names of the images; None where the data only numbers them."""
         return getattr(self.source, "ids", None)
 
+    @property
+    def finds_joints(self) -> bool:
+        """Whether some of the networks find joints."""
+        return any(variant.finds_joints for variant in self.variants)
+
 
 @dataclass(frozen=True)
 class Observed:

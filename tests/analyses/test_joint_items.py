@@ -210,7 +210,7 @@ def test_gates_of_a_network_for_joints() -> None:
         ([planted()], Dots(), {}, "has 0 classes with 10"),
         ([planted()], ClutteredScenes("test", 2), {}, "have no joints"),
         ([planted()], DigitPuppets("test", 2), {}, "finds 3 joints, and the people of digit-puppets have 9"),
-        ([planted("a"), detector(name="b")], Many(), {}, "b finds objects, and a joints; look at them one by one"),
+        ([planted("a"), detector(name="b")], Many(), {}, "b finds objects, and a joints; analyse them one by one"),
         ([planted()], Many(), {"layers": ["deconvs.7"]}, "deconvs.7"),
     ],
 )

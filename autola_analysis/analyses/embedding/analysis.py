@@ -18,7 +18,7 @@ from autola_analysis.analyses.embedding.quality import PROBE
 from autola_analysis.analyses.embedding.result import FORMAT, Embedding
 from autola_analysis.analyses.embedding.section import embedding_section
 from autola_analysis.analyses.embedding.watcher import FeatureWatcher, feature_result
-from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
+from autola_analysis.analyses.joint_items import items_of, observed_in_crops, with_crops
 from autola_analysis.analyses.object_items import IMAGES, JOINTS, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.variants import check_layer_names
@@ -95,7 +95,7 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     def watch(self, options: EmbeddingOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what keeps the features of each layer."""
-        return [] if looks_at_joints(subject) else _watchers(options, _items_of(options, subject))
+        return [] if subject.finds_joints else _watchers(options, _items_of(options, subject))
 
     def measure(
         self, options: EmbeddingOptions, subject: Subject, observed: Observed, reading: Reading
@@ -104,7 +104,7 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
         shown = with_crops(subject)
         items = _items_of(options, shown)
         watchers = _watchers(options, items)
-        if looks_at_joints(subject):
+        if subject.finds_joints:
             observed = observed_in_crops(watchers, shown, reading)
         by_layer = [observed.by_watcher[watcher.name] for watcher in watchers]
         pool = AT_JOINTS if items is not None and items.what == JOINTS else options.pool

@@ -12,7 +12,7 @@ from autola_analysis.analyses.gates.measure import GateWatcher, gate_result
 from autola_analysis.analyses.gates.options import GateOptions
 from autola_analysis.analyses.gates.result import CONTRAST, FORMAT, GateResult
 from autola_analysis.analyses.gates.section import gates_section
-from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
+from autola_analysis.analyses.joint_items import items_of, observed_in_crops, with_crops
 from autola_analysis.analyses.object_items import IMAGES, JOINTS
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.core.errors import LayerError
@@ -57,11 +57,11 @@ class Gates(Analysis[GateOptions, GateResults]):
 
     def watch(self, options: GateOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up gates."""
-        return [] if looks_at_joints(subject) else [_watcher(subject)]
+        return [] if subject.finds_joints else [_watcher(subject)]
 
     def measure(self, options: GateOptions, subject: Subject, observed: Observed, reading: Reading) -> GateResults:
         """Make a result per network with gates."""
-        if looks_at_joints(subject):
+        if subject.finds_joints:
             shown = with_crops(subject)
             observed = observed_in_crops([_watcher(shown)], shown, reading)
         observations = observed.by_watcher[GateWatcher.name]

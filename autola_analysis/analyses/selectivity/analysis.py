@@ -9,7 +9,7 @@ from typing import Any
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
 from autola_analysis.analyses.background_boxes import with_background
 from autola_analysis.analyses.by_object import Masks, known_mask
-from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
+from autola_analysis.analyses.joint_items import items_of, observed_in_crops, with_crops
 from autola_analysis.analyses.object_items import JOINTS, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.selectivity.caveats import bias_caveats
@@ -57,7 +57,7 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     def watch(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up units, and on request what keeps their activities and the images that drive them."""
-        return [] if looks_at_joints(subject) else self._watchers(options, subject)
+        return [] if subject.finds_joints else self._watchers(options, subject)
 
     def _watchers(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         items = _items_of(options, subject)
@@ -70,7 +70,7 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     def measure(self, options: SelectivityOptions, subject: Subject, observed: Observed, reading: Reading) -> Results:
         """Make a result per network."""
-        if looks_at_joints(subject):
+        if subject.finds_joints:
             subject = with_crops(subject)
             observed = observed_in_crops(self._watchers(options, subject), subject, reading)
         sums = observed.by_watcher[SelectivityWatcher.name]

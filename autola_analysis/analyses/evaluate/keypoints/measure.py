@@ -17,7 +17,7 @@ from autola_analysis.analyses.evaluate.keypoints.people import People
 from autola_analysis.analyses.evaluate.keypoints.result import CONTROL, KeypointResult
 from autola_analysis.analyses.evaluate.keypoints.rows import keypoint_rows
 from autola_analysis.analyses.evaluate.options import EvaluationOptions
-from autola_analysis.analyses.joint_names import check_joints
+from autola_analysis.analyses.joint_networks import check_joint_networks
 from autola_analysis.analyses.observation import Reading, observe
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.distributed import current
@@ -39,14 +39,9 @@ def check_keypoints(options: EvaluationOptions, variants: Sequence[Variant], sou
     """
     if options.detections is not None:
         raise OptionError("--detections stands beside detectors, and the networks find joints; leave it out.")
-    for variant in variants:
-        if not variant.finds_joints:
-            raise OptionError(
-                f"{variant.title} finds objects and {_first(variants).title} joints; evaluate them one by one."
-            )
-        if variant.name == CONTROL:
-            raise OptionError(f"{CONTROL!r} names what knows nothing but the boxes; give the network another name.")
-        check_joints(variant, joints_of(source), source.name)
+    check_joint_networks(variants, source)
+    if any(variant.name == CONTROL for variant in variants):
+        raise OptionError(f"{CONTROL!r} names what knows nothing but the boxes; give the network another name.")
     placed_joints_of(source, "OKS needs")
     boxes_of(options, source)
 
@@ -180,7 +175,3 @@ def _keypoints(crops: PersonCrops, image: int) -> NDArray[np.float64]:
 def _sigmas(joints: JointSet) -> tuple[float, ...]:
     assert joints.sigmas is not None
     return joints.sigmas
-
-
-def _first(variants: Sequence[Variant]) -> Variant:
-    return next(variant for variant in variants if variant.finds_joints)
