@@ -14,6 +14,7 @@ from autola_analysis.analyses.object_items import JOINTS, IntArray, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher, by_watcher, observe_all
 from autola_analysis.data.joint_crops import JointCrops
 from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.inference.stream import ImageData
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,15 @@ def with_crops(subject: Subject) -> Subject:
     return replace(subject, source=JointCrops(source, common_crop_size(subject.variants)))
 
 
-def items_of(subject: Subject) -> ObjectItems | None:
-    """Return the joints or objects of a subject's images; None where every image has one label."""
-    if isinstance(subject.source, JointCrops):
-        return JointItems.of_people(subject.source)
-    return ObjectItems.of(subject.source) if isinstance(subject.source, ObjectSource) else None
+def items_of(source: ImageData) -> ObjectItems | None:
+    """Return the joints or objects of images; None where every image has one label.
+
+    Raises:
+        DataError: If fewer than two classes have enough of them.
+    """
+    if isinstance(source, JointCrops):
+        return JointItems.of_people(source)
+    return ObjectItems.of(source) if isinstance(source, ObjectSource) else None
 
 
 def observed_in_crops(watchers: Sequence[Watcher[Any]], subject: Subject, reading: Reading) -> Observed:
