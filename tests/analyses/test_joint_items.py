@@ -136,13 +136,18 @@ def test_every_number_equals_the_naive_one_and_folds_are_of_stored_images() -> N
 def test_items_are_found_once_for_check_pass_and_result(
     networks: list[Variant], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[ObjectSource] = []
-    of = ObjectItems.of
-    monkeypatch.setattr(ObjectItems, "of", lambda source: (found.append(source), of(source))[1])
+    looked_at: list[type[ObjectSource]] = []
+    found_in = ObjectItems.of
+
+    def noted(source: ObjectSource) -> ObjectItems:
+        looked_at.append(type(source))
+        return found_in(source)
+
+    monkeypatch.setattr(ObjectItems, "of", noted)
     joints = networks[0].finds_joints
     source, layers = (Many(), [LAYER]) if joints else (Shapes(30), ["layer1"])
     measure_selectivity(networks, source, layers=layers, reading=READING)
-    assert [type(each) for each in found] == [JointCrops if joints else Shapes]
+    assert looked_at == [JointCrops if joints else Shapes]
 
 
 @pytest.mark.parametrize(("asked", "said"), [({"by": "images"}, "--by images"), ({"background": True}, "--background")])

@@ -90,10 +90,10 @@ class Labelings:
             torch.from_numpy(within.astype(np.int32)),
             torch.from_numpy(labels),
             folds,
-            torch.from_numpy(free.astype(np.int32)),
-            items.what,
-            items.left_out,
-            items.classes_beside,
+            free=torch.from_numpy(free.astype(np.int32)),
+            items=items.what,
+            left_out=items.left_out,
+            classes_beside=items.classes_beside,
         )
 
     @property
