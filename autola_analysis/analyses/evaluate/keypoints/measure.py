@@ -74,12 +74,13 @@ def keypoint_results(
     joints, quiet = joints_of(source), reading.settings.quiet
     decoding = JOINT_DECODINGS[options.decode_joints]
     cut_out, box_scores = boxes_of(options, source)
-    annotated = [source.objects(index) for index in range(len(source))]
-    crops: dict[tuple[int, int], PersonCrops] = {}
+    annotated = PersonCrops(source, variants[0].crop_size)
+    crops = {annotated.size: annotated} if cut_out is source else {}
     results: list[KeypointResult] = []
     for variant in variants:
         size = variant.crop_size
-        crops.setdefault(size, PersonCrops(cut_out, size))
+        if size not in crops:
+            crops[size] = PersonCrops(cut_out, size)
         network = Mirrored(variant.model, joints.pairs, decoding) if options.flip_test else variant.model
         looking = replace(variant, model=network)
         (seen,) = observe([looking], crops[size], JointWatcher(options.decode_joints), reading)
@@ -89,12 +90,12 @@ def keypoint_results(
         found = People.of(crops[size], places, joint_scores, _sigmas(joints), box_scores, options.soft_nms)
         about = {"decode_joints": options.decode_joints, "flip_test": options.flip_test, **seen.arithmetic}
         names = (variant.name, variant.run)
-        results.append(_result(names, found, crops[size], annotated, options, about, seen.warnings(), quiet))
+        results.append(_result(names, found, crops[size], annotated.people, options, about, seen.warnings(), quiet))
     if results:
-        first = crops[variants[0].crop_size]
-        means = mean_poses(PersonCrops(source, variants[0].crop_size), first)
+        first = crops[annotated.size]
+        means = mean_poses(annotated, first)
         found = People.of(first, means, np.ones(means.shape[:2]), _sigmas(joints), box_scores, options.soft_nms)
-        results.append(_result((CONTROL, "1"), found, first, annotated, options, {}, [], quiet))
+        results.append(_result((CONTROL, "1"), found, first, annotated.people, options, {}, [], quiet))
     return results
 
 
