@@ -14,7 +14,7 @@ from autola_analysis.analyses.evaluate.detection.files import read_detections
 from autola_analysis.analyses.evaluate.keypoints.numbers import KeypointNumbers
 from autola_analysis.analyses.evaluate.keypoints.observer import JointWatcher, Mirrored
 from autola_analysis.analyses.evaluate.keypoints.people import People
-from autola_analysis.analyses.evaluate.keypoints.result import CONTROL, KeypointResult
+from autola_analysis.analyses.evaluate.keypoints.result import ANNOTATED, CONTROL, KeypointResult
 from autola_analysis.analyses.evaluate.keypoints.rows import keypoint_rows
 from autola_analysis.analyses.evaluate.options import EvaluationOptions
 from autola_analysis.analyses.joint_networks import check_joint_networks
@@ -147,7 +147,7 @@ def _result(
         "crops": len(found.images),
         "kept": int(found.kept.sum()),
         "joints": int(numbers.labelled[:, -1].sum()),
-        "boxes": "annotated" if options.boxes is None else Path(options.boxes).name,
+        "boxes": ANNOTATED if options.boxes is None else Path(options.boxes).name,
         "soft_nms": options.soft_nms,
         "crop": list(crops.size),
         "suppression": OVERLAP,
