@@ -35,7 +35,12 @@ def for_reduction(x: Tensor) -> Tensor:
 
 
 def trained_norm(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    """Return the output of a batch norm in training; one of few channels has convolutions around it on a processor."""
+    """Return what a batch norm between convolutions puts out in training; one of few channels reads contiguous memory.
+
+    Args:
+        norm: In train mode.
+        x: ``(B, C, H, W)``.
+    """
     if norm.num_features > FEW_CHANNELS or x.device.type != "cpu":
         output: Tensor = norm(x)
         return output
