@@ -200,7 +200,7 @@ def test_a_backbone_of_the_guide_is_measured_by_the_command_that_stands_below_it
     assert set(pd.read_csv(tmp_path / "out" / "tables" / "selectivity.csv")["layer"]) == {"layer1", "layer2"}
 
 
-def test_the_contract_of_imports_names_every_analysis() -> None:
+def test_the_contract_of_imports_names_every_analysis_and_all_that_they_share() -> None:
     contracts = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     rooms = {path.parent.name for path in (ROOT / "analyses").glob("*/__init__.py")}
     named = [
@@ -209,3 +209,6 @@ def test_the_contract_of_imports_names_every_analysis() -> None:
         if contract["name"] in ("An analysis knows no other analysis", "What analyses share knows no analysis")
     ]
     assert named == [rooms, rooms]
+    (shared,) = (each for each in contracts if each["name"] == "What analyses share knows no analysis")
+    beside = {path.stem for path in (ROOT / "analyses").glob("*.py")} - {"__init__"}
+    assert {module.rpartition(".")[2] for module in shared["source_modules"]} == {*beside, "study", "cli"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from autola_analysis.analyses.object_items import ObjectItems
     from autola_analysis.analyses.observation import Observation, Reading, Watcher
     from autola_analysis.analyses.options import AnalysisOptions
     from autola_analysis.analyses.variants import Variant
@@ -42,6 +44,25 @@ class Subject:
     def ids(self) -> Sequence[str] | None:
         """Names of the images; None where the data only numbers them."""
         return getattr(self.source, "ids", None)
+
+    @property
+    def finds_joints(self) -> bool:
+        """Whether some of the networks find joints."""
+        return any(variant.finds_joints for variant in self.variants)
+
+    @cached_property
+    def in_crops(self) -> Subject:
+        """The subject with crops of people for its images, where its networks find joints; see `with_crops`."""
+        from autola_analysis.analyses.joint_items import with_crops  # brings PyTorch: `--help` comes without
+
+        return with_crops(self)
+
+    @cached_property
+    def items(self) -> ObjectItems | None:
+        """The joints or objects of its images; None where every image has one label; see `items_of`."""
+        from autola_analysis.analyses.joint_items import items_of  # likewise
+
+        return items_of(self.source)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from autola_analysis.analyses.analysis import Observed, Subject
-from autola_analysis.analyses.joint_names import check_joints
+from autola_analysis.analyses.joint_networks import check_joint_networks, common_crop_size
 from autola_analysis.analyses.object_items import JOINTS, IntArray, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher, by_watcher, observe_all
-from autola_analysis.core.errors import OptionError
 from autola_analysis.data.joint_crops import JointCrops
 from autola_analysis.data.object_source import ObjectSource
-from autola_analysis.data.person_crops import joints_of
+from autola_analysis.inference.stream import ImageData
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,6 @@ class JointItems(ObjectItems):
         return np.unique(self.names, return_inverse=True)[1]
 
 
-def looks_at_joints(subject: Subject) -> bool:
-    """Return whether some of the networks find joints."""
-    return any(variant.finds_joints for variant in subject.variants)
-
-
 def with_crops(subject: Subject) -> Subject:
     """Return a subject with crops of people for its images, where its networks find joints; itself otherwise.
 
@@ -65,28 +59,21 @@ def with_crops(subject: Subject) -> Subject:
         OptionError: If a network finds objects, other joints than those of the data, or takes other crops.
     """
     source = subject.source
-    if not (looks_at_joints(subject) and isinstance(source, ObjectSource)) or isinstance(source, JointCrops):
+    if not (subject.finds_joints and isinstance(source, ObjectSource)) or isinstance(source, JointCrops):
         return subject
-    joints = joints_of(source)
-    first = next(variant for variant in subject.variants if variant.finds_joints)
-    for variant in subject.variants:
-        if not variant.finds_joints:
-            raise OptionError(f"{variant.title} finds objects, and {first.title} joints; look at them one by one.")
-        check_joints(variant, joints, source.name)
-        if variant.crop_size != first.crop_size:
-            sizes = " and ".join("{} x {}".format(*each.crop_size) for each in (first, variant))
-            raise OptionError(
-                f"{first.title} and {variant.title} take crops of {sizes} pixels, which show different joints; look at "
-                "them one by one."
-            )
-    return replace(subject, source=JointCrops(source, first.crop_size))
+    check_joint_networks(subject.variants, source)
+    return replace(subject, source=JointCrops(source, common_crop_size(subject.variants)))
 
 
-def items_of(subject: Subject) -> ObjectItems | None:
-    """Return the joints or objects of a subject's images; None where every image has one label."""
-    if isinstance(subject.source, JointCrops):
-        return JointItems.of_people(subject.source)
-    return ObjectItems.of(subject.source) if isinstance(subject.source, ObjectSource) else None
+def items_of(source: ImageData) -> ObjectItems | None:
+    """Return the joints or objects of images; None where every image has one label.
+
+    Raises:
+        DataError: If fewer than two classes have enough of them.
+    """
+    if isinstance(source, JointCrops):
+        return JointItems.of_people(source)
+    return ObjectItems.of(source) if isinstance(source, ObjectSource) else None
 
 
 def observed_in_crops(watchers: Sequence[Watcher[Any]], subject: Subject, reading: Reading) -> Observed:

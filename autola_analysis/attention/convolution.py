@@ -1,7 +1,7 @@
 """Grouped convolutions of few channels, fast to differentiate once and twice.
 
-On a processor a convolution of few channels with a dilated or wide kernel is differentiated two to four times as fast
-in channels-last memory, and one by a single position as a product of matrices (`benchmarks/search.py`).
+On a processor one with a wide or dilated kernel is differentiated faster in channels-last memory, see `memory`, and one
+by a single position as a product of matrices (`benchmarks/search.py`).
 
 torch differentiates the gradient of a grouped convolution group by group, with kernels as large as a feature map. Its
 parts are convolutions themselves, and are written as such here: with a kernel w, an input x and a gradient g of the
@@ -22,6 +22,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn.grad import conv2d_weight
+
+from autola_analysis.attention.memory import for_convolution
 
 
 class Geometry(NamedTuple):
@@ -129,8 +131,7 @@ def _conv2d(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _in_fast_memory(x: Tensor, geometry: Geometry) -> Tensor:
-    fast = geometry.wide and x.device.type == "cpu"
-    return x.contiguous(memory_format=torch.channels_last) if fast else x
+    return for_convolution(x) if geometry.wide else x
 
 
 def turned(weight: Tensor, groups: int) -> Tensor:

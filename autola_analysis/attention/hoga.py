@@ -9,11 +9,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 
 from autola_analysis.attention.gating import add_output
 from autola_analysis.attention.genotype import NODES, RELEASED, Genotype, as_genotype
+from autola_analysis.attention.memory import for_convolution, with_gradient_for_norm
 from autola_analysis.attention.operations import OPERATIONS
 from autola_analysis.attention.registry import register_attention
 from autola_analysis.attention.squeeze_excitation import SqueezeExcitation
@@ -83,7 +82,7 @@ class HighOrderGroupAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the attended feature map, shape ``(B, C, H, W)``."""
-        groups = self._groups(x)
+        groups = tuple(for_convolution(group) for group in x.chunk(NODES, dim=1))
         ops = iter(self.ops)
         states: list[Tensor] = []
         for group, edges in zip(groups, self.genotype.nodes(), strict=True):
@@ -94,31 +93,7 @@ class HighOrderGroupAttention(nn.Module):
             assert state is not None
             states.append(state)
         z = torch.cat((*states, self.se_a(reduce(add, groups))), dim=1)
-        fused = self.fuse(z)
-        if fused.requires_grad and fused.device.type == "cpu":
-            fused = _ChannelsLastGradient.apply(fused)
-        return self.se_b(x + fused)  # x first: the sum takes its memory format
-
-    @staticmethod
-    def _groups(x: Tensor) -> tuple[Tensor, ...]:
-        groups = x.chunk(NODES, dim=1)
-        if x.device.type != "cpu":
-            return groups
-        # On a processor convolutions of large batches on few channels are faster in channels-last memory, and
-        # everything else on tensors of their own; benchmarks/hoga.py measures both together.
-        return tuple(group.contiguous(memory_format=torch.channels_last) for group in groups)
-
-
-class _ChannelsLastGradient(Function):
-    """The identity, whose gradient comes in channels-last memory, as a batch norm of such an input takes it fast."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
-        return gradient.contiguous(memory_format=torch.channels_last)
+        return self.se_b(x + with_gradient_for_norm(self.fuse(z)))  # x first: the sum takes its memory format
 
 
 @register_attention("hoga-random")

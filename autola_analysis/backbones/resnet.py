@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from autola_analysis.attention.candidates import EdgeConv2d
+from autola_analysis.attention.edge_layers import EdgeConv2d
 from autola_analysis.core.errors import OptionError
 
 StageBlock = Callable[[int, int, int], nn.Module]

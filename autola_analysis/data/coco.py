@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +12,14 @@ from PIL import Image, ImageDraw
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.files import expanded
-from autola_analysis.core.objects import COCO_SIGMAS, JointSet, Objects
-from autola_analysis.core.text import apart, counted
+from autola_analysis.core.objects import Objects
+from autola_analysis.core.text import apart
+from autola_analysis.data.coco_file import Entry, box_fault, check_unique, joint_set, number_fault, read_entries
 from autola_analysis.data.decoding import bad_image, read_image
 from autola_analysis.data.file_facts import FileFacts
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.run_lengths import mask_of, unpack
 from autola_analysis.data.source import hash_of
-
-TOLERANCE = 1.0
-"""Pixels by which a box may leave its image: COCO's own are rounded, and stay as they are"""
-Entry = dict[str, Any]
 
 
 class CocoObjects(ObjectSource):
@@ -49,16 +43,16 @@ class CocoObjects(ObjectSource):
         self.path = expanded(annotations)
         self.name, self.split = f"objects:{self.path}", self.path.stem
         self.roots = [expanded(images_root)] if images_root is not None else _beside(self.path)
-        self._text, content = _read(self.path)
+        self._text, content = read_entries(self.path)
         images, categories = content["images"], sorted(content["categories"], key=lambda entry: int(entry["id"]))
         for kind, entries in (("image", images), ("category", categories), ("annotation", content["annotations"])):
-            _check_unique(entries, kind, self.path)
+            check_unique(entries, kind, self.path)
         self.classes = apart([str(entry["name"]) for entry in categories])
         self.category_ids = tuple(int(entry["id"]) for entry in categories)
         self.image_ids = np.array([entry["id"] for entry in images], dtype=np.int64)
         self.ids = [str(entry["file_name"]) for entry in images]
         self.sizes = np.array([[entry["width"], entry["height"]] for entry in images], dtype=np.int64).reshape(-1, 2)
-        self.joints = _joints(categories, self.path)
+        self.joints = joint_set(categories, self.path)
         self._images = images
         self._annotations = self._by_image(content["annotations"], drop_bad_boxes)
 
@@ -151,14 +145,10 @@ class CocoObjects(ObjectSource):
                 raise self._wrong(f"annotation {entry['id']} belongs to image {entry['image_id']}, which is not in it")
             if entry["category_id"] not in self.category_ids:
                 raise self._wrong(f"annotation {entry['id']} has the unknown category {entry['category_id']}")
-            joints, numbers = len(self.joints.names) if self.joints else 0, len(entry.get("keypoints") or ())
-            if joints and numbers not in (0, 3 * joints):
-                raise self._wrong(f"annotation {entry['id']} has {numbers} numbers for {joints} joints")
-            for key, values in (("area", [entry.get("area", 0)]), ("keypoints", entry.get("keypoints") or [])):
-                if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
-                    raise self._wrong(f"annotation {entry['id']} has the {key} {entry[key]!r}, and numbers are due")
+            if fault := number_fault(entry, len(self.joints.names) if self.joints else 0):
+                raise self._wrong(f"annotation {entry['id']} {fault}")
             index = places[entry["image_id"]]
-            fault = _fault(entry.get("bbox"), *self.sizes[index])
+            fault = box_fault(entry.get("bbox"), *self.sizes[index])
             if fault and not drop:
                 raise self._wrong(
                     f"the box {entry.get('bbox')} of annotation {entry['id']} {fault}", "drop_bad_boxes=True"
@@ -189,75 +179,6 @@ class _Files:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((name, str(self._source._file(index))) for index, name in enumerate(self._source.ids))
-
-
-def _read(path: Path) -> tuple[str, dict[str, list[Entry]]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-    except OSError as error:
-        raise DataError(f"cannot read {path} ({error.strerror}); check the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON text ({error}); use the original file.") from error
-    needed: dict[str, tuple[str, ...]] = {
-        "images": ("id", "file_name", "width", "height"),
-        "categories": ("id", "name"),
-        "annotations": ("id", "image_id", "category_id"),
-    }
-    for key, fields in needed.items():
-        entries = content.get(key) if isinstance(content, Mapping) else None
-        if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-            raise DataError(f"{path} has no list of {key}, which COCO's format has; give a file of annotated objects.")
-        lacking = [field for field in fields for entry in entries if field not in entry]
-        if lacking:
-            raise DataError(f"{path} holds {key} without {lacking[0]!r}, which COCO's format has; mend it.")
-        for field in {*fields} - {"file_name", "name"}:
-            if odd := [entry[field] for entry in entries if not isinstance(entry[field], int)]:
-                raise DataError(
-                    f"{path} holds {key} whose {field} is {odd[0]!r}, where a whole number is due; mend it."
-                )
-    return text, content
-
-
-def _check_unique(entries: Sequence[Entry], kind: str, path: Path) -> None:
-    seen: set[object] = set()
-    for entry in entries:
-        if entry["id"] in seen:
-            raise DataError(f"{path} holds two entries for {kind} {entry['id']}; mend it or use the original file.")
-        seen.add(entry["id"])
-
-
-def _fault(box: object, width: int, height: int) -> str:
-    """Return what is wrong with a box x, y, width, height; "" for a box that can be used."""
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, int | float) for value in box):
-        return "is not four numbers"
-    x, y, across, down = box
-    if not (across > 0 and down > 0):
-        return "has no area"
-    inside = x >= -TOLERANCE and y >= -TOLERANCE and x + across <= width + TOLERANCE and y + down <= height + TOLERANCE
-    return "" if inside else f"lies outside its image of {width} x {height} pixels"
-
-
-def _joints(categories: Sequence[Entry], path: Path) -> JointSet | None:
-    """Return the joints of the first category that has some; left and right are told from the names.
-
-    Raises:
-        DataError: If it has another number of sigmas than of joints.
-    """
-    entry = next((entry for entry in categories if entry.get("keypoints")), None)
-    if entry is None:
-        return None
-    names = tuple(str(name) for name in entry["keypoints"])
-    pairs = tuple(
-        (index, names.index(name.replace("left", "right")))
-        for index, name in enumerate(names)
-        if "left" in name and name.replace("left", "right") in names
-    )
-    skeleton = tuple((int(one) - 1, int(other) - 1) for one, other in entry.get("skeleton", ()))
-    sigmas = entry.get("sigmas", COCO_SIGMAS if len(names) == len(COCO_SIGMAS) else None)
-    if sigmas is not None and len(sigmas) != len(names):
-        raise DataError(f"{path} gives {len(sigmas)} sigmas for {counted(len(names), 'joint')}; give one per joint.")
-    return JointSet(names, pairs, skeleton, None if sigmas is None else tuple(float(each) for each in sigmas))
 
 
 def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> NDArray[np.bool_]:

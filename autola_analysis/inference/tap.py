@@ -29,9 +29,9 @@ def tap(model: nn.Module, layers: Sequence[str], reduce: Reduce | None = None) -
     Args:
         model: Any module; its hooks are as before when the context ends, also after an exception.
         layers: Names as ``model.named_modules()`` has them, which may leave out what stands around the stages of a
-            detector; ``"relu#2"`` is the second run of a layer in a forward,
-            ``"encoder[0]"`` and ``"backbone[feat]"`` are entries of outputs that are tuples and dicts, ``"se*1"`` is
-            the first gate that a feature map is multiplied by while the layer ``se`` runs.
+            detector; ``"relu#2"`` is the second run of a layer in a forward, ``"encoder[0]"`` and ``"backbone[feat]"``
+            are entries of outputs that are tuples and dicts, ``"se*1"`` is the first gate that a feature map is
+            multiplied by while the layer ``se`` runs.
         reduce: Applied to each activation inside the forward, so that no full feature map outlives the layer that
             made it: ``reduce(layer, activation)``. None keeps a copy.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import matplotlib as mpl
 import matplotlib.style
@@ -17,6 +18,7 @@ WIDTHS = {"neurips": 5.5, "cvpr": 6.875, "column": 3.25}
 
 VARIANT_COLOURS = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D00")
 """After Okabe and Ito, "Color Universal Design", 2008; yellow is too light for lines and left out."""
+_OF_REPORT: ContextVar[tuple[str, ...]] = ContextVar("variants of the report", default=())
 
 CLASS_COLOURS = (
     "#0089FF", "#D8C400", "#761400", "#0000FF", "#FFB19D", "#FF009D", "#149D3B", "#00D8FF", "#620089", "#004E4E",
@@ -27,9 +29,32 @@ deuteranopes see them (Machado et al., "A physiologically-based model for simula
 2009)."""
 
 
-def variant_colour(place: int) -> str:
-    """Return the colour of the variant at a place, from 0, among those of a figure."""
-    return VARIANT_COLOURS[place % len(VARIANT_COLOURS)]
+@contextmanager
+def colours_of_report(names: Sequence[str]) -> Iterator[None]:
+    """Let figures that are made inside the context give every variant one colour, whichever of them they show.
+
+    Args:
+        names: Of all variants of a report, in their order.
+    """
+    token = _OF_REPORT.set(tuple(names))
+    try:
+        yield
+    finally:
+        _OF_REPORT.reset(token)
+
+
+def variant_colours(names: Iterable[str]) -> dict[str, str]:
+    """Return the colours of variants, by name.
+
+    Inside `colours_of_report` a variant has the colour of its place in the report, and what is no variant of it, such
+    as a control, one of those that are left; elsewhere the place among the names decides.
+
+    Args:
+        names: Of the variants of a figure, in their order.
+    """
+    names = list(names)
+    order = list(dict.fromkeys([*_OF_REPORT.get(), *names]))
+    return {name: VARIANT_COLOURS[order.index(name) % len(VARIANT_COLOURS)] for name in names}
 
 
 def figure_width(width: str | float) -> float:

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from autola_analysis.attention.convolution import differentiated_twice
 
+BATCHES = 4
+"""Of images of the architecture's half, the same in every epoch: a change between epochs comes from the search."""
 TOLERANCE = 1e-3
 """Relative, of an eigenvalue."""
 LANCZOS = 8
@@ -79,8 +81,9 @@ def hessian_product(loss_of: Callable[[Tensor], Tensor], alpha: Tensor, directio
 def sharpened(epochs: Sequence[int], eigenvalues: Sequence[float]) -> tuple[int, int] | None:
     """Return the first epoch in which the minimum has become sharper, and the earlier one it is compared with.
 
-    That is where the mean of the last five measurements exceeds 1.3 times the one four measurements earlier, from epoch
-    10 on; the rule and its numbers are those of Zela et al.'s code.
+    That is where the mean of the last `MEANS_OVER` measurements exceeds `SHARPER` times the one `MEANS_APART`
+    measurements earlier, from epoch `NOT_BEFORE` on; the rule and its numbers are those of Zela et al.'s code. None
+    where there is no such epoch.
 
     Args:
         epochs: After which was measured, from 1 on.

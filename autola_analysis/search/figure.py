@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.attention.genotype import NODES, STANDARD_EDGES, Genotype, edge_row
 from autola_analysis.report.style import figure_width, paper_style
-from autola_analysis.search.curvature import sharpened
+from autola_analysis.search.curvature import BATCHES, MEANS_APART, MEANS_OVER, SHARPER, sharpened
 from autola_analysis.search.derivation import NOTHING
 from autola_analysis.search.history import entropy
 from autola_analysis.search.result import SearchResult
@@ -35,9 +35,9 @@ ROW_INCHES = 1.15
 LEGEND_INCHES = 1.6
 """Of the longest name of an operation in a legend."""
 CURVATURE = (
-    " Below, the largest eigenvalue of the Hessian of the loss on the architecture's half in alpha, on four "
-    "batches that stay the same; a dashed line where its mean over five measurements exceeds 1.3 times the one four "
-    "earlier."
+    " Below, the largest eigenvalue of the Hessian of the loss on the architecture's half in alpha, on "
+    f"{BATCHES} batches that stay the same; a dashed line where its mean over {MEANS_OVER} measurements exceeds "
+    f"{SHARPER:g} times the one {MEANS_APART} earlier."
 )
 """What the second panel shows."""
 BEND = 0.4

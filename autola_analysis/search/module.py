@@ -15,7 +15,7 @@ from torch import Tensor
 
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.search.bilevel import ArchitectureGradient, UnrolledStep, architecture_gradient
-from autola_analysis.search.curvature import curvature
+from autola_analysis.search.curvature import BATCHES, curvature
 from autola_analysis.search.history import History
 from autola_analysis.search.recipes import BETAS, SearchRecipe
 from autola_analysis.search.supernet import ALPHA, SuperNetwork, frozen_statistics
@@ -23,8 +23,6 @@ from autola_analysis.training.module import DivergedError
 
 WEIGHTS_HALF, ALPHA_HALF = "weights", "alpha"
 """Names of the two halves of the training images."""
-CURVATURE_BATCHES = 4
-"""Of the evaluated images, always the same: a change between epochs comes from the search."""
 Batch = tuple[Tensor, Tensor]
 
 
@@ -146,7 +144,7 @@ class SearchTraining(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Add up loss and correct answers on images of the architecture's half, in eval mode, not augmented."""
         images, labels = self._standardised(batch)
-        if self._measures_curvature and batch_index < CURVATURE_BATCHES:
+        if self._measures_curvature and batch_index < BATCHES:
             self._evaluated.append((images, labels))
         logits = self.network(images)
         self._sums["evaluated_loss"] += F.cross_entropy(logits, labels, reduction="sum")

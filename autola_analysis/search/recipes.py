@@ -73,8 +73,12 @@ class SearchRecipe:
             self,
             positive=("epochs", "batch_size", "learning_rate", "clip_norm", "alpha_learning_rate", "evaluated_images"),
             not_negative=(
-                *("final_learning_rate", "momentum", "weight_decay"),
-                *("alpha_decay", "alpha_from_epoch", "curvature_every"),
+                "final_learning_rate",
+                "momentum",
+                "weight_decay",
+                "alpha_decay",
+                "alpha_from_epoch",
+                "curvature_every",
             ),
         )
         if self.alpha_from_epoch >= self.epochs:

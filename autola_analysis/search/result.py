@@ -35,7 +35,7 @@ EPOCHS_TABLE = Table(
         number("alpha_decay", "norm of alpha's decay, mean over steps"),
         number("implicit_share", "norm of the implicit term over that of the gradient, mean over steps"),
         number("clipped", "share of weight steps whose gradient was clipped"),
-        number("eigenvalue", "largest of the Hessian of the architecture's loss in alpha, of every second epoch"),
+        number("eigenvalue", "largest of the Hessian of the architecture's loss in alpha, where it was measured"),
         count("changed", "edges whose choice changed in the epoch"),
         number("seconds", "of the epoch"),
     ),

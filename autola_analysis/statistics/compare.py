@@ -75,7 +75,7 @@ def compare(
         stages: Names of the networks' stages in order, whose first and last the claims are about; None takes the
             layers of the statistics, those of the first analysis that has layers.
         seed: Of the bootstrap.
-        guests: Names of what is compared, too, but is no variant that claims are about.
+        guests: Names of what is compared too, and that no claim is about.
 
     Raises:
         OptionError: If there are no statistics of two variants.

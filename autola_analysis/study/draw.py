@@ -16,6 +16,7 @@ from autola_analysis.report.methods import networks_paragraph, write_methods
 from autola_analysis.report.page import write_page
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
+from autola_analysis.report.style import colours_of_report
 from autola_analysis.report.thumbnails import read_thumbnails
 from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.statistics.compare import COMPARISON_TABLE
@@ -71,7 +72,11 @@ def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any], quie
         )
         sheet = Sheet(directory, layout.data, layout.width, note=note)
         sections.append(claims_section(comparison, claims, sheet, controls))
-    with progress_bar(len(layout.analyses), "drawing", unit="analyses", quiet=quiet) as bar:
+    variants = [model["model"] for model in record.get("models", [])]
+    with (
+        colours_of_report(variants),
+        progress_bar(len(layout.analyses), "drawing", unit="analyses", quiet=quiet) as bar,
+    ):
         for name, asked in layout.analyses.items():
             analysis, kind = analysis_of(name), registration_of(name).options_class()
             sheet = Sheet(directory, asked["data"], layout.width, thumbnails, kind(**asked["options"]), note)

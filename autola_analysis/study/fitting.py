@@ -18,13 +18,17 @@ def fitting(file: StudyFile) -> StudyFile:
     Raises:
         CheckpointError: If that file cannot be read.
     """
-    (data,) = file.data.values()
-    task = _task(file, holds_objects(data)) if data.source is None or holds_objects(data) else Classification().name
+    task = _task(file)
     analyses = [request for request in file.analyses if task in analysis_of(request.kind).tasks]
     return file.model_copy(update={"analyses": analyses})
 
 
-def _task(file: StudyFile, objects: bool) -> str:
+def _task(file: StudyFile) -> str:
+    """Return the task of the networks: that of the first file, where the images may have objects."""
+    (data,) = file.data.values()
+    objects = holds_objects(data)
+    if data.source is not None and not objects:
+        return Classification().name
     table = next(iter(file.models.values()))
     path = expanded(table.files[0])
     task = task_of_file(path, table.weights, table.trust) if path.exists() else Classification().name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class PlannedAnalysis:
         """What captions call its images."""
         return OWN_IMAGES if self.data is None else self.data.title
 
-    @property
+    @cached_property
     def subject(self) -> Subject:
         """Networks and images, as the analysis takes them."""
         return Subject([model.variant for model in self.models], self.source)

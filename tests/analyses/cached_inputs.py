@@ -178,10 +178,8 @@ class Detector:
         self.annotations.write_text(json.dumps(content))
 
     def numbers(self, cache: Path | None) -> Arrays:
-        source, options = (
-            CocoObjects(self.annotations),
-            SelectivityOptions(layers=[LAST_STAGE], permutations=1, folds=2),
-        )
+        source = CocoObjects(self.annotations)
+        options = SelectivityOptions(layers=[LAST_STAGE], permutations=1, folds=2)
         watchers: list[Watcher[Any]] = [SelectivityWatcher(options, ObjectItems.of(source, 2)), DetectionWatcher()]
         found: Any = observe_all([detector()], source, watchers, reading(cache, fold=False))
         ((selectivity,), (detections,)) = found

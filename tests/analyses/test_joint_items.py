@@ -22,6 +22,7 @@ from autola_analysis.analyses.gates.objects import HeldObjects
 from autola_analysis.analyses.gates.section import gates_methods
 from autola_analysis.analyses.group_folds import group_folds
 from autola_analysis.analyses.joint_items import JointItems
+from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.analyses.selectivity.analysis import Selectivity
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.selectivity.section import selectivity_caption, selectivity_methods
@@ -36,7 +37,7 @@ from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.detectors import create_detector
 from autola_analysis.inference.stream import Batch
 from tests.analyses.evaluate.keypoints.planted import AS_IT_IS, READING, Dots
-from tests.analyses.objects import detector
+from tests.analyses.objects import Shapes, detector
 from tests.analyses.selectivity.naive import naive_means, naive_selectivity
 from tests.inference.state import state_of
 
@@ -131,6 +132,24 @@ def test_every_number_equals_the_naive_one_and_folds_are_of_stored_images() -> N
     np.testing.assert_allclose(alone.summary["mean_corrected"], row["mean_corrected"], atol=1e-6)
 
 
+@pytest.mark.parametrize("networks", [[planted()], [detector()]], ids=["joints", "objects"])
+def test_items_are_found_once_for_check_pass_and_result(
+    networks: list[Variant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[type[ObjectSource]] = []
+    found_in = ObjectItems.of
+
+    def noted(source: ObjectSource) -> ObjectItems:
+        looked_at.append(type(source))
+        return found_in(source)
+
+    monkeypatch.setattr(ObjectItems, "of", noted)
+    joints = networks[0].finds_joints
+    source, layers = (Many(), [LAYER]) if joints else (Shapes(30), ["layer1"])
+    measure_selectivity(networks, source, layers=layers, reading=READING)
+    assert looked_at == [JointCrops if joints else Shapes]
+
+
 @pytest.mark.parametrize(("asked", "said"), [({"by": "images"}, "--by images"), ({"background": True}, "--background")])
 def test_what_only_objects_have_is_refused_of_joints(asked: dict[str, Any], said: str) -> None:
     with pytest.raises(OptionError, match=f"{said} looks at objects, and model finds joints; leave it out"):
@@ -210,7 +229,7 @@ def test_gates_of_a_network_for_joints() -> None:
         ([planted()], Dots(), {}, "has 0 classes with 10"),
         ([planted()], ClutteredScenes("test", 2), {}, "have no joints"),
         ([planted()], DigitPuppets("test", 2), {}, "finds 3 joints, and the people of digit-puppets have 9"),
-        ([planted("a"), detector(name="b")], Many(), {}, "b finds objects, and a joints; look at them one by one"),
+        ([planted("a"), detector(name="b")], Many(), {}, "b finds objects, and a joints; analyse them one by one"),
         ([planted()], Many(), {"layers": ["deconvs.7"]}, "deconvs.7"),
     ],
 )

@@ -185,10 +185,8 @@ def test_of_a_pass_with_other_inputs_it_is_said_which(tmp_path: Path, said: Call
 def test_of_images_that_cannot_be_named_nothing_is_kept_and_that_is_said(
     tmp_path: Path, said: Callable[[], list[str]]
 ) -> None:
-    data, watcher = (
-        TensorDataset(torch.rand(8, 3, 16, 16), torch.arange(8) % 2),
-        SelectivityWatcher(SelectivityOptions()),
-    )
+    data = TensorDataset(torch.rand(8, 3, 16, 16), torch.arange(8) % 2)
+    watcher = SelectivityWatcher(SelectivityOptions())
     for images in (data, DataLoader(data, batch_size=4)):
         observe(variants()[:1], images, watcher, Reading(QUIET, cache=tmp_path))
         assert said() == [

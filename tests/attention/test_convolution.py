@@ -37,9 +37,9 @@ def test_first_and_second_derivatives_are_those_of_torch(name: str) -> None:
     expected = F.conv2d(x, weight, None, 1, *geometry)
     with differentiated_twice():
         found = convolve(x, weight, geometry)
-    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13 * float(expected.abs().max()))
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13 * float(expected.detach().abs().max()))
     for one, other in zip(second(found, x, weight, [x, weight]), second(expected, x, weight, [x, weight]), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12 * float(other.abs().max()))
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12 * float(other.detach().abs().max()))
 
 
 @pytest.mark.parametrize("name", [name for name in SHAPES if name != "one by one"])  # that is a product of matrices
@@ -51,7 +51,7 @@ def test_gradients_of_weights_that_nobody_asks_for_are_left_out_and_change_no_ot
     of_x, of_weight = torch.autograd.grad((out**3).sum(), (x, weight), create_graph=True)
     asked.weights = False
     found, dropped = torch.autograd.grad((of_x**2).sum() + (of_weight**2).sum(), (x, weight), materialize_grads=True)
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12 * float(expected.abs().max()))
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12 * float(expected.detach().abs().max()))
     assert not torch.allclose(dropped, everything)
 
 
@@ -59,10 +59,10 @@ def test_gradients_of_weights_that_nobody_asks_for_are_left_out_and_change_no_ot
 def test_gradients_outside_are_those_of_torch(name: str) -> None:
     x, weight, geometry = problem(name)
     expected, found = F.conv2d(x, weight, None, 1, *geometry), convolve(x, weight, geometry)
-    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13 * float(expected.abs().max()))
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13 * float(expected.detach().abs().max()))
     wanted = torch.autograd.grad((expected**3).sum(), (x, weight))
     for one, other in zip(torch.autograd.grad((found**3).sum(), (x, weight)), wanted, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12 * float(other.abs().max()))
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12 * float(other.detach().abs().max()))
 
 
 def derivatives(out: Tensor, asked: list[Tensor]) -> list[Tensor]:
@@ -90,9 +90,9 @@ def test_two_convolutions_in_a_row_are_those_of_torch_and_keep_nothing_between(
         again = separable(*tensors, geometry, 2)
     wanted = derivatives(expected, asked)
     for out in (found, again):
-        torch.testing.assert_close(out, expected, rtol=1e-13, atol=1e-13 * float(expected.abs().max()))
+        torch.testing.assert_close(out, expected, rtol=1e-13, atol=1e-13 * float(expected.detach().abs().max()))
         for one, other in zip(derivatives(out, asked), wanted, strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12 * float(other.abs().max()))
+            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12 * float(other.detach().abs().max()))
 
 
 def made_by(out: Tensor) -> str:

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autola_analysis.attention.operations import FEW_CHANNELS, OPERATIONS, ConvolutionalGate
+from autola_analysis.attention.memory import FEW_CHANNELS
+from autola_analysis.attention.operations import OPERATIONS, ConvolutionalGate
 
 
 def randomised(name: str, channels: int = 8) -> nn.Module:

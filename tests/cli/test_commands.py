@@ -232,6 +232,8 @@ def test_quiet_prints_nothing(
         ),
         (["embed", "--ckpt", "a.pth", "--perplexity", "0"], "--perplexity is a number from 1 on; found 0"),
         (["inspect", "missing.pth"], "missing.pth"),
+        (["inspect", "--ckpt", "SE=missing.pth"], "missing.pth"),
+        (["inspect"], "no checkpoint was given; use FILE or --ckpt PATH"),
         (["layers", "--ckpt", "missing.pth"], "missing.pth"),
         (["list", "attention"], "there is no list of 'attention'; lists: attentions"),
         (["train", "cifar"], "unknown recipe 'cifar'; the nearest known: cifar10"),
@@ -340,6 +342,13 @@ def test_inspect_and_layers_describe_a_file(run: Callable[..., tuple[int, str, s
     assert status == 0
     assert "resnet20" in out
     assert "hoga" in out
+    status, both, _ = run(
+        "inspect", "--ckpt", f"HOGA={real_files / 'autola_authors_resnet20.pth'}",
+        "--ckpt", real_files / "resnet20-12fca82f.th",
+    )  # fmt: skip
+    assert status == 0
+    assert both.startswith(f"{out}\n")
+    assert both.count("\nsha256") == 2
     status, out, _ = run("layers", "--ckpt", real_files / "resnet20-12fca82f.th")
     assert status == 0
     (stage,) = [line.split() for line in out.splitlines() if line.startswith("layer3 ")]

@@ -123,6 +123,13 @@ def with_annotation(**changes: object) -> dict[str, Any]:
     return values
 
 
+def with_joints(**changes: object) -> dict[str, Any]:
+    values = content()
+    (category,) = (entry for entry in values["categories"] if "keypoints" in entry)
+    category |= changes
+    return values
+
+
 def twice(key: str) -> dict[str, Any]:
     values = content()
     return {**values, key: [*values[key], values[key][0]]}
@@ -145,13 +152,17 @@ def twice(key: str) -> dict[str, Any]:
         (with_annotation(bbox=None), "the box None of annotation 100 is not four numbers"),
         (with_annotation(bbox=[1, 2, float("nan"), 3]), r"the box \[1, 2, nan, 3\] of annotation 100 has no area"),
         (with_annotation(bbox=[float("nan"), 2, 3, 3]), "lies outside its image of 8 x 6 pixels"),
-        (with_annotation(area=None), "annotation 100 has the area None, and numbers are due"),
-        (with_annotation(area=float("nan")), "annotation 100 has the area nan, and numbers are due"),
-        (with_annotation(area="9"), "annotation 100 has the area '9', and numbers are due"),
+        (with_annotation(area=None), "annotation 100 has the area None, and finite numbers are needed"),
+        (with_annotation(area=float("nan")), "annotation 100 has the area nan, and finite numbers are needed"),
+        (with_annotation(area="9"), "annotation 100 has the area '9', and finite numbers are needed"),
         (with_annotation(keypoints=[1, 2]), "annotation 100 has 2 numbers for 3 joints"),
+        (with_annotation(keypoints=5), "annotation 100 has the keypoints 5, and finite numbers are needed"),
+        (with_joints(keypoints=5), "gives joints with the keypoints 5, where a list of names is needed"),
+        (with_joints(skeleton=[[1]]), r"the skeleton \[\[1\]\], where pairs of numbers are needed"),
+        (with_joints(sigmas=["a", "b", "c"]), r"the sigmas \['a', 'b', 'c'\], where finite numbers are needed"),
         (
             with_annotation(keypoints=[*[1] * 8, "2"]),
-            r"annotation 100 has the keypoints \[1, .*'2'\], and numbers are due",
+            r"annotation 100 has the keypoints \[1, .*'2'\], and finite numbers are needed",
         ),
     ],
 )

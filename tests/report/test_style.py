@@ -1,6 +1,6 @@
 import pytest
 
-from autola_analysis.report.style import grid_shape
+from autola_analysis.report.style import VARIANT_COLOURS, colours_of_report, grid_shape, variant_colours
 
 
 @pytest.mark.parametrize(
@@ -8,3 +8,11 @@ from autola_analysis.report.style import grid_shape
 )
 def test_rows_of_panels_are_as_equally_full_as_can_be(panels: int, most: int, shape: tuple[int, int]) -> None:
     assert grid_shape(panels, most) == shape
+
+
+def test_a_variant_keeps_its_colour_in_a_report_whichever_are_drawn() -> None:
+    first, second, third, fourth, *_ = VARIANT_COLOURS
+    assert variant_colours(["SE", "HOGA"]) == {"SE": first, "HOGA": second}
+    with colours_of_report(["none", "SE", "HOGA", "HOGA"]):
+        assert variant_colours(["HOGA", "mean pose", "SE"]) == {"HOGA": third, "mean pose": fourth, "SE": second}
+    assert variant_colours(["HOGA"]) == {"HOGA": first}

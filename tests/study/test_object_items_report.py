@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from autola_analysis.analyses.gates.result import GATES
 from autola_analysis.analyses.observation import Reading
@@ -68,6 +70,8 @@ def test_one_pass_measures_objects_for_three_analyses(detectors: Path, objects: 
     assert (settings["objects_per_class"], settings["images"]) == ({"red": 12, "green": 12, "blue": 12}, IMAGES)
     for name in FIGURES:
         assert_drawn(out / "figures" / name)
+    pixels = np.asarray(Image.open(out / "figures" / "object_contrast.png").convert("RGB"))
+    assert (pixels == (0x00, 0x72, 0xB2)).all(2).any()  # the second variant's colour, though it is drawn alone
     captions = {name: (out / "figures" / f"{name}.caption.txt").read_text() for name in FIGURES}
     redraw(out, quiet=True)
     assert captions == {name: (out / "figures" / f"{name}.caption.txt").read_text() for name in FIGURES}

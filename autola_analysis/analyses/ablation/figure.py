@@ -11,7 +11,7 @@ from autola_analysis.analyses.ablation.orders import ORDERS, RANDOM, REVERSED, S
 from autola_analysis.analyses.ablation.result import AblationResult
 from autola_analysis.analyses.ablation.rows import curve_rows, runs_by_layer
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, paper_style, variant_colours
 
 TITLES = {SELECTIVE: "most selective first", REVERSED: "least selective first", RANDOM: "random orders"}
 ROW_INCHES = 0.95
@@ -37,12 +37,13 @@ def plot_ablation(results: AblationResult | Sequence[AblationResult], width: str
     curves = {key: curves_by_order(of_variant) for key, of_variant in runs.items()}
     layers = list(dict.fromkeys(layer for _, layer in runs))
     names = list(dict.fromkeys(model for model, _ in runs))
+    colours = variant_colours(names)
     with paper_style():
         figure = Figure(figsize=(figure_width(width), ROW_INCHES * len(runs) + 0.55), layout="constrained")
         axes = figure.subplots(len(runs), len(ORDERS), sharex=True, sharey=True, squeeze=False)
         rows = sorted(runs, key=lambda key: (layers.index(key[1]), names.index(key[0])))
         for panels, (name, layer) in zip(axes, rows, strict=True):
-            colour = variant_colour(names.index(name))
+            colour = colours[name]
             for panel, order in zip(panels, ORDERS, strict=True):
                 for other in names:
                     if other != name and (other, layer) in curves:

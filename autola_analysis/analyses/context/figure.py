@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from autola_analysis.analyses.context.kinds import PASTED_BACK, UNALTERED
 from autola_analysis.analyses.context.result import AlteredPicture, ContextResult
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, paper_style, variant_colours
 
 TITLES = {"accuracy": "top-1 accuracy", "accuracy_drop": "drop below the control"}
 DOT_INCHES = 0.085
@@ -66,11 +66,12 @@ def shown_kinds(result: ContextResult) -> list[str]:
 
 def _draw_metric(ax: Axes, rows: pd.DataFrame, kinds: Sequence[str], models: Sequence[str]) -> None:
     places = {kind: place for place, kind in enumerate(kinds)}
+    colours = variant_colours(models)
     for position, model in enumerate(models):
         own = rows[(rows["model"] == model) & rows["kind"].isin(kinds)]
         offset = (position - (len(models) - 1) / 2) * 0.7 / len(models)
         y = np.array([places[kind] for kind in own["kind"]], dtype=float) + offset
-        colour = variant_colour(position)
+        colour = colours[model]
         ax.hlines(y, own["ci_low"], own["ci_high"], color=colour, linewidth=0.9)
         ax.plot(own["value"], y, "o", color=colour, markersize=3)
     for edge in np.arange(len(kinds) - 1) + 0.5:
@@ -80,11 +81,11 @@ def _draw_metric(ax: Axes, rows: pd.DataFrame, kinds: Sequence[str], models: Seq
 
 
 def _legend(result: ContextResult) -> list[Line2D]:
-    handles = []
-    for position, model in enumerate(result.models):
+    handles, colours = [], variant_colours(result.models)
+    for model in result.models:
         runs = result.summary.loc[result.summary["model"] == model, "runs"].iloc[0]
         label = f"{model} ({runs} runs)" if runs > 1 else model
-        colour = variant_colour(position)
+        colour = colours[model]
         handles.append(Line2D([], [], color=colour, marker="o", markersize=3, linewidth=0.9, label=label))
     return handles
 

@@ -18,7 +18,7 @@ from autola_analysis.analyses.embedding.quality import PROBE
 from autola_analysis.analyses.embedding.result import FORMAT, Embedding
 from autola_analysis.analyses.embedding.section import embedding_section
 from autola_analysis.analyses.embedding.watcher import FeatureWatcher, feature_result
-from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
+from autola_analysis.analyses.joint_items import observed_in_crops
 from autola_analysis.analyses.object_items import IMAGES, JOINTS, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.variants import check_layer_names
@@ -71,7 +71,7 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     def check(self, options: EmbeddingOptions, subject: Subject) -> None:
         """Refuse layers that a network does not have, and too few images or objects, where their number is known."""
-        subject = with_crops(subject)
+        subject = subject.in_crops
         if options.layer is not None and not options.layer:
             raise LayerError("the list of layers is empty; name at least one, or give none for the last stage.")
         check_layer_names(subject.variants, options.layer)
@@ -95,16 +95,16 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
     def watch(self, options: EmbeddingOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what keeps the features of each layer."""
-        return [] if looks_at_joints(subject) else _watchers(options, _items_of(options, subject))
+        return [] if subject.finds_joints else _watchers(options, _items_of(options, subject))
 
     def measure(
         self, options: EmbeddingOptions, subject: Subject, observed: Observed, reading: Reading
     ) -> EmbeddingResults:
         """Take the features of every network and layer."""
-        shown = with_crops(subject)
+        shown = subject.in_crops
         items = _items_of(options, shown)
         watchers = _watchers(options, items)
-        if looks_at_joints(subject):
+        if subject.finds_joints:
             observed = observed_in_crops(watchers, shown, reading)
         by_layer = [observed.by_watcher[watcher.name] for watcher in watchers]
         pool = AT_JOINTS if items is not None and items.what == JOINTS else options.pool
@@ -208,7 +208,7 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
         if options.method == "pca":
             return []
         assert isinstance(subject.source, Source)
-        items = _items_of(options, with_crops(subject))
+        items = _items_of(options, subject.in_crops)
         points, what = (len(subject.source), IMAGES) if items is None else (len(items), items.what)
         count = len({variant.name for variant in subject.variants}) * len(options.layer or [""]) * options.seeds
         return [Step(f"{counted(count, 'embedding')} of {points:,} {what}", count * points * SECONDS_PER_IMAGE)]
@@ -216,7 +216,7 @@ class EmbeddingAnalysis(Analysis[EmbeddingOptions, EmbeddingResults]):
 
 def _items_of(options: EmbeddingOptions, subject: Subject) -> ObjectItems | None:
     """Return the objects or joints that are looked at; None where images are."""
-    items = items_of(subject)
+    items = subject.items
     return None if items is None else items.limited(options.limit_objects, options.seed)
 
 

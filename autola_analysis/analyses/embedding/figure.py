@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from autola_analysis.analyses.embedding.labels import spread_labels
 from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import CLASS_COLOURS, figure_width, grid_shape, paper_style, variant_colour
+from autola_analysis.report.style import CLASS_COLOURS, figure_width, grid_shape, paper_style, variant_colours
 
 FloatArray = NDArray[np.float64]
 
@@ -116,14 +116,14 @@ def plot_knn_accuracy(embeddings: Embedding | Sequence[Embedding], width: str | 
     with paper_style():
         figure = Figure(figsize=(inches, 0.55 + 0.19 * len(groups)), layout="constrained")
         ax = figure.subplots()
-        names = list(dict.fromkeys(each.model for each in chosen))
-        repeated = len(groups) > len(names)
+        colours = variant_colours(each.model for each in chosen)
+        repeated = len(groups) > len(colours)
         for each in chosen:
             position = groups.index((row_of(each), each.model))
             runs = [other for other in chosen if (row_of(other), other.model) == groups[position]]
             shift = 0.5 * ((runs.index(each) + 0.5) / len(runs) - 0.5) if len(runs) > 1 else 0.0
             value, low, high = _knn_accuracy(each)
-            colour = variant_colour(names.index(each.model))
+            colour = colours[each.model]
             ax.plot([low, high], [position + shift] * 2, color=colour, linewidth=1.1, solid_capstyle="butt")
             ax.plot(value, position + shift, "o", color=colour, markersize=3.2)
         ax.set_yticks(range(len(groups)), [f"{row}, {name}" if repeated else name for row, name in groups])

@@ -66,7 +66,7 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
 
     def check(self, options: EvaluationOptions, subject: Subject) -> None:
         """Refuse networks of which none has a head, and detectors of other classes or joints than the data's."""
-        if isinstance(subject.source, ObjectSource) and _finds_joints(subject):
+        if isinstance(subject.source, ObjectSource) and subject.finds_joints:
             check_keypoints(options, subject.variants, subject.source)
             return
         if given := options.given(FOR_JOINTS):
@@ -82,7 +82,7 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
 
     def watch(self, options: EvaluationOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what keeps predictions or detections."""
-        if _finds_joints(subject):
+        if subject.finds_joints:
             return []  # they look at crops of people, in passes of their own
         return [DetectionWatcher() if isinstance(subject.source, ObjectSource) else PredictionWatcher()]
 
@@ -90,7 +90,7 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
         self, options: EvaluationOptions, subject: Subject, observed: Observed, reading: Reading
     ) -> EvaluationResults:
         """Make a result per network; empty ones, and none of detectors, in all but the first of several processes."""
-        if isinstance(subject.source, ObjectSource) and _finds_joints(subject):
+        if isinstance(subject.source, ObjectSource) and subject.finds_joints:
             return EvaluationResults(poses=keypoint_results(subject.variants, subject.source, options, reading))
         if isinstance(subject.source, ObjectSource):
             if not current().first:
@@ -168,7 +168,3 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
     @staticmethod
     def _all(result: EvaluationResults) -> Sequence[EvaluationResult | DetectionResult | KeypointResult]:
         return [*result.networks, *result.detectors, *result.poses]
-
-
-def _finds_joints(subject: Subject) -> bool:
-    return any(variant.finds_joints for variant in subject.variants)

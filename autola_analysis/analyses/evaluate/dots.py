@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from autola_analysis.report.style import figure_width, variant_colour
+from autola_analysis.report.style import figure_width, variant_colours
 
 DOT_INCHES = 0.07  # of a row, per variant
 NAME_CHARACTERS = 28
@@ -47,8 +47,9 @@ def draw_dots(ax: Axes, names: Sequence[str], estimates: Estimates, label: str, 
         label: Of the axis of values.
         shares: Whether values are shares, so that the axis does not go beyond 0 and 1.
     """
-    for position, of_variant in enumerate(estimates.values()):
-        colour = variant_colour(position)
+    colours = variant_colours(estimates)
+    for position, (variant, of_variant) in enumerate(estimates.items()):
+        colour = colours[variant]
         values, low, high = np.array(of_variant).T
         rows = np.arange(len(names)) + (position - (len(estimates) - 1) / 2) * 0.7 / len(estimates)
         ax.hlines(rows, low, high, color=colour, linewidth=0.9)
@@ -66,11 +67,11 @@ def draw_dots(ax: Axes, names: Sequence[str], estimates: Estimates, label: str, 
 
 def variant_handles(runs: Mapping[str, int]) -> list[Line2D]:
     """Return what a legend shows of variants, with the number of runs where there are several."""
-    handles = []
-    for position, (name, count) in enumerate(runs.items()):
-        name = shortened(name, NAME_CHARACTERS)
+    handles, colours = [], variant_colours(runs)
+    for variant, count in runs.items():
+        name = shortened(variant, NAME_CHARACTERS)
         label = f"{name} ({count} runs)" if count > 1 else name
-        colour = variant_colour(position)
+        colour = colours[variant]
         handles.append(Line2D([], [], color=colour, marker="o", markersize=3, linewidth=0.9, label=label))
     return handles
 

@@ -39,7 +39,6 @@ class EvaluationOptions(AnalysisOptions):
         flag="--no-flip-test",
         negated=True,
     )
-
     boxes: str | None = option(
         None,
         "Of networks for joints: boxes of people that a detector found in these images, in COCO's format of results. "

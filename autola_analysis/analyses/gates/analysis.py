@@ -12,7 +12,7 @@ from autola_analysis.analyses.gates.measure import GateWatcher, gate_result
 from autola_analysis.analyses.gates.options import GateOptions
 from autola_analysis.analyses.gates.result import CONTRAST, FORMAT, GateResult
 from autola_analysis.analyses.gates.section import gates_section
-from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
+from autola_analysis.analyses.joint_items import observed_in_crops
 from autola_analysis.analyses.object_items import IMAGES, JOINTS
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.core.errors import LayerError
@@ -51,18 +51,18 @@ class Gates(Analysis[GateOptions, GateResults]):
 
     def check(self, options: GateOptions, subject: Subject) -> None:
         """Refuse networks of which none has gates, and objects that no class has enough of."""
-        _watcher(with_crops(subject))
+        _watcher(subject.in_crops)
         if not any(gates_of(variant.model, variant.input_side) for variant in subject.variants):
             raise LayerError("none of the networks has attention gates, so that there is nothing to measure.")
 
     def watch(self, options: GateOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up gates."""
-        return [] if looks_at_joints(subject) else [_watcher(subject)]
+        return [] if subject.finds_joints else [_watcher(subject)]
 
     def measure(self, options: GateOptions, subject: Subject, observed: Observed, reading: Reading) -> GateResults:
         """Make a result per network with gates."""
-        if looks_at_joints(subject):
-            shown = with_crops(subject)
+        if subject.finds_joints:
+            shown = subject.in_crops
             observed = observed_in_crops([_watcher(shown)], shown, reading)
         observations = observed.by_watcher[GateWatcher.name]
         with_gates = {each.variant.name for each in observations}
@@ -112,4 +112,4 @@ class Gates(Analysis[GateOptions, GateResults]):
 def _watcher(subject: Subject) -> GateWatcher:
     """Return what sums up gates, of objects or joints where the images hold some."""
     source = subject.source
-    return GateWatcher(items_of(subject), source) if isinstance(source, ObjectSource) else GateWatcher()
+    return GateWatcher(subject.items, source) if isinstance(source, ObjectSource) else GateWatcher()

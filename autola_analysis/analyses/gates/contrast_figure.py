@@ -12,7 +12,7 @@ from autola_analysis.analyses.gates.figure import STAGE
 from autola_analysis.analyses.gates.result import GateResult
 from autola_analysis.analyses.object_items import JOINTS
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, paper_style, variant_colours
 
 PANEL_INCHES = 1.5
 
@@ -32,16 +32,17 @@ def plot_contrast(results: Sequence[GateResult], width: str | float = "neurips")
     Raises:
         OptionError: If no network has a spatial gate whose contrast is known.
     """
-    known = [(place, result) for place, result in enumerate(results) if len(contrast_rows(result))]
+    known = [result for result in results if len(contrast_rows(result))]
+    colours = variant_colours(result.model for result in results)
     if not known:
         raise OptionError("no network has a spatial gate whose contrast on objects is known.")
     with paper_style():
         figure = Figure(figsize=(figure_width(width), PANEL_INCHES + 0.4), layout="constrained")
         axes = figure.subplots(1, len(known), sharey=True, squeeze=False)[0]
-        for ax, (place, result) in zip(axes, known, strict=True):
-            _draw(ax, contrast_rows(result), variant_colour(place))
+        for ax, result in zip(axes, known, strict=True):
+            _draw(ax, contrast_rows(result), colours[result.model])
             ax.set_title(result.model)
-        of_joints = known[0][1].items == JOINTS
+        of_joints = known[0].items == JOINTS
         axes[0].set_ylabel("gate at joints\nless beside them" if of_joints else "gate inside objects\nless outside")
     return figure
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.gates.result import GateResult
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style, variant_colour
+from autola_analysis.report.style import VARIANT_COLOURS, figure_width, paper_style
 
 STAGE = re.compile(r"^(?:.*\.)?(layer\d+|stages?\.\d+)\.")
 SHOWN_CLASSES = 4
@@ -124,12 +124,17 @@ def _draw_gate(ax: Axes, result: GateResult, key: str, shown: Sequence[int]) -> 
     for position, index in enumerate(shown):
         if np.isnan(means[index]).any():
             continue
-        colour = variant_colour(position + 1)
+        colour = _class_colour(position)
         ax.plot(channels, means[index][order], color=colour, linewidth=0.8, alpha=0.9)
     ax.plot(channels, overall[order], color="0.45", linewidth=1.4, zorder=1)
     ax.set_ylim(0, 1)
     ax.set_xlim(0, len(overall) - 1)
     ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+
+
+def _class_colour(place: int) -> str:
+    """Return the colour of a class by its place among those that are drawn: black would be taken for all classes."""
+    return VARIANT_COLOURS[(place + 1) % len(VARIANT_COLOURS)]
 
 
 def _title(result: GateResult) -> str:
@@ -139,6 +144,6 @@ def _title(result: GateResult) -> str:
 def _legend(classes: Sequence[str], shown: Sequence[int]) -> list[Line2D]:
     handles = [Line2D([], [], color="0.45", linewidth=1.4, label="all classes")]
     for position, index in enumerate(shown):
-        colour = variant_colour(position + 1)
+        colour = _class_colour(position)
         handles.append(Line2D([], [], color=colour, label=classes[index]))
     return handles

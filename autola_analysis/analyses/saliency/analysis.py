@@ -74,7 +74,7 @@ class Saliency(Analysis[SaliencyOptions, Result]):
 
     def check(self, options: SaliencyOptions, subject: Subject) -> None:
         """Refuse what cannot be explained: methods, layers, targets, boxes, images to show; networks without a head."""
-        if isinstance(subject.source, ObjectSource) and _finds_joints(subject):
+        if isinstance(subject.source, ObjectSource) and subject.finds_joints:
             check_joint_saliency(options, subject.variants, subject.source)
             return
         if isinstance(subject.source, ObjectSource):
@@ -96,7 +96,7 @@ class Saliency(Analysis[SaliencyOptions, Result]):
 
     def measure(self, options: SaliencyOptions, subject: Subject, observed: Observed, reading: Reading) -> Result:
         """Explain the images with all networks; processes share them."""
-        if isinstance(subject.source, ObjectSource) and _finds_joints(subject):
+        if isinstance(subject.source, ObjectSource) and subject.finds_joints:
             people = check_joint_saliency(options, subject.variants, subject.source)
             return explained_joints(subject.variants, people, options, reading)
         if isinstance(subject.source, ObjectSource):
@@ -188,7 +188,7 @@ class Saliency(Analysis[SaliencyOptions, Result]):
     def steps(self, options: SaliencyOptions, subject: Subject, seconds: float) -> Sequence[Step]:
         """Return the step that makes the maps."""
         if isinstance(subject.source, ObjectSource):
-            shown = "joints" if _finds_joints(subject) else "objects"
+            shown = "joints" if subject.finds_joints else "objects"
             what = f"maps of the {shown} of {counted(len(subject.source), 'image')}"
             seconds *= len(subject.source) * FORWARDS_OF_OBJECTS
             return [Step(f"{what}, through {counted(len(subject.variants), 'network')}", seconds)]
@@ -202,10 +202,6 @@ class Saliency(Analysis[SaliencyOptions, Result]):
             seconds_each = min(options.sanity, images) * per_image / len(subject.variants)
             steps.append(Step(f"the sanity check, {counted(stages, 'randomisation')}", stages * seconds_each))
         return steps
-
-
-def _finds_joints(subject: Subject) -> bool:
-    return any(variant.finds_joints for variant in subject.variants)
 
 
 def _source(subject: Subject) -> ImageSource:

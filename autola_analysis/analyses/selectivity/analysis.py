@@ -9,7 +9,7 @@ from typing import Any
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
 from autola_analysis.analyses.background_boxes import with_background
 from autola_analysis.analyses.by_object import Masks, known_mask
-from autola_analysis.analyses.joint_items import items_of, looks_at_joints, observed_in_crops, with_crops
+from autola_analysis.analyses.joint_items import observed_in_crops
 from autola_analysis.analyses.object_items import JOINTS, ObjectItems
 from autola_analysis.analyses.observation import Reading, Watcher
 from autola_analysis.analyses.selectivity.caveats import bias_caveats
@@ -49,7 +49,7 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     def check(self, options: SelectivityOptions, subject: Subject) -> None:
         """Refuse layers that a network does not have, areas without folds, and objects that no class has enough of."""
-        subject = with_crops(subject)
+        subject = subject.in_crops
         check_options(subject.variants, options, isinstance(subject.source, ObjectSource))
         items = _items_of(options, subject)
         if items is not None and options.region == "mask":
@@ -57,7 +57,7 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     def watch(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what sums up units, and on request what keeps their activities and the images that drive them."""
-        return [] if looks_at_joints(subject) else self._watchers(options, subject)
+        return [] if subject.finds_joints else self._watchers(options, subject)
 
     def _watchers(self, options: SelectivityOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         items = _items_of(options, subject)
@@ -70,8 +70,8 @@ class Selectivity(Analysis[SelectivityOptions, Results]):
 
     def measure(self, options: SelectivityOptions, subject: Subject, observed: Observed, reading: Reading) -> Results:
         """Make a result per network."""
-        if looks_at_joints(subject):
-            subject = with_crops(subject)
+        if subject.finds_joints:
+            subject = subject.in_crops
             observed = observed_in_crops(self._watchers(options, subject), subject, reading)
         sums = observed.by_watcher[SelectivityWatcher.name]
         activities = observed.by_watcher[ACTIVITY] if options.auc else [None] * len(sums)
@@ -150,7 +150,7 @@ def _items_of(options: SelectivityOptions, subject: Subject) -> ObjectItems | No
     Raises:
         OptionError: If joints are looked at and the options ask for what objects have.
     """
-    items = items_of(subject)
+    items = subject.items
     if items is None or not isinstance(subject.source, ObjectSource):
         return None
     if items.what == JOINTS and (options.by == "images" or options.background):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from autola_analysis.analyses.object_items import FEWEST, IMAGES
 from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL
-from autola_analysis.analyses.selectivity.observer import Labelings
+from autola_analysis.analyses.selectivity.labelings import Labelings
 from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.core.text import counted
 

@@ -16,7 +16,7 @@ from scipy import stats
 from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.text import last_parts
-from autola_analysis.report.style import figure_width, grid_shape, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, grid_shape, paper_style, variant_colours
 
 FloatArray = NDArray[np.float64]
 GRID = np.linspace(0.0, 1.0, 501)
@@ -89,6 +89,7 @@ def _draw_figure(results: Sequence[SelectivityResult], layers: Sequence[str], wi
 
 def _draw_layer(ax: Axes, results: Sequence[SelectivityResult], layer: str, title: str) -> None:
     names = variant_names(results)
+    colours = variant_colours(names)
     units: set[int] = set()
     for position, name in enumerate(names):
         runs = [result for result in results if result.model == name and layer in result.layers]
@@ -97,7 +98,7 @@ def _draw_layer(ax: Axes, results: Sequence[SelectivityResult], layer: str, titl
         units |= {len(run.class_means[layer]) for run in runs}
         values, nulls = pooled_values(runs, layer)
         dead = sum(len(run.class_means[layer]) for run in runs) - len(values)
-        _draw_row(ax, len(names) - 1 - position, values, nulls, dead, variant_colour(position))
+        _draw_row(ax, len(names) - 1 - position, values, nulls, dead, colours[name])
     ax.set_title(f"{title} ({' or '.join(map(str, sorted(units)))} units)")
     ax.set_xlim(-0.005, 1)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])

@@ -9,10 +9,97 @@ class, and permuting it changes nothing.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-IntArray = NDArray[np.int64]
+import numpy as np
+import torch
+from torch import Tensor
+
+from autola_analysis.analyses.group_folds import group_folds
+from autola_analysis.analyses.object_items import IMAGES, IntArray, ObjectItems
+
+
+@dataclass(frozen=True)
+class Labelings:
+    """All the labels that a pass sums under.
+
+    Attributes:
+        num_classes: C.
+        folds: Fold of every image, ``(N,)``; None where the labels of the run are not known beforehand.
+        num_folds: Number of folds; 1 where there are no folds.
+        permuted: Permuted labels, ``(P, N)``; P = 0 where the labels are not known beforehand.
+        labels: Labels of the run, ``(N,)``; None where they are not known beforehand.
+        folds_asked_for: Number of folds that was asked for.
+        free: Labels permuted among all objects, whatever their size, ``(P, N)``; none of images.
+        items: What has a label: images, objects or joints.
+        left_out: Number of items of every class that is left out, by name.
+        classes_beside: Names of the last of the classes, which the data do not have.
+    """
+
+    num_classes: int
+    folds: Tensor | None
+    num_folds: int
+    permuted: Tensor
+    labels: Tensor | None
+    folds_asked_for: int
+    free: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.int32))
+    items: str = IMAGES
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    classes_beside: tuple[str, ...] = ()
+
+    @classmethod
+    def draw(cls, labels: IntArray | None, num_classes: int, permutations: int, folds: int, seed: int) -> Labelings:
+        """Draw folds and permutations for the labels of a run; neither where the labels are not known."""
+        if labels is None:
+            return cls(num_classes, None, 1, torch.empty(0, 0, dtype=torch.int32), None, folds)
+        num_folds = usable_folds(labels, folds)
+        return cls(
+            num_classes,
+            torch.from_numpy(image_folds(labels, num_folds, seed)) if num_folds else None,
+            max(num_folds, 1),
+            torch.from_numpy(permuted_labels(labels, permutations, seed).astype(np.int32)),
+            torch.from_numpy(labels),
+            folds,
+        )
+
+    @classmethod
+    def of_objects(cls, items: ObjectItems, num_classes: int, permutations: int, folds: int, seed: int) -> Labelings:
+        """Draw folds of images, and permutations within sizes and free ones, for the objects of a run.
+
+        There are no folds where a class would lie in a single one. Whole images have no size to permute within, and
+        so no free permutations either.
+
+        Args:
+            items: The objects.
+            num_classes: Classes of the data.
+            permutations: How many.
+            folds: How many.
+            seed: Of folds and permutations.
+        """
+        labels = items.labels
+        num_folds = min(folds, len(np.unique(items.groups)))
+        dealt = group_folds(labels, items.groups, num_folds, seed) if num_folds >= 2 else np.zeros_like(labels)
+        usable = all(len(np.unique(dealt[labels == label])) > 1 for label in np.unique(labels))
+        within = permuted_within(labels, items.sizes, permutations, seed)
+        free = permuted_labels(labels, 0 if items.what == IMAGES else permutations, seed)
+        return cls(
+            num_classes + len(items.classes_beside),
+            torch.from_numpy(dealt) if usable else None,
+            num_folds if usable else 1,
+            torch.from_numpy(within.astype(np.int32)),
+            torch.from_numpy(labels),
+            folds,
+            free=torch.from_numpy(free.astype(np.int32)),
+            items=items.what,
+            left_out=items.left_out,
+            classes_beside=items.classes_beside,
+        )
+
+    @property
+    def beside(self) -> Tensor:
+        """All labels beside the true ones, ``(P, N)``: `permuted`, then `free`."""
+        return torch.cat([self.permuted, self.free]) if len(self.free) else self.permuted
 
 
 def permuted_labels(labels: IntArray, permutations: int, seed: int) -> IntArray:

@@ -19,7 +19,8 @@ from autola_analysis.analyses.observation import Observation, Reading, class_nam
 from autola_analysis.analyses.per_image import PerImageObserver, PerImageWatcher
 from autola_analysis.analyses.selectivity.auc import unit_auc
 from autola_analysis.analyses.selectivity.caveats import bias_caveats, fold_caveats, item_caveats
-from autola_analysis.analyses.selectivity.observer import Labelings, SelectivityObserver, spatial_mean
+from autola_analysis.analyses.selectivity.labelings import Labelings
+from autola_analysis.analyses.selectivity.observer import SelectivityObserver, spatial_mean
 from autola_analysis.analyses.selectivity.options import SelectivityOptions
 from autola_analysis.analyses.selectivity.result import SUMMARY, SelectivityResult, summary_row, unit_rows
 from autola_analysis.analyses.selectivity.signed import SignedLayerRefusal

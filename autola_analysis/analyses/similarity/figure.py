@@ -16,7 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from autola_analysis.analyses.similarity.cka import FloatArray
 from autola_analysis.analyses.similarity.compared import ComparedLayers, fold_interval
 from autola_analysis.analyses.similarity.result import SimilarityResult, compared_layers
-from autola_analysis.report.style import figure_width, grid_shape, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, grid_shape, paper_style, variant_colours
 
 WITHIN = "two runs of one"
 COLUMNS = 4
@@ -120,8 +120,9 @@ def _draw_beside(figure: SubFigure, compared: ComparedLayers, others: Sequence[s
     first = compared.models[0]
     layers = compared.layers(first)
     step = 0.8 / len(others)
+    colours = variant_colours(compared.models)
     for position, name in enumerate(others):
-        colour = variant_colour(compared.models.index(name))
+        colour = colours[name]
         for place, layer in enumerate(layers):
             if layer not in compared.layers(name):
                 continue
@@ -136,7 +137,7 @@ def _draw_beside(figure: SubFigure, compared: ComparedLayers, others: Sequence[s
     ax.set_ylabel(_wrapped(f"CKA with {first}", BESIDE_INCHES))
     handles: list[Any] = []
     for name in others:
-        colour = variant_colour(compared.models.index(name))
+        colour = colours[name]
         handles.append(Line2D([], [], color=colour, marker="o", markersize=3.5, linewidth=1, label=name))
     if any(compared.runs(name) > 1 for name in compared.models):
         handles.append(Patch(facecolor="0.85", label=WITHIN))

@@ -5,8 +5,8 @@ import pytest
 
 from autola_analysis.analyses.selectivity.analysis import Selectivity
 from autola_analysis.analyses.selectivity.caveats import bias_caveats, fold_caveats, item_caveats
+from autola_analysis.analyses.selectivity.labelings import Labelings
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
-from autola_analysis.analyses.selectivity.observer import Labelings
 from autola_analysis.analyses.selectivity.result import SUMMARY, SelectivityResult
 from tests.analyses.selectivity.studies import selectivity_result
 from tests.analyses.selectivity.test_measure import QUIET, class_sorted

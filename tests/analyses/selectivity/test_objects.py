@@ -11,9 +11,8 @@ from autola_analysis.analyses.object_items import ObjectItems
 from autola_analysis.analyses.observation import Reading, observe
 from autola_analysis.analyses.selectivity.analysis import Selectivity
 from autola_analysis.analyses.selectivity.caveats import item_caveats
-from autola_analysis.analyses.selectivity.labelings import permuted_labels, permuted_within
+from autola_analysis.analyses.selectivity.labelings import Labelings, permuted_labels, permuted_within
 from autola_analysis.analyses.selectivity.measure import SelectivityWatcher, measure_selectivity, selectivity_result
-from autola_analysis.analyses.selectivity.observer import Labelings
 from autola_analysis.analyses.selectivity.options import SelectivityOptions
 from autola_analysis.analyses.selectivity.result import SelectivityResult
 from autola_analysis.analyses.selectivity.section import selectivity_caption, selectivity_methods

@@ -17,7 +17,7 @@ from autola_analysis.analyses.evaluate.dots import dots_figure, variants_below
 from autola_analysis.analyses.evaluate.found_result import numbers_of, to_draw
 from autola_analysis.inference.tasks.average_precision import RECALLS
 from autola_analysis.inference.tasks.coco_metrics import CURVES, METRICS
-from autola_analysis.report.style import figure_width, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, paper_style, variant_colours
 
 SHOWN_CLASSES = 20
 DETECTIONS = "detections"
@@ -116,8 +116,9 @@ def plot_precision_recall(
 
 
 def _draw_curves(ax: Axes, numbers: dict[str, list[DetectionNumbers]], curve: int) -> None:
-    for position, (name, runs) in enumerate(numbers.items()):
-        colour = variant_colour(position)
+    colours = variant_colours(numbers)
+    for name, runs in numbers.items():
+        colour = colours[name]
         ax.plot(RECALLS, np.mean([each.curves[curve] for each in runs], axis=0), color=colour, linewidth=1, label=name)
         drawn = np.mean([each.curves_drawn[:, curve] for each in runs], axis=0)
         ax.fill_between(RECALLS, *np.nanquantile(drawn, BAND, axis=0), color=colour, alpha=0.15, linewidth=0)

@@ -69,7 +69,7 @@ def _entries(path: Path) -> Sequence[Any]:
 
 
 def _fault(entry: object, categories: Mapping[int, int] | None) -> str:
-    """Return what is wrong with a detection, "" for one that can be used; without categories any is known."""
+    """Return what is wrong with a detection, "" for one that can be used; None for categories takes any."""
     if not isinstance(entry, Mapping):
         return "is no object with fields"
     lacking = [name for name in FIELDS if name not in entry]

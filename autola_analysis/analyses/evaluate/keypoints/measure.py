@@ -14,10 +14,10 @@ from autola_analysis.analyses.evaluate.detection.files import read_detections
 from autola_analysis.analyses.evaluate.keypoints.numbers import KeypointNumbers
 from autola_analysis.analyses.evaluate.keypoints.observer import JointWatcher, Mirrored
 from autola_analysis.analyses.evaluate.keypoints.people import People
-from autola_analysis.analyses.evaluate.keypoints.result import CONTROL, KeypointResult
+from autola_analysis.analyses.evaluate.keypoints.result import ANNOTATED, CONTROL, KeypointResult
 from autola_analysis.analyses.evaluate.keypoints.rows import keypoint_rows
 from autola_analysis.analyses.evaluate.options import EvaluationOptions
-from autola_analysis.analyses.joint_names import check_joints
+from autola_analysis.analyses.joint_networks import check_joint_networks
 from autola_analysis.analyses.observation import Reading, observe
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.distributed import current
@@ -39,14 +39,9 @@ def check_keypoints(options: EvaluationOptions, variants: Sequence[Variant], sou
     """
     if options.detections is not None:
         raise OptionError("--detections stands beside detectors, and the networks find joints; leave it out.")
-    for variant in variants:
-        if not variant.finds_joints:
-            raise OptionError(
-                f"{variant.title} finds objects and {_first(variants).title} joints; evaluate them one by one."
-            )
-        if variant.name == CONTROL:
-            raise OptionError(f"{CONTROL!r} names what knows nothing but the boxes; give the network another name.")
-        check_joints(variant, joints_of(source), source.name)
+    check_joint_networks(variants, source)
+    if any(variant.name == CONTROL for variant in variants):
+        raise OptionError(f"{CONTROL!r} names what knows nothing but the boxes; give the network another name.")
     placed_joints_of(source, "OKS needs")
     boxes_of(options, source)
 
@@ -79,12 +74,13 @@ def keypoint_results(
     joints, quiet = joints_of(source), reading.settings.quiet
     decoding = JOINT_DECODINGS[options.decode_joints]
     cut_out, box_scores = boxes_of(options, source)
-    annotated = [source.objects(index) for index in range(len(source))]
-    crops: dict[tuple[int, int], PersonCrops] = {}
+    annotated = PersonCrops(source, variants[0].crop_size)
+    crops = {annotated.size: annotated} if cut_out is source else {}
     results: list[KeypointResult] = []
     for variant in variants:
         size = variant.crop_size
-        crops.setdefault(size, PersonCrops(cut_out, size))
+        if size not in crops:
+            crops[size] = PersonCrops(cut_out, size)
         network = Mirrored(variant.model, joints.pairs, decoding) if options.flip_test else variant.model
         looking = replace(variant, model=network)
         (seen,) = observe([looking], crops[size], JointWatcher(options.decode_joints), reading)
@@ -94,12 +90,12 @@ def keypoint_results(
         found = People.of(crops[size], places, joint_scores, _sigmas(joints), box_scores, options.soft_nms)
         about = {"decode_joints": options.decode_joints, "flip_test": options.flip_test, **seen.arithmetic}
         names = (variant.name, variant.run)
-        results.append(_result(names, found, crops[size], annotated, options, about, seen.warnings(), quiet))
+        results.append(_result(names, found, crops[size], annotated.people, options, about, seen.warnings(), quiet))
     if results:
-        first = crops[variants[0].crop_size]
-        means = mean_poses(PersonCrops(source, variants[0].crop_size), first)
+        first = crops[annotated.size]
+        means = mean_poses(annotated, first)
         found = People.of(first, means, np.ones(means.shape[:2]), _sigmas(joints), box_scores, options.soft_nms)
-        results.append(_result((CONTROL, "1"), found, first, annotated, options, {}, [], quiet))
+        results.append(_result((CONTROL, "1"), found, first, annotated.people, options, {}, [], quiet))
     return results
 
 
@@ -151,7 +147,7 @@ def _result(
         "crops": len(found.images),
         "kept": int(found.kept.sum()),
         "joints": int(numbers.labelled[:, -1].sum()),
-        "boxes": "annotated" if options.boxes is None else Path(options.boxes).name,
+        "boxes": ANNOTATED if options.boxes is None else Path(options.boxes).name,
         "soft_nms": options.soft_nms,
         "crop": list(crops.size),
         "suppression": OVERLAP,
@@ -180,7 +176,3 @@ def _keypoints(crops: PersonCrops, image: int) -> NDArray[np.float64]:
 def _sigmas(joints: JointSet) -> tuple[float, ...]:
     assert joints.sigmas is not None
     return joints.sigmas
-
-
-def _first(variants: Sequence[Variant]) -> Variant:
-    return next(variant for variant in variants if variant.finds_joints)

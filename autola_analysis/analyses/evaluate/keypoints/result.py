@@ -16,6 +16,8 @@ from autola_analysis.core.tables import Table
 
 CONTROL = "mean pose"
 """Name of what knows nothing but the box: every joint at its mean place in the boxes"""
+ANNOTATED = "annotated"
+"""What settings call the boxes that people are cut out by, where no file gives others"""
 ALL_JOINTS = "all"
 KEYPOINT_TABLE = Table(
     "evaluation_keypoints",

@@ -9,7 +9,8 @@ import pandas as pd
 from autola_analysis.analyses.evaluate.coco_numbers import in_captions, in_methods
 from autola_analysis.analyses.evaluate.found_result import runs_of
 from autola_analysis.analyses.evaluate.keypoints.figure import plot_joints, plot_keypoint_precision
-from autola_analysis.analyses.evaluate.keypoints.result import CONTROL, KeypointResult
+from autola_analysis.analyses.evaluate.keypoints.numbers import HALF, STRICT
+from autola_analysis.analyses.evaluate.keypoints.result import ANNOTATED, CONTROL, KeypointResult
 from autola_analysis.analyses.evaluate.keypoints.rows import rows_over_runs
 from autola_analysis.core.tables import side_by_side
 from autola_analysis.core.text import counted
@@ -32,13 +33,13 @@ DECODED = {
 }
 """What a joint is, by the way joints are read from heat maps"""
 READING = (
-    "People are cut out by their boxes, and the network says where the joints are. The object "
-    "keypoint similarity (OKS) of two people is the mean of exp(-d²/(2 s² (2 sigma)²)) over the labelled joints, with "
-    "d the distance of a joint, s the root of the person's area and sigma how precisely the joint can be placed. ap is "
-    "COCO's average precision over the OKS 0.50 to 0.95; ar is the recall. A single joint is found where its own OKS "
-    "is at least 0.5, and precisely where it is at least 0.9; its error is the distance from its label, in pixels of "
-    "the stored images. In brackets are 95% "
-    f"intervals over images, from {RUNS_FOR_MODULES} training runs of a variant on over runs and images together.",
+    "People are cut out by their boxes, and the network says where the joints are. The object keypoint similarity "
+    "(OKS) of two people is the mean of exp(-d²/(2 s² (2 sigma)²)) over the labelled joints, with d the distance of a "
+    "joint, s the root of the person's area and sigma how precisely the joint can be placed. ap is COCO's average "
+    "precision over the OKS 0.50 to 0.95; ar is the recall. A single joint is found where its own OKS is at least "
+    f"{HALF}, and precisely where it is at least {STRICT}; its error is the distance from its label, in pixels of the "
+    f"stored images. In brackets are 95% intervals over images, from {RUNS_FOR_MODULES} training runs of a variant on "
+    "over runs and images together.",
     f"{CONTROL!r} puts every joint at its mean place in the boxes of the evaluated people: it knows nothing but the "
     "box, and a network that is not better has learned nothing beyond it.",
 )
@@ -70,7 +71,7 @@ def keypoint_section(results: Sequence[KeypointResult], sheet: Sheet) -> Section
             "joints",
             plot_joints(results, sheet.width),
             f"Joints that are found, and their mean error, of {about}, with 95% intervals over images{several}. A "
-            f"joint is found where its own OKS is at least 0.5. {_how(results)}",
+            f"joint is found where its own OKS is at least {HALF}. {_how(results)}",
         ),
     }
     over_runs = [
@@ -104,7 +105,7 @@ def keypoint_section(results: Sequence[KeypointResult], sheet: Sheet) -> Section
 
 def _annotated(results: Sequence[KeypointResult]) -> bool:
     """Return whether people are cut out by annotated boxes."""
-    return bool(results[0].settings["boxes"] == "annotated")
+    return bool(results[0].settings["boxes"] == ANNOTATED)
 
 
 def _about(results: Sequence[KeypointResult], data: str) -> str:
@@ -133,7 +134,8 @@ def _methods(results: Sequence[KeypointResult]) -> str:
     if settings["flip_test"]:
         text += "; heat maps were averaged with those of the mirrored crop"
     suppressed = (
-        "The scores of people decayed by exp(-OKS²/0.9) with surer people in the image [@bodla2017]"
+        f"The scores of people decayed by exp(-OKS²/{settings['suppression']}) with surer people in the image "
+        "[@bodla2017]"
         if settings["soft_nms"]
         else f"Of people in one image whose OKS exceeds {settings['suppression']}, the surest was kept"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from autola_analysis.analyses.joint_names import check_joints
+from autola_analysis.analyses.joint_networks import check_joint_networks, common_crop_size
 from autola_analysis.analyses.saliency.explain_joints import JointTarget
 from autola_analysis.analyses.saliency.methods import object_methods
 from autola_analysis.analyses.saliency.objects.question import methods_of
@@ -14,7 +14,7 @@ from autola_analysis.analyses.saliency.result import CHANCE
 from autola_analysis.analyses.variants import Variant, check_layer_names
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data.object_source import ObjectSource
-from autola_analysis.data.person_crops import PersonCrops, joints_of, placed_joints_of
+from autola_analysis.data.person_crops import PersonCrops, placed_joints_of
 
 
 def check_joint_saliency(options: SaliencyOptions, variants: Sequence[Variant], source: ObjectSource) -> PersonCrops:
@@ -23,29 +23,19 @@ def check_joint_saliency(options: SaliencyOptions, variants: Sequence[Variant], 
     Raises:
         AutolaError: In one sentence.
     """
-    first = variants[0]
+    check_joint_networks(variants, source)
+    size = common_crop_size(variants)
     if given := options.given((*FOR_CLASSIFIERS, *FOR_DETECTORS)):
         kind = "classifiers" if given[0] in FOR_CLASSIFIERS else "detectors"
-        raise OptionError(f"--{given[0].replace('_', '-')} is for {kind}, and {first.title} finds joints.")
-    joints = joints_of(source)
-    for variant in variants:
-        if variant.name == CHANCE:
-            raise OptionError(f"{CHANCE!r} names the maps that know nothing; give the network another name.")
-        if not variant.finds_joints:
-            raise OptionError(f"{variant.title} finds objects, and another network joints; explain them one by one.")
-        check_joints(variant, joints, source.name)
-        if variant.crop_size != first.crop_size:
-            sizes = " and ".join("{} x {}".format(*each.crop_size) for each in (first, variant))
-            raise OptionError(
-                f"{first.title} and {variant.title} take crops of {sizes} pixels, whose maps cannot stand side by "
-                "side; explain them one by one."
-            )
+        raise OptionError(f"--{given[0].replace('_', '-')} is for {kind}, and {variants[0].title} finds joints.")
+    if any(variant.name == CHANCE for variant in variants):
+        raise OptionError(f"{CHANCE!r} names the maps that know nothing; give the network another name.")
     placed_joints_of(source, "tells what lies at a joint")
     if any(method.by_layer for method in object_methods(methods_of(options)).values()):
         check_layer_names(variants, options.layers)
     if options.target is not None and options.target not in get_args(JointTarget):
         raise OptionError(f"the target of joints is {' or '.join(get_args(JointTarget))}; found {options.target!r}.")
-    crops = PersonCrops(source, first.crop_size)
+    crops = PersonCrops(source, size)
     if missing := [person for person in options.shown or () if not 0 <= person < len(crops)]:
         raise OptionError(f"shown names person {missing[0]}, and there are {len(crops):,}, numbered from 0.")
     return crops

@@ -24,6 +24,7 @@ ALONE = 0.55
 NAMES = 0.62
 """Inches that the names of the joints take"""
 LETTER = 4.5  # points, at least
+PAD = 5.0  # points from a matrix to its names
 
 
 def plot_joint_matrix(
@@ -82,12 +83,32 @@ def _draw(ax: Axes, values: NDArray[np.float64], title: str, colours: str, limit
 
 
 def _name(grid: NDArray[Any], names: Sequence[str]) -> None:
-    """Write the joints' names left of the first and below the last matrix of every row and column."""
+    """Write the joints' names left of the first and below the last matrix of every row and column.
+
+    Where an empty place is there, they stand in it as text that takes no room: tick labels would move the matrices
+    apart.
+    """
     short = [name.replace("left_", "l. ").replace("right_", "r. ").replace("_", " ") for name in names]
     size = max(LETTER, 7.0 - 0.15 * len(names))
+    rows, _ = grid.shape
     for (row, column), ax in np.ndenumerate(grid):
-        visible_left = any(each.get_visible() for each in grid[row, :column])
-        visible_below = any(each.get_visible() for each in grid[row + 1 :, column])
-        ax.set_xticks(range(len(names)), [] if visible_below else short, rotation=90, fontsize=size)
-        ax.set_yticks(range(len(names)), [] if visible_left else short, fontsize=size)
+        first = not any(each.get_visible() for each in grid[row, :column])
+        last = not any(each.get_visible() for each in grid[row + 1 :, column])
+        ax.set_xticks(range(len(names)), short if last and row == rows - 1 else [], rotation=90, fontsize=size)
+        ax.set_yticks(range(len(names)), short if first and column == 0 else [], fontsize=size)
         ax.tick_params(length=1.5, width=0.4)
+        written = []
+        if first and column:
+            left = (-PAD, 0), ax.get_yaxis_transform(), "offset points"
+            written += [
+                ax.annotate(name, (0, place), *left, fontsize=size, ha="right", va="center")
+                for place, name in enumerate(short)
+            ]
+        if last and row < rows - 1:
+            below = (0, -PAD), ax.get_xaxis_transform(), "offset points"
+            written += [
+                ax.annotate(name, (place, 0), *below, fontsize=size, ha="center", va="top", rotation=90)
+                for place, name in enumerate(short)
+            ]
+        for text in written:
+            text.set_in_layout(False)

@@ -15,7 +15,7 @@ from autola_analysis.analyses.saliency.methods import title_of
 from autola_analysis.analyses.saliency.sanity.result import OTHER_IMAGES, OTHER_RUNS, SanityResult
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.tables import rows_of
-from autola_analysis.report.style import figure_width, paper_style, variant_colour
+from autola_analysis.report.style import figure_width, paper_style, variant_colours
 
 PANEL_INCHES = 1.0
 """Narrowest panel: where variants do not fit beside each other, they stand below each other."""
@@ -46,6 +46,7 @@ def plot_sanity(results: SanityResult | Sequence[SanityResult], width: str | flo
     baselines = pd.concat([result.baselines for result in results], ignore_index=True)
     methods = list(dict.fromkeys(zip(table["method"], table["layer"], strict=True)))
     variants = list(dict.fromkeys(table["model"]))
+    colours = variant_colours(variants)
     with paper_style():
         inches = figure_width(width)
         variants_beside = inches / len(variants) >= PANEL_INCHES
@@ -57,8 +58,7 @@ def plot_sanity(results: SanityResult | Sequence[SanityResult], width: str | flo
             title = "\n".join([*textwrap.wrap(title_of(method), 15), *([layer] if layer else [])])
             for column, variant in enumerate(variants):
                 names = {"model": variant, "method": method, "layer": layer}
-                colour = variant_colour(column)
-                _draw(panels[row, column], rows_of(table, **names), rows_of(baselines, **names), colour)
+                _draw(panels[row, column], rows_of(table, **names), rows_of(baselines, **names), colours[variant])
             _label(panels[row, 0], title, variants_beside)
         for column, variant in enumerate(variants):
             _label(panels[0, column], variant, not variants_beside)

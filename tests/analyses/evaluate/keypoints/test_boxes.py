@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from autola_analysis.analyses.evaluate.analysis import Evaluate, EvaluationResults
 from autola_analysis.analyses.evaluate.keypoints.section import keypoint_section
 from autola_analysis.analyses.evaluate.measure import evaluate
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import AutolaError
+from autola_analysis.core.objects import Objects
 from autola_analysis.report.sheet import Sheet
 from tests.analyses.evaluate.keypoints.planted import AS_IT_IS, READING, Dots, FindsDots
 
@@ -93,3 +95,34 @@ def test_the_page_says_where_boxes_come_from(tmp_path: Path) -> None:
 def test_files_that_cannot_be_used_are_refused_in_a_sentence(tmp_path: Path, content: object, message: str) -> None:
     with pytest.raises(AutolaError, match=message):
         evaluate(network(), Dots(), reading=READING, boxes=written(tmp_path, content))
+
+
+class Unlabelled(Dots):
+    """Dots of which no joint is labelled, and whose images nobody may read."""
+
+    def image(self, index: int) -> Image.Image:
+        raise AssertionError("the pass has begun")
+
+    def objects(self, index: int) -> Objects:
+        found = super().objects(index)
+        found.keypoints[:] = 0
+        return found
+
+
+def test_people_without_a_labelled_joint_are_refused_before_the_pass(tmp_path: Path) -> None:
+    with pytest.raises(AutolaError, match="nobody in dots has a labelled joint; give other data"):
+        evaluate(network(), Unlabelled(), reading=READING, boxes=written(tmp_path, boxes(Dots())))
+
+
+def test_people_are_cut_out_once_for_all_networks_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    objects = Dots.objects
+
+    def noted(source: Dots, index: int) -> Objects:
+        asked.append(index)
+        return objects(source, index)
+
+    monkeypatch.setattr(Dots, "objects", noted)
+    monkeypatch.setattr(Dots, "image", lambda source, index: Image.new("RGB", (140, 90)))
+    evaluate([network(), network(2)], Dots(), reading=READING)
+    assert asked == list(range(len(Dots())))

@@ -203,7 +203,7 @@ class Imprecise(Unread):
         (FindsDots(), ClutteredDigits("test", 8), {}, "model finds joints, and the data have none"),
         (Variant(FindsDots(), CONTROL), Unread(), {}, "names what knows nothing but the boxes"),
         (FindsDots(), Unread(), {"detections": ["a=b.json"]}, "stands beside detectors"),
-        ([FindsDots(), FindsColours(classes=1)], Unread(), {}, "model 2 finds objects and model 1 joints"),
+        ([FindsDots(), FindsColours(classes=1)], Unread(), {}, "model 2 finds objects, and model 1 joints"),
         (create_model("resnet8", num_classes=10), ClutteredDigits("test", 8), {"decode_joints": "dark"},
          "--decode-joints is for networks for joints"),
         (FindsDots(), Unread(), {"decode_joints": "best"}, "decode_joints is one of quarter, dark, subpixel"),

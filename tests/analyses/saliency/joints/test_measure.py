@@ -199,7 +199,8 @@ class Larger(Looks):
         (Variant(Looks(), "chance"), Unread(), {}, "names the maps that know nothing"),
         (Looks(), Unread(), {"shown": [9]}, "shown names person 9, and there are 6"),
         ([Looks(), Larger()], Unread(), {"layers": ["layer1"]}, "take crops of 64 x 64 and 64 x 96 pixels"),
-        ([Looks(), FindsColours(classes=1)], Unread(), {"layers": ["layer1"]}, "finds objects, and another network"),
+        ([FindsColours(classes=1), Looks()], Unread(), {"faithfulness": True},
+         "model 1 finds objects, and model 2 joints; analyse them one by one"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_explained_is_refused_before_the_pass(model, source, values, message: str) -> None:
