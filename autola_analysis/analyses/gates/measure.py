@@ -108,6 +108,7 @@ def gate_result(observation: Observation[GateObserver], seed: int = 0) -> GateRe
     variant, observer = observation.variant, observation.observer
     images = int(observer.images)
     keyed = {f"{gate.module}/{gate.name}": observer.sums[gate.layer] for gate in observer.gates}
+    maps = {key: sums.mean_map(images) for key, sums in keyed.items()}
     contrasts = {layer: each.astype(np.float64) for layer, each in observer.contrasts().items() if len(each)}
     names = observer.objects.items.names if observer.objects and contrasts else ()
     items = observer.objects.items.what if observer.objects and names else IMAGES
@@ -116,7 +117,7 @@ def gate_result(observation: Observation[GateObserver], seed: int = 0) -> GateRe
         run=variant.run,
         gates=gate_rows(variant.name, variant.run, observer, contrasts, names, seed, items),
         class_means={key: class_means_of(sums, observer) for key, sums in keyed.items()},
-        spatial_maps={key: (sums.spatial / images).numpy() for key, sums in keyed.items() if sums.spatial is not None},
+        spatial_maps={key: each.numpy() for key, each in maps.items() if each is not None},
         classes=observation.classes,
         accuracy=observation.accuracy,
         settings={
@@ -130,7 +131,7 @@ def gate_result(observation: Observation[GateObserver], seed: int = 0) -> GateRe
         contrasts={
             f"{gate.module}/{gate.name}": contrasts[gate.layer]
             for gate in observer.gates
-            if names and observer.sums[gate.layer].spatial is not None
+            if names and observer.sums[gate.layer].spatial
         },
         images_of_objects=names,
     )

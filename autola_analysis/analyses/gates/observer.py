@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +24,10 @@ from autola_analysis.inference.stream import Batch, check_labels
 
 SATURATED_LOW = 0.05
 SATURATED_HIGH = 0.95
+SPATIAL = "spatial "
+"""What names of sums of maps begin with; their size follows"""
+Size = tuple[int, int]
+"""Height and width"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ class GateSums:
         square: Sum of squares, ``(K,)``.
         low: Sum of the shares near 0, ``(K,)``.
         high: Sum of the shares near 1, ``(K,)``.
-        spatial: Sum of the maps of a spatial gate, ``(H, W)``; None for gates of channels.
+        spatial: Sums of the maps of a spatial gate ``(H, W)`` by their size, which is that of the images where these
+            differ; none for gates of channels.
     """
 
     class_sums: Tensor
@@ -66,7 +72,44 @@ class GateSums:
     square: Tensor
     low: Tensor
     high: Tensor
-    spatial: Tensor | None
+    spatial: dict[Size, Tensor]
+
+    @classmethod
+    def empty(cls, classes: int, units: int) -> GateSums:
+        """Return sums over no image."""
+        nothing = partial(torch.zeros, dtype=torch.float64)
+        return cls(
+            class_sums=nothing(classes, units),
+            class_squares=nothing(classes, units),
+            total=nothing(units),
+            square=nothing(units),
+            low=nothing(units),
+            high=nothing(units),
+            spatial={},
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all sums by name, in an order that depends on the names alone."""
+        maps = {f"{SPATIAL}{height}x{width}": self.spatial[height, width] for height, width in sorted(self.spatial)}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "spatial"} | maps
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> GateSums:
+        """Return the sums that gave these tensors."""
+        own = {name: tensor for name, tensor in tensors.items() if not name.startswith(SPATIAL)}
+        sums = cls(**own, spatial={})
+        for name in tensors.keys() - own.keys():
+            height, width = map(int, name.removeprefix(SPATIAL).split("x"))
+            sums.spatial[height, width] = tensors[name]
+        return sums
+
+    def mean_map(self, images: int) -> Tensor | None:
+        """Return the mean map of a spatial gate ``(H, W)``, at the largest size of all; None for gates of channels."""
+        if not self.spatial:
+            return None
+        largest = max(self.spatial, key=lambda size: (size[0] * size[1], size))
+        brought = [F.interpolate(each[None, None], largest, mode="bilinear") for each in self.spatial.values()]
+        return torch.stack(brought).sum(0)[0, 0] / images
 
 
 class GateObserver:
@@ -142,40 +185,36 @@ class GateObserver:
 
     def _add(self, layer: str, activity: GateActivity, places: Tensor, labels: Tensor) -> None:
         mean = activity.mean.double().cpu()
-        spatial = None if activity.spatial_sum is None else tuple(activity.spatial_sum.shape)
-        self._make_room(layer, mean.shape[1], spatial)
-        sums = self.sums[layer]
+        spatial = {}
+        if activity.spatial_sum is not None:
+            height, width = activity.spatial_sum.shape
+            spatial[height, width] = activity.spatial_sum.double().cpu()
+        sums = self._make_room(layer, mean.shape[1], spatial)
         sums.class_sums.index_add_(0, labels, mean[places])
         sums.class_squares.index_add_(0, labels, mean[places].square())
         sums.total += mean.sum(0)
         sums.square += activity.square.double().sum(0).cpu()
         sums.low += activity.low.double().sum(0).cpu()
         sums.high += activity.high.double().sum(0).cpu()
-        if sums.spatial is not None and activity.spatial_sum is not None:
-            sums.spatial += activity.spatial_sum.double().cpu()
+        for size, maps in spatial.items():
+            sums.spatial[size] += maps
 
-    def _make_room(self, layer: str, units: int, spatial: tuple[int, ...] | None) -> None:
+    def _make_room(self, layer: str, units: int, sizes: Iterable[Size]) -> GateSums:
+        """Return the sums of a gate, which have room for maps of some sizes."""
         if layer not in self.sums:
-            nothing = partial(torch.zeros, dtype=torch.float64)
-            self.sums[layer] = GateSums(
-                class_sums=nothing(len(self.counts), units),
-                class_squares=nothing(len(self.counts), units),
-                total=nothing(units),
-                square=nothing(units),
-                low=nothing(units),
-                high=nothing(units),
-                spatial=None if spatial is None else nothing(spatial),
-            )
+            self.sums[layer] = GateSums.empty(len(self.counts), units)
+        sums = self.sums[layer]
+        for size in sizes:
+            sums.spatial.setdefault(size, torch.zeros(size, dtype=torch.float64))
+        return sums
 
     def gather(self, processes: Processes, device: torch.device) -> None:
         """Add up the sums of all processes, some of which may have seen no image."""
-        shapes = {
-            layer: (sums.class_sums.shape[1], None if sums.spatial is None else tuple(sums.spatial.shape))
-            for layer, sums in self.sums.items()
-        }
-        for layer, (units, spatial) in processes.first_not_empty(shapes).items():
-            self._make_room(layer, units, spatial)
-        found = [value for layer in self.layers for value in vars(self.sums[layer]).values() if value is not None]
+        own = {layer: (sums.class_sums.shape[1], list(sums.spatial)) for layer, sums in self.sums.items()}
+        for everywhere in processes.all_gather_object(own):
+            for layer, (units, sizes) in everywhere.items():
+                self._make_room(layer, units, sizes)
+        found = [tensor for layer in self.layers for tensor in self.sums[layer].tensors().values()]
         processes.all_reduce([self.counts, self.images, *found], device)
         self._contrasts.gather(processes, device)
 
@@ -184,7 +223,7 @@ class GateObserver:
         self._contrasts.save(folder)
         arrays = {"counts": self.counts.numpy(), "images": self.images.numpy()}
         for layer, sums in self.sums.items():
-            arrays |= {f"{layer}/{name}": value.numpy() for name, value in asdict(sums).items() if value is not None}
+            arrays |= {f"{layer}/{name}": tensor.numpy() for name, tensor in sums.tensors().items()}
         np.savez(folder / "sums.npz", **arrays)  # type: ignore[arg-type]
 
     def restore(self, folder: Path) -> None:
@@ -196,8 +235,5 @@ class GateObserver:
 
 
 def _sums_of(arrays: Mapping[str, Any], layer: str) -> GateSums:
-    found: dict[str, Any] = {
-        field.name: torch.from_numpy(arrays[key]) if (key := f"{layer}/{field.name}") in arrays else None
-        for field in fields(GateSums)
-    }
-    return GateSums(**found)
+    own = {key: key.removeprefix(f"{layer}/") for key in arrays if key.startswith(f"{layer}/")}
+    return GateSums.of({name: torch.from_numpy(arrays[key]) for key, name in own.items()})

@@ -66,7 +66,8 @@ class GateResult(NetworkResult):
             class-conditional means (every class weighs the same), with the noise in it and what exceeds that, see
             `class_variation_of`.
         class_means: Mean per class of each gate, ``{"module/gate": (C, K)}``; NaN for classes without images.
-        spatial_maps: Mean map of each spatial gate, ``{"module/gate": (H, W)}``.
+        spatial_maps: Mean map of each spatial gate, ``{"module/gate": (H, W)}``; where maps of images differ in size,
+            all are brought to the largest.
         classes: Class names, length C.
         accuracy: Of the same pass.
         settings: What else decided the numbers.

@@ -32,9 +32,9 @@ class CellAxis:
     first: float
 
     @classmethod
-    def stretched(cls, cells: int, pixels: int) -> CellAxis:
-        """Return cells that divide the side among them."""
-        stride = pixels / cells
+    def stretched(cls, cells: int, pixels: int, filled: float = 1.0) -> CellAxis:
+        """Return cells that divide the side among them; what it does not fill, beside its end, takes the others."""
+        stride = pixels / filled / cells
         return cls(cells, pixels, stride, stride / 2)
 
     @property
@@ -69,9 +69,19 @@ class CellGrid:
     columns: CellAxis
 
     @classmethod
-    def stretched(cls, cells: tuple[int, int], size: tuple[int, int]) -> CellGrid:
-        """Return the grid of the literature: the map is stretched over the image, cell i of stride s at s i + s/2."""
-        return cls(CellAxis.stretched(cells[0], size[0]), CellAxis.stretched(cells[1], size[1]))
+    def stretched(
+        cls, cells: tuple[int, int], size: tuple[int, int], filled: tuple[float, float] = (1.0, 1.0)
+    ) -> CellGrid:
+        """Return the grid of the literature: the map is stretched over the image, cell i of stride s at s i + s/2.
+
+        Args:
+            cells: Of the map, down and across.
+            size: Of the image, height and width.
+            filled: Shares of the map's height and width that the image fills, from the upper left; padding takes the
+                rest.
+        """
+        rows, columns = (CellAxis.stretched(*axis) for axis in zip(cells, size, filled, strict=True))
+        return cls(rows, columns)
 
     @classmethod
     def of(cls, rows: Mapping[str, Any], columns: Mapping[str, Any]) -> CellGrid:

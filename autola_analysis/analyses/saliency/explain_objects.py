@@ -25,6 +25,7 @@ from autola_analysis.checkpoints.detector_loading import LoadedDetector
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.objects import Objects
 from autola_analysis.inference.candidates import Candidates, Chosen
+from autola_analysis.inference.input_area import InputArea
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.object_gradients import ObjectGradients, object_gradients
 from autola_analysis.inference.precision import fitting
@@ -139,7 +140,8 @@ def explain_objects(
         guide_gates=guide_gates,
         margin=margin,
     )
-    maps, grids = maps_of(found, known, (images.shape[2], images.shape[3]))
+    size = (images.shape[2], images.shape[3])
+    maps, grids = maps_of(found, known, size, InputArea(network).shares(*size)[::-1])
     settings = {
         "methods": list(known),
         "layers": list(found.layers),
@@ -169,7 +171,10 @@ def _as_floats(images: Tensor | Image.Image | NDArray[np.uint8], network: nn.Mod
 
 
 def maps_of(
-    found: ObjectGradients, methods: Mapping[str, Method], size: tuple[int, int]
+    found: ObjectGradients,
+    methods: Mapping[str, Method],
+    size: tuple[int, int],
+    filled: tuple[float, float] = (1.0, 1.0),
 ) -> tuple[dict[MapKey, Tensor], dict[str, CellGrid]]:
     """Return the maps of objects or joints by method and layer, and where the cells of each layer lie.
 
@@ -177,9 +182,11 @@ def maps_of(
         found: Gradients and activations.
         methods: By name.
         size: Height and width of the images.
+        filled: Shares of the network's input, down and across, that the images fill; padding takes the rest.
     """
     grids = {
-        layer: CellGrid.stretched((each.shape[-2], each.shape[-1]), size) for layer, each in found.activations.items()
+        layer: CellGrid.stretched((each.shape[-2], each.shape[-1]), size, filled)
+        for layer, each in found.activations.items()
     }
     maps: dict[MapKey, Tensor] = {}
     for name, method in methods.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms import functional as TF
 
-LEAST_OVERLAPS: tuple[float | None, ...] = (None, 0.1, 0.3, 0.5, 0.7, 0.9, 0.0)
-"""What a crop has to keep of every box, as IoU of crop and box, above; None leaves the image as it is"""
+LEAST_OVERLAPS: tuple[float | None, ...] = (None, 0.1, 0.3, 0.5, 0.7, 0.9, -math.inf)
+"""What a crop has to keep of every box, as IoU of crop and box, above; None leaves the image as it is. Any crop is
+above the last, also one that leaves boxes out whole."""
 LEAST_SIDE = 0.3
 """Of a crop, in shares of the image's"""
 WIDEST = 2.0
@@ -39,8 +41,8 @@ class BoxedImage:
 def cropped(image: BoxedImage, generator: np.random.Generator) -> BoxedImage:
     """Return a random part of an image with the boxes whose centres lie in it, cut to it; or the image as it is.
 
-    One of seven rules is drawn, and a crop with it, until a crop obeys its rule: leave the image as it is, or keep more
-    than an IoU of every box. A crop without a box is none.
+    One of seven rules is drawn, and a crop with it, until a crop obeys its rule: leave the image as it is, keep more
+    than an IoU of every box, or keep what there is. A crop without a box is none.
 
     References:
         Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016, section 2.2; NVIDIA DeepLearningExamples,

@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torchvision.transforms.functional import to_tensor
 
 from autola_analysis.analyses.gates.analysis import GateResults, Gates
 from autola_analysis.analyses.gates.contrast_figure import plot_contrast
@@ -125,6 +128,28 @@ def test_statistics_equal_naive_ones_on_the_stored_gates(batch_size: int) -> Non
             assert row["object_contrast_ratio"] == pytest.approx(contrasts.mean() / row["std"])
     assert set(result.gates["items"]) == {"objects"}
     assert result.settings["images"] == 30
+
+
+def test_maps_of_images_of_other_sizes_are_brought_to_the_largest(tmp_path: Path) -> None:
+    """Faster R-CNN takes images as they are stored; those of one size are in one batch."""
+    source, variant = Shapes(), detector("faster-rcnn", "cbam")
+    reading = Reading(QUIET.settings, batch_size=3, cache=tmp_path)
+    fresh, kept = (measure_gates(variant, source, reading=reading) for _ in range(2))
+    gate = next(each for each in gates_of(variant.model, variant.input_side) if each.name == "spatial_gate")
+    maps: list[Tensor] = []
+    layer = variant.model.get_submodule(gate.layer)
+    handle = layer.register_forward_hook(lambda _, __, output: maps.append(output))
+    with torch.no_grad():
+        for index in range(len(source)):
+            variant.model([to_tensor(source.image(index))])
+    handle.remove()
+    sizes = {(each.shape[2], each.shape[3]) for each in maps}
+    largest = max(sizes, key=np.prod)
+    assert len(sizes) == 2
+    expected = torch.cat([interpolate(each.double(), largest, mode="bilinear") for each in maps]).mean((0, 1))
+    key = f"{gate.module}/{gate.name}"
+    np.testing.assert_allclose(fresh.spatial_maps[key], expected, atol=1e-6)
+    np.testing.assert_array_equal(kept.spatial_maps[key], fresh.spatial_maps[key])
 
 
 def test_a_finished_pass_is_found_again(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import grid_sample
 from torchvision.ops import box_iou
 
 from autola_analysis.analyses.saliency.cam import upsample
@@ -75,6 +76,22 @@ def test_there_is_a_map_of_every_detection_by_the_formulas_and_the_model_is_as_b
     assert found.objects["detected"].all()
     assert found.objects["overlap"].isna().all()
     assert (found.objects["probability"] > LOW).all()
+
+
+def test_what_pads_an_image_in_the_network_has_no_part_in_its_map() -> None:
+    """Of 60 x 64 pixels the network makes 96 x 102, and pads them to 96 x 128: the last cells are beside the image."""
+    model, flat = detector("faster-rcnn"), images()[:, :, :60]
+    found = explain_objects(model, flat, "odam", LAYER, threshold=LOW)
+    signals = object_gradients(model, flat, strongest, [LAYER])
+    cams = (signals.activations[LAYER] * signals.layers[LAYER]).sum(1).relu()
+    assert cams.shape[1:] == (6, 8)
+    down = (torch.arange(60) + 0.5) / 60
+    across = (torch.arange(64) + 0.5) / 64 * (102 / 128)
+    places = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1).double() * 2 - 1
+    places = places.expand(len(cams), -1, -1, -1)
+    expected = grid_sample(cams[:, None], places, padding_mode="border", align_corners=False)[:, 0]
+    assert len(expected) > 2
+    torch.testing.assert_close(found.maps["odam", LAYER], expected.float(), rtol=1e-4, atol=1e-6)
 
 
 def of_object(candidates: Candidates, box: Tensor, label: int) -> int:

@@ -62,6 +62,12 @@ def test_a_box_is_kept_exactly_where_its_centre_is_inside() -> None:
                 assert (left <= whole / 2 + 1).any()
 
 
+def test_a_crop_without_a_rule_may_leave_a_box_out_whole() -> None:
+    corners = painted([(0, 0, 16, 12), (64, 48, 80, 60)])
+    crops = [cropped(corners, np.random.default_rng(seed)) for seed in range(200)]
+    assert any(len(boxes_of_pixels(each)) == 1 for each in crops)
+
+
 def test_crops_leave_the_image_as_it_is_in_a_seventh_and_more() -> None:
     """A rule that is drawn counts again where its crop fails, so that whole images are more than a seventh."""
     whole = sum(cropped(APART, np.random.default_rng(seed)) is APART for seed in range(400))
