@@ -146,6 +146,7 @@ class CocoObjects(ObjectSource):
         """Return the annotations of every image, after checking what they refer to."""
         places = {int(number): index for index, number in enumerate(self.image_ids)}
         found: list[list[Entry]] = [[] for _ in places]
+        faults: list[str] = []
         for entry in entries:
             if entry["image_id"] not in places:
                 raise self._wrong(f"annotation {entry['id']} belongs to image {entry['image_id']}, which is not in it")
@@ -158,13 +159,16 @@ class CocoObjects(ObjectSource):
                 if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
                     raise self._wrong(f"annotation {entry['id']} has the {key} {entry[key]!r}, and numbers are due")
             index = places[entry["image_id"]]
-            fault = _fault(entry.get("bbox"), *self.sizes[index])
-            if fault and not drop:
-                raise self._wrong(
-                    f"the box {entry.get('bbox')} of annotation {entry['id']} {fault}", "drop_bad_boxes=True"
-                )
-            if not fault:
+            if fault := _fault(entry.get("bbox"), *self.sizes[index]):
+                faults.append(f"the box {entry.get('bbox')} of annotation {entry['id']} {fault}")
+            else:
                 found[index].append(entry)
+        if faults and not drop:
+            more = f", and so it is with {counted(len(faults) - 1, 'more box')}" if faults[1:] else ""
+            raise self._wrong(
+                faults[0] + more,
+                "cut such boxes at the border, or leave their annotations out (in Python with drop_bad_boxes=True)",
+            )
         return found
 
     def _file(self, index: int) -> Path:
@@ -174,10 +178,12 @@ class CocoObjects(ObjectSource):
         for path in paths:
             if path.is_file():
                 return path
-        raise bad_image(paths[0], "there is no such file; say where the images are with images_root")
+        looked = ", ".join(str(root) for root in self.roots)
+        raise bad_image(
+            paths[0], f"there is no such file in any of {looked}; put the images, or a link to their folder, there"
+        )
 
-    def _wrong(self, what: str, way: str = "") -> DataError:
-        advice = f"mend it, or leave such annotations out with {way}" if way else "mend it or use the original file"
+    def _wrong(self, what: str, advice: str = "mend it or use the original file") -> DataError:
         return DataError(f"{self.path} contradicts itself: {what}; {advice}.")
 
 
@@ -235,7 +241,7 @@ def _fault(box: object, width: int, height: int) -> str:
     if not (across > 0 and down > 0):
         return "has no area"
     inside = x >= -TOLERANCE and y >= -TOLERANCE and x + across <= width + TOLERANCE and y + down <= height + TOLERANCE
-    return "" if inside else f"lies outside its image of {width} x {height} pixels"
+    return "" if inside else f"reaches beyond its image of {width} x {height} pixels"
 
 
 def _joints(categories: Sequence[Entry], path: Path) -> JointSet | None:
@@ -271,5 +277,5 @@ def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> NDA
 
 def _beside(path: Path) -> list[Path]:
     """Return the folders in which images of a file of annotations usually lie."""
-    above = path.parent.parent
-    return [path.parent, above, *(above / name for name in ("images", "train2017", "val2017"))]
+    names = ("", "images", "train2017", "val2017")
+    return [folder / name for folder in (path.parent, path.parent.parent) for name in names]
