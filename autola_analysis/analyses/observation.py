@@ -215,8 +215,8 @@ def class_names(stream: Stream) -> tuple[str, ...]:
         return stream.classes
     if stream.labels is None:
         raise DataError(
-            "the number of classes is not known before this loader is read; "
-            "give a loader with shuffle=False over a data set with `targets`, or one with `classes`."
+            "the number of classes is not known before the images are read; tell it to the data set, as in "
+            "dataset.classes = 10 or the names in order, or give it the label of every image as dataset.targets."
         )
     return tuple(str(label) for label in range(int(stream.labels.max()) + 1))
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from autola_analysis.attention import list_attentions
 from autola_analysis.backbones.building import build_aside
-from autola_analysis.checkpoints.detector_shapes import options_of
+from autola_analysis.checkpoints.detector_shapes import OTHER_DETECTOR, options_of
 from autola_analysis.checkpoints.dialects import translate
 from autola_analysis.checkpoints.dialects.detection import DETECTOR_DIALECTS, DetectorDialect
 from autola_analysis.checkpoints.identification import identify
@@ -88,12 +88,12 @@ def load_detector(
     target = resolve_device(device)
     found = begin(read_checkpoint(path, trust=trust), weights)
     if found.record is None:
-        classes = _recognise(found, bn_eps)
+        classes = recognise(found, bn_eps)
     else:
         _check_recorded(found, bn_eps)
         classes = found.record.classes
     assert found.detector is not None
-    check_match(outline_of(found), found.state, found.path)
+    check_match(outline_of(found), found.state, found.path, OTHER_DETECTOR)
     check_finite(found.state, found.path)
     found.warnings += implausible_weights(found.state)
     model = build_aside(found.detector.build)
@@ -129,8 +129,16 @@ def _check_recorded(found: Interpretation, bn_eps: float | None) -> None:
         )
 
 
-def _recognise(found: Interpretation, bn_eps: float | None) -> tuple[str, ...] | None:
-    """Find the detector of somebody else's file and name its tensors as it does; return the names of its classes."""
+def recognise(found: Interpretation, bn_eps: float | None = None) -> tuple[str, ...] | None:
+    """Find the detector of somebody else's file and name its tensors as it does; return the names of its classes.
+
+    Args:
+        found: What is known of the file.
+        bn_eps: See `load_detector`.
+
+    Raises:
+        CheckpointError: If it holds no detector that is known here.
+    """
     name, dialect, root = _dialect_of(found.unwrapped.state, found.path)
     inside = {key.removeprefix(root): each for key, each in found.unwrapped.state.items() if key.startswith(root)}
     ignored = len(found.unwrapped.state) - len(inside)
@@ -172,7 +180,11 @@ def task_of_file(path: str | Path, weights: str | None = None, trust: bool = Fal
     Raises:
         CheckpointError: If the file cannot be read.
     """
-    found = begin(read_checkpoint(path, trust=trust), weights)
+    return task_of(begin(read_checkpoint(path, trust=trust), weights))
+
+
+def task_of(found: Interpretation) -> str:
+    """Return the task of the network in a checkpoint file that has been read; see `task_of_file`."""
     if found.record is not None:
         kinds = [] if found.detector is None else [found.detector.kind]
     else:
@@ -202,7 +214,7 @@ def _dialect_of(state: Mapping[str, Tensor], path: Path) -> tuple[str, DetectorD
         raise CheckpointError(
             f"{path} holds no detector that is known here (found {', '.join(list(state)[:3])}, {len(state)} tensors); "
             "known are SSD300 of NVIDIA, Faster R-CNN of torchvision and mmdetection, SimpleBaseline of Microsoft and "
-            "mmpose."
+            f"mmpose; {OTHER_DETECTOR}."
         )
     listed = ", ".join(f"{name} behind {root!r}" for name, _, root in found)
     raise CheckpointError(f"{path} holds several detectors ({listed}); choose one with --weights KEY.")

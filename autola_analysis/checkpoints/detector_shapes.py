@@ -16,6 +16,10 @@ SSD_EXTRAS = (512, 512, 256, 256, 256)
 """Output channels of the extra blocks of SSD300"""
 ANCHORS = 3
 """Anchors of a cell of Faster R-CNN with a feature pyramid"""
+OTHER_DETECTOR = (
+    "a detector of another kind is not built here; what it finds can be given with --detections NAME=FILE.json"
+)
+"""What to do about a file that is no detector of ours"""
 State = Mapping[str, Tensor]
 
 
@@ -91,5 +95,5 @@ def _rows(state: State, name: str) -> list[int]:
 
 def _tensor(state: State, name: str, path: Path) -> Tensor:
     if name not in state:
-        raise CheckpointError(f"{path} holds a detector without {name}; use a complete file.")
+        raise CheckpointError(f"{path} holds a detector without {name}; {OTHER_DETECTOR}.")
     return state[name]

@@ -12,15 +12,17 @@ from autola_analysis.core.registry import nearest
 
 _COUNTER = "num_batches_tracked"
 _SHOWN = 3
+NAME_IT = "name the network with --arch timm:NAME, torchvision:NAME, package.module:function or FILE.py:function"
 
 
-def check_match(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+def check_match(model: nn.Module, state: Mapping[str, Tensor], path: Path, advice: str = NAME_IT) -> None:
     """Compare a state dict with a model's.
 
     Args:
         model: The network that is to take the tensors.
         state: Tensors by the model's names.
         path: The file, for messages.
+        advice: What to do about a file that does not fit.
 
     Raises:
         CheckpointError: If a tensor is missing, left over, of another shape or of another kind of number.
@@ -29,14 +31,14 @@ def check_match(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> No
     missing = [name for name in own if name not in state and not _is_counter(name)]
     unused = [name for name in state if name not in own and not _is_counter(name)]
     if missing or unused:
-        raise _unmatched(missing, unused, list(own), list(state), path)
+        raise _unmatched(missing, unused, list(own), list(state), path, advice)
     wrong = [name for name, tensor in state.items() if name in own and tensor.shape != own[name].shape]
     if wrong:
         name = wrong[0]
         more = f" (and {len(wrong) - 1} more tensors differ)" if len(wrong) > 1 else ""
         raise CheckpointError(
             f"{path}: {name} has the shape {tuple(state[name].shape)}, the network's has {tuple(own[name].shape)}"
-            f"{more}; name the right network with --arch."
+            f"{more}; {advice}."
         )
     for name, tensor in state.items():
         if name in own and not _is_counter(name) and tensor.is_floating_point() != own[name].is_floating_point():
@@ -66,7 +68,9 @@ def number_formats(state: Mapping[str, Tensor]) -> tuple[str, ...]:
     return tuple(sorted({_dtype(tensor) for tensor in state.values() if tensor.is_floating_point()}))
 
 
-def _unmatched(missing: list[str], unused: list[str], own: list[str], stored: list[str], path: Path) -> CheckpointError:
+def _unmatched(
+    missing: list[str], unused: list[str], own: list[str], stored: list[str], path: Path, advice: str
+) -> CheckpointError:
     parts = []
     if missing:
         near = f" (nearest in the file: {', '.join(nearest(missing[0], unused or stored, 2))})" if stored else ""
@@ -74,10 +78,7 @@ def _unmatched(missing: list[str], unused: list[str], own: list[str], stored: li
     if unused:
         near = f" (nearest in the network: {', '.join(nearest(unused[0], missing or own, 2))})"
         parts.append(f"{len(unused)} of its tensors fit nowhere: {_listed(unused)}{near}")
-    return CheckpointError(
-        f"{path} does not fit the network: {'; '.join(parts)}; name the network with --arch timm:NAME, "
-        "torchvision:NAME, package.module:function or FILE.py:function."
-    )
+    return CheckpointError(f"{path} does not fit the network: {'; '.join(parts)}; {advice}.")
 
 
 def _listed(names: list[str]) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from autola_analysis.backbones import ModelSpec
+from autola_analysis.checkpoints.detector_loading import CLASSIFICATION, recognise, task_of
+from autola_analysis.checkpoints.detector_shapes import OTHER_DETECTOR
 from autola_analysis.checkpoints.interpretation import Interpretation, Request, begin, interpret, outline_of
 from autola_analysis.checkpoints.loading import ignored_lines
 from autola_analysis.checkpoints.matching import check_match, number_formats
-from autola_analysis.checkpoints.reading import check_finite, read_checkpoint
+from autola_analysis.checkpoints.reading import RawCheckpoint, check_finite, read_checkpoint
 from autola_analysis.core.errors import CheckpointError
 from autola_analysis.core.text import counted, printable
 from autola_analysis.data.preprocessing import Preprocessing
@@ -32,11 +34,12 @@ class CheckpointReport:
         leftovers: What else lay beside the weights.
         ignored: Names of tensors that belong to something beside the network.
         dialect: Whose tensor names it has; None where it was not recognised.
-        spec: The network, or the detector of a file of ours; None where it was not identified.
+        spec: The network, or the detector; None where it was not identified.
         tensors: Number of tensors of the network.
         parameters: Number of values in them, without batch norm's statistics and counters.
         formats: Floating-point formats of the tensors.
-        problem: Why `load_model` would refuse the file without further options; None where it would load.
+        problem: Why `load_model`, or `load_detector` where it holds a whole detector, would refuse the file without
+            further options; None where it would load.
         evidence: Why we think so.
         warnings: What was assumed.
         classes: Recorded names of the head's outputs.
@@ -115,7 +118,7 @@ def inspect_checkpoint(path: str | Path, *, weights: str | None = None, trust: b
         CheckpointError: If the file cannot be read, or holds no tensors or several sets of weights. A file that is
             readable and cannot be identified or loaded gives a report that says why in `CheckpointReport.problem`.
     """
-    found = begin(read_checkpoint(path, trust=trust), weights)
+    found, classes = _begun(read_checkpoint(path, trust=trust), weights)
     problem = None
     try:
         if found.detector is None:
@@ -125,10 +128,24 @@ def inspect_checkpoint(path: str | Path, *, weights: str | None = None, trust: b
             check_match(outline_of(found), found.state, found.path)
     except CheckpointError as error:
         problem = str(error)
-    return _report(found, problem)
+    return _report(found, classes, problem)
 
 
-def _report(found: Interpretation, problem: str | None) -> CheckpointReport:
+def _begun(raw: RawCheckpoint, weights: str | None) -> tuple[Interpretation, tuple[str, ...] | None]:
+    """Return what is known of a file, with its detector where it can be read whole, and the names of its classes."""
+    found = begin(raw, weights)
+    if found.record is not None or task_of(found) == CLASSIFICATION:
+        return found, found.record.classes if found.record else None
+    try:
+        classes = recognise(found)
+        check_match(outline_of(found), found.state, found.path, OTHER_DETECTOR)
+    except CheckpointError as error:
+        found, classes = begin(raw, weights), None
+        found.warnings.append(f"as a detector it cannot be read, only its backbone: {error}")
+    return found, classes
+
+
+def _report(found: Interpretation, classes: tuple[str, ...] | None, problem: str | None) -> CheckpointReport:
     record, stripped = found.record, found.stripped
     prefixes = stripped.prefixes if stripped else ()
     statistics = ("running_mean", "running_var", "num_batches_tracked")
@@ -148,7 +165,7 @@ def _report(found: Interpretation, problem: str | None) -> CheckpointReport:
         problem=problem,
         evidence=tuple(found.evidence),
         warnings=tuple(found.warnings),
-        classes=record.classes if record else None,
+        classes=classes,
         preprocessing=record.preprocessing if record else None,
         source=record.source if record else None,
         metadata=dict(record.metadata) if record else {},

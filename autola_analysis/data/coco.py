@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.objects import Objects
-from autola_analysis.core.text import apart
+from autola_analysis.core.text import apart, counted
 from autola_analysis.data.coco_file import Entry, box_fault, check_unique, joint_set, number_fault, read_entries
 from autola_analysis.data.decoding import bad_image, read_image
 from autola_analysis.data.file_facts import FileFacts
@@ -140,6 +140,7 @@ class CocoObjects(ObjectSource):
         """Return the annotations of every image, after checking what they refer to."""
         places = {int(number): index for index, number in enumerate(self.image_ids)}
         found: list[list[Entry]] = [[] for _ in places]
+        faults: list[str] = []
         for entry in entries:
             if entry["image_id"] not in places:
                 raise self._wrong(f"annotation {entry['id']} belongs to image {entry['image_id']}, which is not in it")
@@ -148,13 +149,16 @@ class CocoObjects(ObjectSource):
             if fault := number_fault(entry, len(self.joints.names) if self.joints else 0):
                 raise self._wrong(f"annotation {entry['id']} {fault}")
             index = places[entry["image_id"]]
-            fault = box_fault(entry.get("bbox"), *self.sizes[index])
-            if fault and not drop:
-                raise self._wrong(
-                    f"the box {entry.get('bbox')} of annotation {entry['id']} {fault}", "drop_bad_boxes=True"
-                )
-            if not fault:
+            if fault := box_fault(entry.get("bbox"), *self.sizes[index]):
+                faults.append(f"the box {entry.get('bbox')} of annotation {entry['id']} {fault}")
+            else:
                 found[index].append(entry)
+        if faults and not drop:
+            more = f", and so it is with {counted(len(faults) - 1, 'more box')}" if faults[1:] else ""
+            raise self._wrong(
+                faults[0] + more,
+                "cut such boxes at the border, or leave their annotations out (in Python with drop_bad_boxes=True)",
+            )
         return found
 
     def _file(self, index: int) -> Path:
@@ -164,10 +168,12 @@ class CocoObjects(ObjectSource):
         for path in paths:
             if path.is_file():
                 return path
-        raise bad_image(paths[0], "there is no such file; say where the images are with images_root")
+        looked = ", ".join(str(root) for root in self.roots)
+        raise bad_image(
+            paths[0], f"there is no such file in any of {looked}; put the images, or a link to their folder, there"
+        )
 
-    def _wrong(self, what: str, way: str = "") -> DataError:
-        advice = f"mend it, or leave such annotations out with {way}" if way else "mend it or use the original file"
+    def _wrong(self, what: str, advice: str = "mend it or use the original file") -> DataError:
         return DataError(f"{self.path} contradicts itself: {what}; {advice}.")
 
 
@@ -192,5 +198,5 @@ def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> NDA
 
 def _beside(path: Path) -> list[Path]:
     """Return the folders in which images of a file of annotations usually lie."""
-    above = path.parent.parent
-    return [path.parent, above, *(above / name for name in ("images", "train2017", "val2017"))]
+    names = ("", "images", "train2017", "val2017")
+    return [folder / name for folder in (path.parent, path.parent.parent) for name in names]

@@ -71,7 +71,7 @@ def box_fault(box: object, width: int, height: int) -> str:
     if not (across > 0 and down > 0):
         return "has no area"
     inside = x >= -TOLERANCE and y >= -TOLERANCE and x + across <= width + TOLERANCE and y + down <= height + TOLERANCE
-    return "" if inside else f"lies outside its image of {width} x {height} pixels"
+    return "" if inside else f"reaches beyond its image of {width} x {height} pixels"
 
 
 def number_fault(entry: Entry, joints: int) -> str:

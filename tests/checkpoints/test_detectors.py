@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.backbones.building import build_aside, build_outline
+from autola_analysis.checkpoints import inspect_checkpoint
 from autola_analysis.checkpoints.detector_loading import LoadedDetector, load_detector
 from autola_analysis.checkpoints.dialects.detection import DETECTOR_DIALECTS, by_box
 from autola_analysis.core.errors import CheckpointError
@@ -216,6 +217,32 @@ def test_attention_in_somebody_elses_names_is_found_inside_a_detector(tmp_path: 
     found = saved(tmp_path, renamed(renamed(model.state_dict(), names), TO_MMPOSE))
     assert found.spec == POSE
     assert_same(found.model, model)
+
+
+@pytest.mark.parametrize("writer", ["torchvision", "mmdet", "mmpose"])
+def test_the_report_of_somebody_elses_file_names_the_whole_detector(tmp_path: Path, writer: str) -> None:
+    path = tmp_path / "detector.pth"
+    state = {
+        "torchvision": lambda: torchvisions_faster_rcnn(2).state_dict(),
+        "mmdet": lambda: renamed(build_aside(FASTER.build).state_dict(), TO_MMDET),
+        "mmpose": lambda: renamed(build_aside(POSE.build).state_dict(), TO_MMPOSE),
+    }[writer]()
+    torch.save({"state_dict": state, "meta": {"CLASSES": ("cat", "dog", "cow", "hen")}}, path)
+    report, loaded = inspect_checkpoint(path), load_detector(path, device="cpu")
+    assert (report.spec, report.classes, report.dialect) == (loaded.spec, loaded.classes, loaded.dialect)
+    assert (report.problem, report.ignored, report.tensors) == (None, (), len(state))
+
+
+def test_the_report_of_a_detector_of_another_kind_says_that_only_its_backbone_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "detector.pth"
+    state = {**torchvisions_faster_rcnn(2).state_dict(), "roi_heads.mask_head.conv.weight": torch.zeros(3)}
+    torch.save(state, path)
+    report = inspect_checkpoint(path)
+    assert isinstance(report.spec, ModelSpec)
+    (warning,) = [each for each in report.warnings if "as a detector it cannot be read, only its backbone" in each]
+    assert "fit nowhere: roi_heads.mask_head.conv.weight" in warning
+    assert "--detections NAME=FILE.json" in warning
+    assert "--arch" not in warning
 
 
 def changed(kind: str) -> object:

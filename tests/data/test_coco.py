@@ -110,11 +110,19 @@ def test_images_have_the_orientation_of_their_annotations(tmp_path: Path, turned
 
 def test_an_image_of_another_size_or_place_is_refused(tmp_path: Path) -> None:
     source = CocoObjects(written(tmp_path, content()))
-    with pytest.raises(BadImageError, match="there is no such file; say where the images are with images_root"):
+    with pytest.raises(BadImageError, match=r"no such file in any of .*annotations, .*; put the images, or a link"):
         source.image(0)
     Image.new("RGB", (9, 9)).save(tmp_path / "one.png")
     with pytest.raises(BadImageError, match=r"it has 9 x 9 pixels where .* says 8 x 6"):
         source.image(0)
+
+
+@pytest.mark.parametrize("folder", [".", "images", "..", "../images", "../val2017"])
+def test_images_are_found_beside_their_annotations(tmp_path: Path, folder: str) -> None:
+    path = written(tmp_path, content())
+    (path.parent / folder).mkdir(exist_ok=True)
+    Image.new("RGB", (8, 6)).save(path.parent / folder / "one.png")
+    assert CocoObjects(path).image(0).size == (8, 6)
 
 
 def with_annotation(**changes: object) -> dict[str, Any]:
@@ -148,10 +156,10 @@ def twice(key: str) -> dict[str, Any]:
         (with_annotation(image_id=[5]), r"annotations whose image_id is \[5\], where a whole number is due"),
         (with_annotation(category_id=4), "annotation 100 has the unknown category 4"),
         (with_annotation(bbox=[1, 2, 0, 3]), r"the box \[1, 2, 0, 3\] of annotation 100 has no area"),
-        (with_annotation(bbox=[7, 2, 3, 3]), "lies outside its image of 8 x 6 pixels; .*drop_bad_boxes"),
+        (with_annotation(bbox=[7, 2, 3, 3]), r"reaches beyond its image of 8 x 6 pixels; cut .*drop_bad_boxes=True"),
         (with_annotation(bbox=None), "the box None of annotation 100 is not four numbers"),
         (with_annotation(bbox=[1, 2, float("nan"), 3]), r"the box \[1, 2, nan, 3\] of annotation 100 has no area"),
-        (with_annotation(bbox=[float("nan"), 2, 3, 3]), "lies outside its image of 8 x 6 pixels"),
+        (with_annotation(bbox=[float("nan"), 2, 3, 3]), "reaches beyond its image of 8 x 6 pixels"),
         (with_annotation(area=None), "annotation 100 has the area None, and finite numbers are needed"),
         (with_annotation(area=float("nan")), "annotation 100 has the area nan, and finite numbers are needed"),
         (with_annotation(area="9"), "annotation 100 has the area '9', and finite numbers are needed"),
@@ -168,6 +176,14 @@ def twice(key: str) -> dict[str, Any]:
 )
 def test_files_that_contradict_themselves_are_refused(tmp_path: Path, values: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
+        CocoObjects(written(tmp_path, values))
+
+
+def test_the_number_of_bad_boxes_is_told(tmp_path: Path) -> None:
+    values = content()
+    for entry in values["annotations"]:
+        entry["bbox"] = [1, 2, 0, 3]
+    with pytest.raises(DataError, match="of annotation 100 has no area, and so it is with 2 more boxes; cut"):
         CocoObjects(written(tmp_path, values))
 
 

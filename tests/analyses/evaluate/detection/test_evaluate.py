@@ -156,12 +156,23 @@ def test_what_cannot_be_evaluated_is_refused_before_the_pass(model, source, valu
         evaluate(model, source, reading=READING, **values)
 
 
-def test_labels_mean_classes_by_name_then_in_order_then_as_cocos_category_ids() -> None:
+def test_labels_mean_classes_by_name_then_in_order_then_as_category_ids() -> None:
     source = Rectangles()
     assert classes_of_labels(Variant(FindsColours()), source).tolist() == [0, 1]
     named = Variant(FindsColours(classes=3), classes=("green", "sky", "red"))
     assert classes_of_labels(named, source).tolist() == [1, -1, 0]
-    coco = classes_of_labels(Variant(FindsColours(classes=90)), source)
+    largest = source.category_ids[-1]
+    by_id = classes_of_labels(Variant(FindsColours(classes=largest)), source)
+    assert [by_id[number - 1] for number in source.category_ids] == [0, 1]
+    assert (by_id < 0).sum() == largest - 2
+
+
+def test_ninety_labels_are_cocos_category_ids_only_where_the_categories_are_cocos() -> None:
+    source, ninety = Rectangles(), Variant(FindsColours(classes=90), "theirs")
+    with pytest.raises(OptionError, match=r"theirs tells 90 classes apart, and .* has 2; give data with the classes"):
+        classes_of_labels(ninety, source)
+    source.category_ids, source.classes = (3, 8), ("car", "truck")
+    coco = classes_of_labels(ninety, source)
     assert (coco[2], coco[7], (coco < 0).sum()) == (0, 1, 88)
 
 
