@@ -43,7 +43,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600 if EVERYTHING else 600)
 @pytest.mark.parametrize("name", list(COMMANDS) if EVERYTHING else ["study"])
 def test_a_killed_command_completes_when_it_is_started_again(name: str, tmp_path: Path) -> None:
     check_kills(COMMANDS[name], tmp_path, KILLS, 1 if EVERYTHING else 2)
