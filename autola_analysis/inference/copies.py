@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from autola_analysis.core.errors import CopyError
+from autola_analysis.inference.turns import TURN
 
 _UNCOPYABLE = (RuntimeError, TypeError, ValueError, AttributeError, copy.Error, pickle.PickleError)
 """What objects raise that cannot be copied: locks, files, generators, tensors that are part of a graph."""
@@ -69,7 +70,8 @@ def copied_around_weights(model: nn.Module) -> nn.Module:
 def _copied(model: nn.Module, known: dict[int, Any]) -> nn.Module:
     """Return a copy in evaluation mode, in which what is known already stands for the original with that id."""
     try:
-        own = copy.deepcopy(model, known)
+        with TURN:
+            own = copy.deepcopy(model, known)
     except _UNCOPYABLE as error:
         lines = str(error).splitlines()
         raise CopyError(lines[0] if lines else type(error).__name__) from error
@@ -95,29 +97,30 @@ def runnable(model: nn.Module, device: torch.device | None = None) -> Iterator[R
     if not own.uncopied:
         yield own
         return
-    with _keeping_nothing(model), evaluating(model):
+    with TURN, _keeping_nothing(model), evaluating(model):
         yield own
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, uncompiled; flags and wrappers are as before afterwards."""
-    flags = [(module, module.training) for module in model.modules()]
-    wrappers = [module for module, _ in flags if _is_wrapped(module)]
-    called = [{name: value for name, value in vars(module).items() if name in CALLED} for module in wrappers]
-    try:
-        if any(training for _, training in flags):
-            model.eval()
-        _pass_by(wrappers)
-        yield
-    finally:
-        for module, training in flags:
-            if module.training is not training:
-                module.training = training
-        for module, own in zip(wrappers, called, strict=True):
-            for name in CALLED:
-                vars(module).pop(name, None)
-            vars(module).update(own)
+    """Put a caller's network into evaluation mode, uncompiled, for one thread; it is as before afterwards."""
+    with TURN:
+        flags = [(module, module.training) for module in model.modules()]
+        wrappers = [module for module, _ in flags if _is_wrapped(module)]
+        called = [{name: value for name, value in vars(module).items() if name in CALLED} for module in wrappers]
+        try:
+            if any(training for _, training in flags):
+                model.eval()
+            _pass_by(wrappers)
+            yield
+        finally:
+            for module, training in flags:
+                if module.training is not training:
+                    module.training = training
+            for module, own in zip(wrappers, called, strict=True):
+                for name in CALLED:
+                    vars(module).pop(name, None)
+                vars(module).update(own)
 
 
 @contextmanager

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection
-from threading import Lock, get_ident
+from threading import get_ident
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from autola_analysis.inference.turns import TURN
+
 TRACED = ("autola_analysis.backbones.", "torchvision.models.", "timm.models.")
 """Packages whose blocks do nothing in a forward but compute: tracing runs it once with stand-ins for tensors."""
 RELU_FUNCTIONS = (F.relu, F.relu_, torch.relu, torch.relu_)
 ADDITIONS = (operator.add, operator.iadd, torch.add)
-_TRACING = Lock()
-"""Held by the thread that traces: of two at once, torch would leave the process with calls of modules that fail."""
 
 
 class FusedConvolution(nn.Module):
@@ -153,7 +153,7 @@ class _Tracer(fx.Tracer):
 def _fused_forward(block: nn.Module, tapped: Collection[nn.Module]) -> fx.GraphModule | None:
     """Return a block's forward with fused convolutions; None where there is nothing to fuse, or it cannot be traced."""
     try:
-        with _TRACING:
+        with TURN:
             graph = _Tracer().trace(block)
     except (fx.proxy.TraceError, TypeError):  # what it does depends on the numbers in a tensor, or on its arguments
         return None

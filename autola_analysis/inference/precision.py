@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.core.errors import OptionError
+from autola_analysis.inference.turns import TURN
 
 PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
 
 
 @contextmanager
 def precision_of(name: str, device: torch.device) -> Iterator[None]:
-    """Run the context's forwards in a precision; global switches are restored afterwards.
+    """Run the context's forwards in a precision, one thread at a time; global switches are restored afterwards.
 
     Args:
         name: "float32" (TF32 off), "tf32", or "bfloat16"/"float16" (autocast).
@@ -27,14 +28,15 @@ def precision_of(name: str, device: torch.device) -> Iterator[None]:
     if name not in PRECISIONS:
         raise OptionError(f"precision is one of {', '.join(PRECISIONS)}; found {name!r}.")
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = (matmul.allow_tf32, cudnn.allow_tf32)
-    matmul.allow_tf32 = cudnn.allow_tf32 = name == "tf32"
     low = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(name)
-    try:
-        with torch.autocast(device.type, dtype=low, enabled=low is not None):
-            yield
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
+    with TURN:
+        before = (matmul.allow_tf32, cudnn.allow_tf32)
+        matmul.allow_tf32 = cudnn.allow_tf32 = name == "tf32"
+        try:
+            with torch.autocast(device.type, dtype=low, enabled=low is not None):
+                yield
+        finally:
+            matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def number_type(model: nn.Module) -> torch.dtype:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import wraps
-from threading import RLock
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -13,12 +12,10 @@ import torch
 from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.device import check_memory
 from autola_analysis.inference.precision import precision_of
+from autola_analysis.inference.turns import TURN
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
-
-_TURN = RLock()
-"""Held by the thread that explains: hooks on a network would see the forwards of other threads too."""
 
 
 def by_itself(function: Callable[P, ResultT]) -> Callable[P, ResultT]:
@@ -30,7 +27,7 @@ def by_itself(function: Callable[P, ResultT]) -> Callable[P, ResultT]:
     @wraps(function)
     def alone(*args: P.args, **kwargs: P.kwargs) -> ResultT:
         check_memory()
-        with _TURN, freed_memory_kept(), ExitStack() as stack:
+        with TURN, freed_memory_kept(), ExitStack() as stack:
             for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
                 stack.enter_context(precision_of("float32", torch.device(device)))
             return function(*args, **kwargs)
