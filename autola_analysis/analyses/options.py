@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from autola_analysis.core.bounds import LARGEST_SEED
@@ -52,6 +53,18 @@ def option(
         "in_compare": in_compare,
     }
     return Field(default, description=help, json_schema_extra=extra, validate_default=False, **bounds)
+
+
+def extra_of(field: FieldInfo) -> Mapping[str, Any]:
+    """Return what `option` keeps of a field beside its default, help and bounds."""
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict)
+    return extra
+
+
+def flag_of(name: str, field: FieldInfo) -> str:
+    """Return the flag of the command that sets a field, with its dashes."""
+    return str(extra_of(field)["flag"]) or f"--{name.replace('_', '-')}"
 
 
 def _names(value: Any) -> Any:
@@ -127,6 +140,10 @@ class AnalysisOptions(BaseModel):
     def given(self, names: Sequence[str]) -> list[str]:
         """Return which of some options have another value than their default."""
         return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
+
+    def flags_given(self, names: Sequence[str]) -> list[str]:
+        """Return the flags of those of some options that have another value than their default."""
+        return [flag_of(name, type(self).model_fields[name]) for name in self.given(names)]
 
     def relative_to(self, base: Path) -> Self:
         """Return the options with relative paths taken from a directory, and ``~`` as the home directory."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import typer
 from pydantic import ValidationError
 
-from autola_analysis.analyses.options import sentence_of
+from autola_analysis.analyses.options import extra_of, flag_of, sentence_of
 from autola_analysis.analyses.registration import Registration
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.options import (
@@ -96,7 +96,7 @@ def option_flags(kind: type[AnalysisOptions], in_compare: bool = False) -> list[
     """
     parameters = []
     for name, field in kind.model_fields.items():
-        extra = _extra(field)
+        extra = extra_of(field)
         if extra["flag"] == "-" or (in_compare and not extra["in_compare"]):
             continue
         parameters.append(
@@ -124,23 +124,18 @@ def given_options(kind: type[AnalysisOptions], values: Mapping[str, Any]) -> Ana
     for parameter, value in values.items():
         name = parameter.removeprefix(PREFIX)
         if name in kind.model_fields and value is not None and value is not False and value != []:
-            given[name] = not _extra(kind.model_fields[name])["negated"] if value is True else value
+            given[name] = not extra_of(kind.model_fields[name])["negated"] if value is True else value
     try:
         return kind(**given)
     except OptionError as error:
         if not isinstance(error.__cause__, ValidationError):
             raise
-        flags = {name: _flag(name, field) for name, field in kind.model_fields.items()}
+        flags = {name: flag_of(name, field) for name, field in kind.model_fields.items()}
         raise OptionError(sentence_of(error.__cause__, kind, names=flags)) from error
 
 
-def _flag(name: str, field: FieldInfo) -> str:
-    """Return the flag of an option, with its dashes."""
-    return str(_extra(field)["flag"]) or f"--{name.replace('_', '-')}"
-
-
 def _annotation(name: str, field: FieldInfo, extra: Mapping[str, Any]) -> Any:
-    flag = _flag(name, field)
+    flag = flag_of(name, field)
     text = field.description or ""
     if _is_flag(field):
         return Annotated[bool, typer.Option(flag, help=text)]
@@ -190,9 +185,3 @@ def _is_union(annotation: Any) -> bool:
 
 def _is_flag(field: FieldInfo) -> bool:
     return field.annotation is bool
-
-
-def _extra(field: FieldInfo) -> Mapping[str, Any]:
-    extra = field.json_schema_extra
-    assert isinstance(extra, dict)
-    return extra

@@ -69,9 +69,8 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
         if isinstance(subject.source, ObjectSource) and subject.finds_joints:
             check_keypoints(options, subject.variants, subject.source)
             return
-        if given := options.given(FOR_JOINTS):
-            flag = "--no-flip-test" if given[0] == "flip_test" else f"--{given[0].replace('_', '-')}"
-            raise OptionError(f"{flag} is for networks for joints, and {subject.variants[0].title} is none.")
+        if given := options.flags_given(FOR_JOINTS):
+            raise OptionError(f"{given[0]} is for networks for joints, and {subject.variants[0].title} is none.")
         if isinstance(subject.source, ObjectSource):
             check_detection(options, subject.variants, subject.source)
             return

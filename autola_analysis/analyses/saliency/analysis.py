@@ -80,8 +80,8 @@ class Saliency(Analysis[SaliencyOptions, Result]):
         if isinstance(subject.source, ObjectSource):
             check_objects(options, subject.variants, subject.source)
             return
-        if given := options.given(FOR_DETECTORS):
-            raise OptionError(f"--{given[0]} is for detectors, and {subject.variants[0].title} is a classifier.")
+        if given := options.flags_given(FOR_DETECTORS):
+            raise OptionError(f"{given[0]} is for detectors, and {subject.variants[0].title} is a classifier.")
         methods = resolve_methods(options.methods)
         if any(method.by_layer for method in methods.values()):
             check_layer_names(subject.variants, options.layers)

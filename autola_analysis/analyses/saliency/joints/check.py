@@ -25,9 +25,9 @@ def check_joint_saliency(options: SaliencyOptions, variants: Sequence[Variant], 
     """
     check_joint_networks(variants, source)
     size = common_crop_size(variants)
-    if given := options.given((*FOR_CLASSIFIERS, *FOR_DETECTORS)):
-        kind = "classifiers" if given[0] in FOR_CLASSIFIERS else "detectors"
-        raise OptionError(f"--{given[0].replace('_', '-')} is for {kind}, and {variants[0].title} finds joints.")
+    for kind, names in (("classifiers", FOR_CLASSIFIERS), ("detectors", FOR_DETECTORS)):
+        if given := options.flags_given(names):
+            raise OptionError(f"{given[0]} is for {kind}, and {variants[0].title} finds joints.")
     if any(variant.name == CHANCE for variant in variants):
         raise OptionError(f"{CHANCE!r} names the maps that know nothing; give the network another name.")
     placed_joints_of(source, "tells what lies at a joint")

@@ -26,8 +26,8 @@ def check_objects(options: SaliencyOptions, variants: Sequence[Variant], source:
     Raises:
         AutolaError: In one sentence.
     """
-    if given := options.given(FOR_CLASSIFIERS):
-        raise OptionError(f"--{given[0].replace('_', '-')} is for classifiers, and {variants[0].title} is a detector.")
+    if given := options.flags_given(FOR_CLASSIFIERS):
+        raise OptionError(f"{given[0]} is for classifiers, and {variants[0].title} is a detector.")
     for variant in variants:
         if variant.name == CHANCE:
             raise OptionError(f"{CHANCE!r} names the maps that know nothing; give the network another name.")
