@@ -160,9 +160,8 @@ class CocoObjects(ObjectSource):
             index = places[entry["image_id"]]
             fault = _fault(entry.get("bbox"), *self.sizes[index])
             if fault and not drop:
-                raise self._wrong(
-                    f"the box {entry.get('bbox')} of annotation {entry['id']} {fault}", "drop_bad_boxes=True"
-                )
+                box = f"the box {entry.get('bbox')} of annotation {entry['id']} {fault}"
+                raise self._wrong(box, "mend it, or take the annotation out of the file")
             if not fault:
                 found[index].append(entry)
         return found
@@ -174,10 +173,10 @@ class CocoObjects(ObjectSource):
         for path in paths:
             if path.is_file():
                 return path
-        raise bad_image(paths[0], "there is no such file; say where the images are with images_root")
+        folders = ", ".join(map(str, self.roots))
+        raise bad_image(paths[0], f"there is no such file; images are looked for in {folders}")
 
-    def _wrong(self, what: str, way: str = "") -> DataError:
-        advice = f"mend it, or leave such annotations out with {way}" if way else "mend it or use the original file"
+    def _wrong(self, what: str, advice: str = "mend it or use the original file") -> DataError:
         return DataError(f"{self.path} contradicts itself: {what}; {advice}.")
 
 
