@@ -169,7 +169,7 @@ def test_labels_mean_classes_by_name_then_in_order_then_as_category_ids() -> Non
 
 def test_ninety_labels_are_cocos_category_ids_only_where_the_categories_are_cocos() -> None:
     source, ninety = Rectangles(), Variant(FindsColours(classes=90), "theirs")
-    with pytest.raises(OptionError, match="theirs tells 90 classes apart, and .* has 2; give data with the classes"):
+    with pytest.raises(OptionError, match=r"theirs tells 90 classes apart, and .* has 2; give data with the classes"):
         classes_of_labels(ninety, source)
     source.category_ids, source.classes = (3, 8), ("car", "truck")
     coco = classes_of_labels(ninety, source)
