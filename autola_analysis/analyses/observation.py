@@ -28,6 +28,10 @@ from autola_analysis.inference.stream import ImageData, Stream, open_stream
 from autola_analysis.inference.tasks.accuracy import Accuracy, AccuracyObserver, accuracy_warning
 
 ACCURACY = "accuracy"
+CLASSES_NOT_KNOWN = (
+    "the number of classes is not known before the images are read; tell it to the data set, as in "
+    "dataset.classes = 10 or the names in order, or give it the label of every image as dataset.targets"
+)
 
 
 class StoredObserver(Observer, Protocol):
@@ -214,10 +218,7 @@ def class_names(stream: Stream) -> tuple[str, ...]:
     if stream.classes is not None:
         return stream.classes
     if stream.labels is None:
-        raise DataError(
-            "the number of classes is not known before the images are read; tell it to the data set, as in "
-            "dataset.classes = 10 or the names in order, or give it the label of every image as dataset.targets."
-        )
+        raise DataError(f"{CLASSES_NOT_KNOWN}.")
     return tuple(str(label) for label in range(int(stream.labels.max()) + 1))
 
 

@@ -162,29 +162,37 @@ class CocoObjects(ObjectSource):
         return found
 
     def _file(self, index: int) -> Path:
-        url = Path(str(self._images[index].get("coco_url", "")))
-        names = [Path(self.ids[index]), *([Path(*url.parts[-2:])] if url.parts else [])]
-        paths = [root / name for root in self.roots for name in names]
-        for path in paths:
-            if path.is_file():
-                return path
+        if (path := self._found(index)) is not None:
+            return path
         looked = ", ".join(str(root) for root in self.roots)
         raise bad_image(
-            paths[0], f"there is no such file in any of {looked}; put the images, or a link to their folder, there"
+            self.roots[0] / self.ids[index],
+            f"there is no such file in any of {looked}; put the images, or a link to their folder, there",
         )
+
+    def _found(self, index: int) -> Path | None:
+        """Return the file of an image; None where it is not there."""
+        url = Path(str(self._images[index].get("coco_url", "")))
+        names = [Path(self.ids[index]), *([Path(*url.parts[-2:])] if url.parts else [])]
+        paths = (root / name for root in self.roots for name in names)
+        return next((path for path in paths if path.is_file()), None)
 
     def _wrong(self, what: str, advice: str = "mend it or use the original file") -> DataError:
         return DataError(f"{self.path} contradicts itself: {what}; {advice}.")
 
 
 class _Files:
-    """Names and files of the images of a source, as often as they are asked for."""
+    """Names and files of the images of a source that are there, as often as they are asked for.
+
+    One that is not is met with when it is read, which a run that leaves bad images out does not.
+    """
 
     def __init__(self, source: CocoObjects) -> None:
         self._source = source
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        return ((name, str(self._source._file(index))) for index, name in enumerate(self._source.ids))
+        paths = (self._source._found(index) for index in range(len(self._source.ids)))
+        return ((name, str(path)) for name, path in zip(self._source.ids, paths, strict=True) if path is not None)
 
 
 def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> NDArray[np.bool_]:

@@ -9,6 +9,18 @@ from torch import nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 
+def done_inside(model: nn.Module) -> str:
+    """Return in words what a detector itself does to the images that it is given; "" for nothing."""
+    transform = getattr(model, "transform", None)
+    if not isinstance(transform, GeneralizedRCNNTransform):
+        return ""
+    sides = f"resize {transform.min_size[-1]} (the longer side at most {transform.max_size})"
+    if transform.fixed_size is not None:
+        sides = "stretch {} x {}".format(*transform.fixed_size)
+    mean, std = (", ".join(f"{value:.4g}" for value in of) for of in (transform.image_mean, transform.image_std))
+    return f"{sides}, mean ({mean}), std ({std})"
+
+
 class InputArea:
     """Where images lie in the maps of a detector: at their upper left, beside what pads them.
 

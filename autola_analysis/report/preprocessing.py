@@ -19,6 +19,8 @@ def preprocessing_lines(models: Sequence[Mapping[str, Any]]) -> list[str]:
     for model in models:
         if model.get("preprocessing"):
             text = Preprocessing.from_dict(model["preprocessing"]).described()
+            if model.get("inside"):
+                text += f", then by the network itself {model['inside']}"
             titles.setdefault(text, []).append(title_of(str(model["model"]), str(model["run"])))
     if len(titles) <= 1:
         return list(titles)

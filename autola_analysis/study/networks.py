@@ -18,6 +18,7 @@ from autola_analysis.core.columns import MODEL, count, number
 from autola_analysis.core.tables import Table
 from autola_analysis.data.source import Source
 from autola_analysis.inference.cost import Cost, cost_of
+from autola_analysis.inference.input_area import done_inside
 from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.statistics.difference import Statistic
 from autola_analysis.study.models import StudyModel
@@ -116,6 +117,7 @@ def recorded_models(models: Sequence[StudyModel], sources: Sequence[Source]) -> 
             "sha256": model.loaded.sha256,
             "spec": model.loaded.spec.to_dict() if model.loaded.spec else None,
             "preprocessing": _preprocessing(model, sources),
+            "inside": done_inside(model.variant.model),
             "evidence": list(model.loaded.evidence),
             "warnings": list(model.loaded.warnings),
         }

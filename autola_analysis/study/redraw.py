@@ -66,6 +66,7 @@ class _Model(BaseModel):
     path: str
     spec: dict[str, Any] | None = None
     preprocessing: dict[str, Any] | None = None
+    inside: str = ""
 
 
 class _Data(BaseModel):

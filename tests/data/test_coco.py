@@ -12,6 +12,7 @@ from PIL import Image
 
 from autola_analysis.core.errors import BadImageError, DataError
 from autola_analysis.core.objects import COCO_SIGMAS
+from autola_analysis.data.bad_images import drop_unreadable
 from autola_analysis.data.coco import CocoObjects
 from autola_analysis.data.open_objects import open_objects
 from autola_analysis.data.run_lengths import lengths_of, mask_of, unpack
@@ -123,6 +124,21 @@ def test_images_are_found_beside_their_annotations(tmp_path: Path, folder: str) 
     (path.parent / folder).mkdir(exist_ok=True)
     Image.new("RGB", (8, 6)).save(path.parent / folder / "one.png")
     assert CocoObjects(path).image(0).size == (8, 6)
+
+
+def test_images_that_are_not_there_can_be_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, content())
+    Image.new("RGB", (8, 6)).save(tmp_path / "one.png")
+    source = CocoObjects(path)
+    rest, left_out = drop_unreadable(source)
+    assert (list(rest.ids), len(left_out)) == (["one.png"], 1)
+    before = rest.fingerprint(), rest.listing(), rest.origin()
+    rest.check_unchanged()
+    Image.new("RGB", (5, 5)).save(tmp_path / "two.png")
+    with pytest.raises(DataError, match="changed while they were read"):
+        rest.check_unchanged()
+    again = CocoObjects(path)
+    assert not {again.fingerprint(), again.listing(), again.origin()} & set(before)
 
 
 def with_annotation(**changes: object) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from autola_analysis.analyses.ablation.result import AblationResult
 from autola_analysis.analyses.ablation.section import ablation_section
 from autola_analysis.analyses.ablation.tables import ACCURACY, FORMAT
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
-from autola_analysis.analyses.observation import Observation, Reading, Watcher
+from autola_analysis.analyses.observation import CLASSES_NOT_KNOWN, Observation, Reading, Watcher
 from autola_analysis.analyses.variants import check_layer_names
 from autola_analysis.core.errors import LayerError, OptionError
 from autola_analysis.core.results import Stored
@@ -130,6 +130,8 @@ def obstacle(observation: Observation[AblationObserver]) -> str:
     """Return why a layer cannot be measured, in one sentence; "" where it can be."""
     (layer,), title = observation.observer.layers, observation.variant.title
     left_out = f"{layer} of {title} is left out of the ablation"
+    if not observation.classes:
+        return f"{left_out}: {CLASSES_NOT_KNOWN}."
     if observation.accuracy.top1 is None:
         return f"{left_out}: accuracy is not measured, since the labels of the data are not those of the head."
     if observation.observer.signed:

@@ -80,18 +80,32 @@ def fold_caveats(labelings: Labelings) -> list[str]:
 
 
 def bias_caveats(results: Sequence[SelectivityResult]) -> list[str]:
-    """Return a sentence per layer in which the correction matters in some network, with the largest one."""
-    found: dict[str, list[tuple[float, str]]] = {}
+    """Return what is to be said of the bias, a sentence per layer and kind, with the network where it is largest.
+
+    The jackknife takes off a bias that falls as one over the number of images. Where classes do not differ, that of the
+    index falls as its root, and much of it stays: a layer whose corrected mean is below chance may have nothing else.
+    """
+    biased: dict[str, list[tuple[float, str]]] = {}
+    drowned: dict[str, list[tuple[float, str]]] = {}
     for result in results:
         for row in result.summary.to_dict("records"):
-            plain, corrected = float(row["mean"]), float(row["mean_corrected"])
+            layer, plain, corrected = str(row["layer"]), float(row["mean"]), float(row["mean_corrected"])
+            chance = float(row["null_mean"])
             correction = abs(plain - corrected)  # NaN, without folds, is never larger
             if correction > BIAS or correction > RELATIVE_BIAS * plain:
                 words = f"{plain:.4f}, corrected {corrected:.4f}, in {result.title}"
-                found.setdefault(str(row["layer"]), []).append((correction, words))
+                biased.setdefault(layer, []).append((correction, words))
+            if chance > corrected:
+                words = f"{chance:.4f} by chance, {corrected:.4f} corrected, in {result.title}"
+                drowned.setdefault(layer, []).append((chance - corrected, words))
+    networks = counted(len(results), "network")
     return [
         f"noise of the class means biases the plain mean class selectivity of {layer} by more than "
-        f"{100 * RELATIVE_BIAS:g}% or {BIAS:g} in {len(biased)} of {counted(len(results), 'network')} (most: "
-        f"{max(biased)[1]}); intervals and comparisons are about the corrected mean."
-        for layer, biased in found.items()
+        f"{100 * RELATIVE_BIAS:g}% or {BIAS:g} in {len(found)} of {networks} (most: "
+        f"{max(found)[1]}); intervals and comparisons are about the corrected mean."
+        for layer, found in biased.items()
+    ] + [
+        f"noise of the class means hides the class selectivity of {layer} in {len(found)} of {networks} (most: "
+        f"{max(found)[1]}): what the correction leaves may be bias, in intervals and comparisons too; give more images."
+        for layer, found in drowned.items()
     ]

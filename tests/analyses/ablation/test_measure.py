@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from autola_analysis.analyses.ablation.analysis import Ablation, AblationResults
 from autola_analysis.analyses.ablation.compared import COMPARED, ablation_statistics
@@ -167,6 +168,25 @@ def tiny_data(outputs: int = 10):  # type: ignore[no-untyped-def]
     generator = torch.Generator().manual_seed(0)
     dataset.tensors = (torch.randn(30, 3, 8, 8, generator=generator), dataset.tensors[1])
     return dataset
+
+
+class Unlisted(Dataset[tuple[Tensor, int]]):
+    """Images of ten classes, of which only reading them tells the labels."""
+
+    def __len__(self) -> int:
+        return 30
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return torch.full((3, 8, 8), index / 30), index % 10
+
+
+def test_labels_of_an_unknown_number_of_classes_are_not_called_foreign_to_the_head() -> None:
+    unlisted = Unlisted()
+    with pytest.raises(LayerError, match=r"left out of the ablation: the number of classes is not known .*classes = "):
+        measure_ablation(Tiny(), unlisted, reading=READING, steps=STEPS)
+    unlisted.classes = 10  # type: ignore[attr-defined]
+    (result,) = measure_ablation([Tiny()], unlisted, reading=READING, steps=STEPS)
+    assert 0 <= result.values_per_image()["accuracy"].mean() <= 1
 
 
 def test_a_layer_that_no_linear_head_reads_is_left_out_or_refused_where_it_was_asked_for() -> None:

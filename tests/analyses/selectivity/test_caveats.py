@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import TensorDataset
 
 from autola_analysis.analyses.selectivity.analysis import Selectivity
 from autola_analysis.analyses.selectivity.caveats import bias_caveats, fold_caveats, item_caveats
@@ -62,6 +64,27 @@ def test_a_bias_beyond_2_percent_or_0_005_is_said_once_per_layer_with_the_larges
     assert "2% or 0.005 in 1 of 2 networks (most: 0.0206, corrected 0.0200, in HOGA (run 2))" in layer1
     assert "layer3 by more than 2% or 0.005 in 1 of 2 networks" in layer3
     assert list(Selectivity().warnings(results)) == [layer1, layer3]
+
+
+def test_a_corrected_mean_below_chance_is_not_to_be_relied_on() -> None:
+    results = [corrected(name, "1", layer1=(0.5, 0.499), layer3=(0.14, 0.139)) for name in ("none", "SE")]
+    for result, chance in zip(results, (0.13, 0.145), strict=True):
+        result.summary["null_mean"] = [0.1, chance]
+    assert bias_caveats(results) == [
+        "noise of the class means hides the class selectivity of layer3 in 1 of 2 networks (most: 0.1450 by chance, "
+        "0.1390 corrected, in SE): what the correction leaves may be bias, in intervals and comparisons too; give more "
+        "images."
+    ]
+
+
+def test_only_images_with_permuted_labels_have_their_selectivity_hidden() -> None:
+    data = class_sorted((30,) * 10)
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(0))
+    permuted = TensorDataset(data.tensors[0][order], data.tensors[1])
+    permuted.classes = data.classes
+    for images, hidden in ((data, False), (permuted, True)):
+        result = measure_selectivity(Tiny(), images, reading=QUIET, permutations=5)
+        assert any("hides the class selectivity of layer2 in 1 of 1" in text for text in result.warnings) == hidden
 
 
 def test_a_measurement_in_python_says_it_too() -> None:
