@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.objects import COCO_SIGMAS, JointSet, Objects
+from autola_analysis.core.reading import TextFault, json_of, read_text
 from autola_analysis.core.text import apart, counted
 from autola_analysis.data.decoding import bad_image, read_image
 from autola_analysis.data.file_facts import FileFacts
@@ -114,7 +115,7 @@ class CocoObjects(ObjectSource):
                 counts = segmentation["counts"]
                 return mask_of(unpack(counts) if isinstance(counts, str) else counts, height, width)
             return _filled(segmentation, height, width)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise self._wrong(f"the mask of annotation {entry['id']} cannot be read ({error})") from error
 
     def fingerprint(self) -> str:
@@ -151,12 +152,12 @@ class CocoObjects(ObjectSource):
                 raise self._wrong(f"annotation {entry['id']} belongs to image {entry['image_id']}, which is not in it")
             if entry["category_id"] not in self.category_ids:
                 raise self._wrong(f"annotation {entry['id']} has the unknown category {entry['category_id']}")
+            for key, values in (("area", [entry.get("area", 0)]), ("keypoints", entry.get("keypoints") or [])):
+                if not isinstance(values, list) or not all(map(_is_number, values)):
+                    raise self._wrong(f"annotation {entry['id']} has the {key} {entry[key]!r}, and numbers are due")
             joints, numbers = len(self.joints.names) if self.joints else 0, len(entry.get("keypoints") or ())
             if joints and numbers not in (0, 3 * joints):
                 raise self._wrong(f"annotation {entry['id']} has {numbers} numbers for {joints} joints")
-            for key, values in (("area", [entry.get("area", 0)]), ("keypoints", entry.get("keypoints") or [])):
-                if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
-                    raise self._wrong(f"annotation {entry['id']} has the {key} {entry[key]!r}, and numbers are due")
             index = places[entry["image_id"]]
             fault = _fault(entry.get("bbox"), *self.sizes[index])
             if fault and not drop:
@@ -172,8 +173,9 @@ class CocoObjects(ObjectSource):
         names = [Path(self.ids[index]), *([Path(*url.parts[-2:])] if url.parts else [])]
         paths = [root / name for root in self.roots for name in names]
         for path in paths:
-            if path.is_file():
-                return path
+            with suppress(OSError):  # a name that no file can have
+                if path.is_file():
+                    return path
         raise bad_image(paths[0], "there is no such file; say where the images are with images_root")
 
     def _wrong(self, what: str, way: str = "") -> DataError:
@@ -193,12 +195,12 @@ class _Files:
 
 def _read(path: Path) -> tuple[str, dict[str, list[Entry]]]:
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
+        text = read_text(path)
+        content = json_of(text, finite=False)
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}); check the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON text ({error}); use the original file.") from error
+    except TextFault as error:
+        raise DataError(f"{path} cannot be used: {error}; use the original file.") from error
     needed: dict[str, tuple[str, ...]] = {
         "images": ("id", "file_name", "width", "height"),
         "categories": ("id", "name"),
@@ -217,6 +219,10 @@ def _read(path: Path) -> tuple[str, dict[str, list[Entry]]]:
                     f"{path} holds {key} whose {field} is {odd[0]!r}, where a whole number is due; mend it."
                 )
     return text, content
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _check_unique(entries: Sequence[Entry], kind: str, path: Path) -> None:
@@ -242,22 +248,28 @@ def _joints(categories: Sequence[Entry], path: Path) -> JointSet | None:
     """Return the joints of the first category that has some; left and right are told from the names.
 
     Raises:
-        DataError: If it has another number of sigmas than of joints.
+        DataError: If they are not as COCO's format has them, or it has another number of sigmas than of joints.
     """
     entry = next((entry for entry in categories if entry.get("keypoints")), None)
     if entry is None:
         return None
-    names = tuple(str(name) for name in entry["keypoints"])
+    try:
+        names = tuple(str(name) for name in entry["keypoints"])
+        skeleton = tuple((int(one) - 1, int(other) - 1) for one, other in entry.get("skeleton", ()))
+        given = entry.get("sigmas", COCO_SIGMAS if len(names) == len(COCO_SIGMAS) else None)
+        sigmas = None if given is None else tuple(float(each) for each in given)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} names joints, their skeleton or their sigmas otherwise than COCO's format ({error}); mend it."
+        ) from error
     pairs = tuple(
         (index, names.index(name.replace("left", "right")))
         for index, name in enumerate(names)
         if "left" in name and name.replace("left", "right") in names
     )
-    skeleton = tuple((int(one) - 1, int(other) - 1) for one, other in entry.get("skeleton", ()))
-    sigmas = entry.get("sigmas", COCO_SIGMAS if len(names) == len(COCO_SIGMAS) else None)
     if sigmas is not None and len(sigmas) != len(names):
         raise DataError(f"{path} gives {len(sigmas)} sigmas for {counted(len(names), 'joint')}; give one per joint.")
-    return JointSet(names, pairs, skeleton, None if sigmas is None else tuple(float(each) for each in sigmas))
+    return JointSet(names, pairs, skeleton, sigmas)
 
 
 def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> NDArray[np.bool_]:
