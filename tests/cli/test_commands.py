@@ -257,6 +257,13 @@ def test_bad_input_is_one_sentence_on_stderr_and_status_2(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sentence_shows_what_drives_terminals_as_text(run: Callable[..., tuple[int, str, str]]) -> None:
+    status, _, said = run("inspect", "no\n\x1b]0;title\x07.pth")
+    assert (status, said.count("\n")) == (2, 1)
+    assert said.removesuffix("\n").isprintable()
+    assert r"no \x1b]0;title\x07.pth" in said
+
+
 def test_a_flag_that_does_not_exist_is_status_2(run: Callable[..., tuple[int, str, str]]) -> None:
     status, _, err = run("selectivity", "--checkpoint", "x")
     assert status == 2
