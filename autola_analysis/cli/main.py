@@ -183,6 +183,13 @@ def _run(arguments: list[str], debug: bool) -> int:
         where = f" ({str(error.filename)[:200]})" if error.filename else ""
         _say(f"{error.strerror or str(error)}{where}; nothing was left half-written.")
         return 2
+    except (KeyboardInterrupt, typer.Abort) as error:  # before RuntimeError, which Abort is one of
+        if isinstance(error.__cause__ or error.__context__, EOFError):  # typer takes it for an interrupt
+            if debug:
+                raise
+            _say("something that is read has ended too early, a file or the standard input; --debug shows where.")
+            return 2
+        status = INTERRUPTED
     except (MemoryError, RuntimeError, ImportError) as error:
         if debug or not lacks_memory(error):
             raise
@@ -191,13 +198,6 @@ def _run(arguments: list[str], debug: bool) -> int:
             "raise the limit that holds here (ulimit -v, a container's). Nothing was left half-written."
         )
         return 2
-    except (KeyboardInterrupt, typer.Abort) as error:
-        if isinstance(error.__cause__ or error.__context__, EOFError):  # typer takes it for an interrupt
-            if debug:
-                raise
-            _say("something that is read has ended too early, a file or the standard input; --debug shows where.")
-            return 2
-        status = INTERRUPTED
     if status == INTERRUPTED:  # some versions of typer turn the interrupt into this status themselves
         ended = "interrupted" if current().world_size == 1 else "interrupted, or ended because another process was"
         _say(f"{ended}; nothing was left half-written.")
