@@ -39,6 +39,11 @@ def check_working_directory() -> None:
         raise OptionError("the working directory has been deleted; change to one that exists (cd).") from error
 
 
+def say_errors_only() -> None:
+    """Keep torch from warning of lost connections by pages of addresses in its code, unless a user asks for that."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
+
 def draw_into_files() -> None:
     """Let matplotlib draw into files only, whatever window system a user's settings name."""
     os.environ["MPLBACKEND"] = "agg"

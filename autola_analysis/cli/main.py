@@ -15,12 +15,13 @@ import typer
 
 from autola_analysis.analyses.registry import registrations
 from autola_analysis.cli import analysis, compare, demo, inspect, layers, listing, redraw, search, study, train
-from autola_analysis.cli.environment import check_working_directory, draw_into_files, mend_streams
+from autola_analysis.cli.environment import check_working_directory, draw_into_files, mend_streams, say_errors_only
 from autola_analysis.core.distributed import ProcessError, current
 from autola_analysis.core.errors import AutolaError
 from autola_analysis.core.interrupts import end_on_signals, ignore_signals
 from autola_analysis.core.memory import lacks_memory
 from autola_analysis.core.own_code import reason_of
+from autola_analysis.core.text import printable
 
 INTERRUPTED = 130
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -105,6 +106,7 @@ def main() -> NoReturn:
     debug = len(arguments) < len(sys.argv) - 1
     mend_streams()
     draw_into_files()
+    say_errors_only()
     end_on_signals()
     try:
         check_working_directory()
@@ -181,6 +183,13 @@ def _run(arguments: list[str], debug: bool) -> int:
         where = f" ({str(error.filename)[:200]})" if error.filename else ""
         _say(f"{error.strerror or str(error)}{where}; nothing was left half-written.")
         return 2
+    except (KeyboardInterrupt, typer.Abort) as error:  # before RuntimeError, which Abort is one of
+        if isinstance(error.__cause__ or error.__context__, EOFError):  # typer takes it for an interrupt
+            if debug:
+                raise
+            _say("something that is read has ended too early, a file or the standard input; --debug shows where.")
+            return 2
+        status = INTERRUPTED
     except (MemoryError, RuntimeError, ImportError) as error:
         if debug or not lacks_memory(error):
             raise
@@ -189,13 +198,6 @@ def _run(arguments: list[str], debug: bool) -> int:
             "raise the limit that holds here (ulimit -v, a container's). Nothing was left half-written."
         )
         return 2
-    except (KeyboardInterrupt, typer.Abort) as error:
-        if isinstance(error.__cause__ or error.__context__, EOFError):  # typer takes it for an interrupt
-            if debug:
-                raise
-            _say("something that is read has ended too early, a file or the standard input; --debug shows where.")
-            return 2
-        status = INTERRUPTED
     if status == INTERRUPTED:  # some versions of typer turn the interrupt into this status themselves
         ended = "interrupted" if current().world_size == 1 else "interrupted, or ended because another process was"
         _say(f"{ended}; nothing was left half-written.")
@@ -211,5 +213,4 @@ def _say(message: str) -> None:
 
 def one_line(message: str) -> str:
     """Return a message without line breaks and control characters: file names inside it may have some."""
-    text = " ".join(message.split())
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return printable(" ".join(message.split()))

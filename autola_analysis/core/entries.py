@@ -23,6 +23,7 @@ from autola_analysis.core.files import (
     temporary_directory,
     touch,
 )
+from autola_analysis.core.reading import read_text
 
 RECORD = "entry.json"
 """Written last: a folder without it holds no finished entry."""
@@ -143,7 +144,7 @@ def _exists(path: Path) -> bool:
 
 def _record(folder: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = json.loads(read_text(folder / RECORD))
         return record if record.pop("sha256") == _hash(record) and {"content", "files"} <= record.keys() else None
     except (*UNREADABLE, AttributeError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -108,7 +109,7 @@ class CocoObjects(ObjectSource):
                 counts = segmentation["counts"]
                 return mask_of(unpack(counts) if isinstance(counts, str) else counts, height, width)
             return _filled(segmentation, height, width)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise self._wrong(f"the mask of annotation {entry['id']} cannot be read ({error})") from error
 
     def fingerprint(self) -> str:
@@ -174,8 +175,11 @@ class CocoObjects(ObjectSource):
         """Return the file of an image; None where it is not there."""
         url = Path(str(self._images[index].get("coco_url", "")))
         names = [Path(self.ids[index]), *([Path(*url.parts[-2:])] if url.parts else [])]
-        paths = (root / name for root in self.roots for name in names)
-        return next((path for path in paths if path.is_file()), None)
+        for path in (root / name for root in self.roots for name in names):
+            with suppress(OSError):  # a name that no file can have
+                if path.is_file():
+                    return path
+        return None
 
     def _wrong(self, what: str, advice: str = "mend it or use the original file") -> DataError:
         return DataError(f"{self.path} contradicts itself: {what}; {advice}.")

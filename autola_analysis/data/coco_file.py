@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.objects import COCO_SIGMAS, JointSet
+from autola_analysis.core.reading import TextFault, json_of, read_text
 from autola_analysis.core.text import counted
 
 TOLERANCE = 1.0
@@ -24,12 +24,12 @@ def read_entries(path: Path) -> tuple[str, dict[str, list[Entry]]]:
         DataError: If it cannot be read, or a list or a field is missing or of another kind.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
+        text = read_text(path)
+        content = json_of(text, finite=False)  # Python writes NaN; what must be finite is checked by its name
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}); check the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON text ({error}); use the original file.") from error
+    except TextFault as error:
+        raise DataError(f"{path} cannot be used: {error}; use the original file.") from error
     needed: dict[str, tuple[str, ...]] = {
         "images": ("id", "file_name", "width", "height"),
         "categories": ("id", "name"),

@@ -41,8 +41,9 @@ def mask_of(lengths: Sequence[int], height: int, width: int) -> NDArray[np.bool_
         ValueError: If the runs do not cover the image exactly.
     """
     runs = np.asarray(lengths, dtype=np.int64)
-    if (runs < 0).any() or runs.sum() != height * width:
-        raise ValueError(f"the runs of a mask cover {runs.sum()} pixels of {height * width}")
+    total = sum(runs.tolist())  # numpy's own sum wraps around, and so many zeros and ones end the process
+    if (runs < 0).any() or total != height * width:
+        raise ValueError(f"the runs of a mask cover {total} pixels of {height * width}")
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return flat.reshape(width, height).T
 

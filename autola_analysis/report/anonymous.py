@@ -70,19 +70,9 @@ class Cleaner:
             text = pattern.sub("...", text)
         return text
 
-    def argument(self, text: str) -> str:
-        """Return a word of the command or a value of the study; of paths, also relative ones, the file's name."""
-        option, equals, value = self.text(text).rpartition("=")
-        kind, colon, place = value.rpartition(":")
-        return f"{option}{equals}{kind}{colon}{Path(place).name if '/' in place else place}"
-
     def record(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return a run record without paths, host, user and what files of weights say in words of their own."""
         cleaned: dict[str, Any] = _changed(dict(record), self.text, self.text)
-        cleaned["command"] = [self.argument(str(word)) for word in record.get("command", [])]
-        if "study" in record:  # a study file names checkpoints and images by relative paths too
-            words = {key: value for key, value in cleaned["study"].items() if key in WORDS}
-            cleaned["study"] = {**_changed(record["study"], self.text, self.argument), **words}
         for model in cleaned.get("models", []):
             model["evidence"] = model["warnings"] = []
         cleaned["machine"] = {"system": record["machine"]["system"]} if "machine" in record else {}

@@ -14,6 +14,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from autola_analysis.checkpoints.reading import read_checkpoint
 from autola_analysis.core.errors import CheckpointError, OptionError, TrainingError
 from autola_analysis.core.files import leftovers, remove, replacing
+from autola_analysis.core.reading import TextFault, json_of, read_text
 from autola_analysis.training.lock import LOCK
 
 logger = logging.getLogger(__name__)
@@ -144,8 +145,10 @@ def kept_checkpoint(state: Path) -> Path:
 
 def _settings(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text())
-    except (ValueError, RecursionError) as error:
+        values = json_of(read_text(path), finite=False)
+    except OSError as error:
+        raise TrainingError(_damaged(path, "it cannot be read", path.parent)) from error
+    except TextFault as error:
         raise TrainingError(_damaged(path, "it is not JSON", path.parent)) from error
     if not isinstance(values, dict):
         raise TrainingError(_damaged(path, "it holds no settings", path.parent))

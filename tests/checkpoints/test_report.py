@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,22 @@ def test_html_is_escaped(saved, tiny) -> None:
     )._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+
+
+def test_names_of_recorded_facts_are_escaped(tmp_path: Path, tiny) -> None:
+    spec = ModelSpec("resnet20", num_classes=10, options={"width": 4})
+    report = inspect_checkpoint(save_model(tmp_path / "m.safetensors", tiny, spec))
+    named = replace(report, metadata={"<script>": 1, "\x1b[2J": 2})
+    assert "<script>" not in named._repr_html_()
+    assert named.to_text().replace("\n", "").isprintable()
+
+
+def test_a_file_whose_name_drives_terminals_is_shown_as_text(saved, tiny) -> None:
+    path = saved({"state_dict": tiny.state_dict()})
+    odd = path.rename(path.with_name("a\x1b]0;title\x07\nsha256  0.pth"))
+    text = inspect_checkpoint(odd).to_text()
+    assert text.replace("\n", "").isprintable()
+    assert text.count("\nsha256  ") == 1
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,8 @@ def test_foreign_texts_of_a_record_are_shown_as_text(tmp_path: Path, tiny) -> No
     assert r"\x1b]0;title\x07" in text
     assert not any(line.startswith("source  cifar10") for line in text.split("\n"))
     loaded = load_model(path)
-    assert all(name.isprintable() for name in (*loaded.classes, loaded.source))
+    ((key, (text, table)),) = loaded.metadata.items()
+    assert all(word.isprintable() for word in (*loaded.classes, loaded.source, key, text, *table.values()))
 
 
 @pytest.mark.parametrize("where", ["pipe", "file"])
@@ -247,18 +248,34 @@ def test_a_place_is_no_recorded_source(tmp_path: Path, tiny, source: str) -> Non
         load_model(path)
 
 
+def preprocessed(**values: object) -> dict[str, object]:
+    return {"preprocessing": values}
+
+
+def of_network(**values: object) -> dict[str, object]:
+    return {"spec": {**SPEC.to_dict(), **values}}
+
+
 @pytest.mark.parametrize(
-    ("preprocessing", "message"),
+    ("changes", "message"),
     [
-        ({"resize": 10**9}, "resize of a preprocessing is from 1 to 8192 pixels"),
-        ({"crop": 20_000}, "crop of a preprocessing is from 1 to 8192 pixels"),
-        ({"mean": [10**400] * 3, "std": [1, 1, 1]}, "integer of 1329 bits"),
-        ({"mean": [1e300] * 3, "std": [1, 1, 1]}, "mean of a preprocessing"),
-        ({"mean": [0, 0, 0], "std": [1e-300] * 3}, "std of a preprocessing"),
+        (preprocessed(resize=10**9), "resize of a preprocessing is from 1 to 8192 pixels"),
+        (preprocessed(crop=20_000), "crop of a preprocessing is from 1 to 8192 pixels"),
+        (preprocessed(mean=[10**400] * 3, std=[1, 1, 1]), "integer of 1329 bits"),
+        (preprocessed(mean=[1e300] * 3, std=[1, 1, 1]), "mean of a preprocessing"),
+        (preprocessed(mean=[0, 0, 0], std=[1e-300] * 3), "std of a preprocessing"),
+        (of_network(num_classes=10**9), "num_classes is 1000000000"),
+        (of_network(num_classes=-1), "num_classes is -1"),
+        (of_network(options={"width": 10**12}), "options: 'width' is 1000000000000"),
+        (of_network(attention="se", attention_options={"reduction": -1e12}), "attention_options: 'reduction' is -1"),
+        (of_network(options=[1]), "options is"),
+        ({"classes": [1] * 10}, "10 classes do not name the 10 outputs"),
+        ({"source": 3}, "source is 3, not of the kind str"),
+        ({"metadata": ["seed"]}, "metadata is"),
     ],
 )
-def test_numbers_of_a_record_have_bounds(tmp_path: Path, tiny, preprocessing: dict, message: str) -> None:
+def test_values_of_a_record_have_kinds_and_bounds(tmp_path: Path, tiny, changes: dict, message: str) -> None:
     path = save_model(tmp_path / "model.safetensors", tiny, SPEC)
-    rewritten(path, recorded(preprocessing=preprocessing))
+    rewritten(path, recorded(**changes))
     with pytest.raises(CheckpointError, match=message):
         load_model(path)

@@ -259,6 +259,26 @@ def test_bad_input_is_one_sentence_on_stderr_and_status_2(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sentence_shows_what_drives_terminals_as_text(run: Callable[..., tuple[int, str, str]]) -> None:
+    status, _, said = run("inspect", "no\n\x1b]0;title\x07.pth")
+    assert (status, said.count("\n")) == (2, 1)
+    assert said.removesuffix("\n").isprintable()
+    assert r"no \x1b]0;title\x07.pth" in said
+
+
+def test_what_ends_too_early_is_no_interrupt(
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends() -> list[str]:
+        raise EOFError
+
+    monkeypatch.setitem(entry.listing.LISTS, "data", ends)
+    status, _, said = run("list", "data")
+    assert status == 2
+    assert said.strip().startswith("autola-analyze: something that is read has ended too early")
+    assert said.strip().isprintable()  # one line, behind the empty one that typer ends a prompt with
+
+
 def test_a_flag_that_does_not_exist_is_status_2(run: Callable[..., tuple[int, str, str]]) -> None:
     status, _, err = run("selectivity", "--checkpoint", "x")
     assert status == 2

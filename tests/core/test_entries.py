@@ -58,6 +58,14 @@ def test_any_text_in_place_of_a_record_is_no_entry(text: str, tmp_path: Path, ca
     assert caplog.messages == [f"the pass in {path} is not complete or damaged; it is made again."]
 
 
+def test_a_pipe_in_place_of_a_record_is_no_entry_and_does_not_block(tmp_path: Path) -> None:
+    path = entry(tmp_path)
+    (path / RECORD).unlink()
+    os.mkfifo(path / RECORD)
+    assert content_of(path) is None
+    assert found_entry(path, "the pass") is None
+
+
 def test_files_more_or_less_are_damage(tmp_path: Path) -> None:
     path = entry(tmp_path)
     (path / "more").write_text("x")

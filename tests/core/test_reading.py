@@ -14,6 +14,7 @@ from autola_analysis.core.errors import AutolaError
 from autola_analysis.core.files import sha256_of
 from autola_analysis.core.reading import DEEPEST, TextFault, json_of, open_ordinary, read_bytes, read_text, toml_of
 from autola_analysis.data.boxes import read_boxes
+from autola_analysis.data.coco import CocoObjects
 from autola_analysis.report.record import read_record
 from autola_analysis.study.file import read_study
 
@@ -53,6 +54,7 @@ READERS = {
     "classes": read_class_names,
     "genotype": Genotype.from_json,
     "boxes": read_boxes,
+    "objects": CocoObjects,
     "study": read_study,
 }
 

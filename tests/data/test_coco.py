@@ -1,6 +1,10 @@
 """Objects in COCO's format: read as they are, refused where the file contradicts itself."""
 
+import copy
+import functools
 import json
+import operator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from autola_analysis.core.errors import BadImageError, DataError
+from autola_analysis.core.errors import AutolaError, BadImageError, DataError
 from autola_analysis.core.objects import COCO_SIGMAS
 from autola_analysis.data.bad_images import drop_unreadable
 from autola_analysis.data.coco import CocoObjects
@@ -162,7 +166,7 @@ def twice(key: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ("no JSON", "is no JSON text"),
+        ("no JSON", "cannot be used: it is no JSON: Expecting value"),
         ([1], "has no list of images"),
         ({"images": [], "categories": [{"id": 1}], "annotations": []}, "categories without 'name'"),
         (twice("images"), "two entries for image 12"),
@@ -203,6 +207,38 @@ def test_the_number_of_bad_boxes_is_told(tmp_path: Path) -> None:
         CocoObjects(written(tmp_path, values))
 
 
+ODD = (None, "x", "x" * 5000, -1, 10**20, 1e308, float("nan"), [], [["x"]], {"a": 1})
+
+
+def places(value: Any, *above: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield the keys and numbers that lead to every value of nested lists and tables."""
+    if isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield (*above, key)
+            yield from places(inner, *above, key)
+
+
+def test_a_file_with_any_one_value_replaced_is_read_or_refused_by_a_sentence(tmp_path: Path) -> None:
+    whole, refused = content(), 0
+    whole["categories"][1]["sigmas"] = [0.1, 0.2, 0.2]
+    for image in whole["images"]:
+        Image.new("RGB", (image["width"], image["height"])).save(tmp_path / image["file_name"])
+    for *above, last in places(whole):
+        for odd in ODD:
+            values = copy.deepcopy(whole)
+            functools.reduce(operator.getitem, above, values)[last] = odd
+            try:
+                source = CocoObjects(written(tmp_path, values))
+                for index in range(len(source.ids)):
+                    source.image(index)
+                    for number in range(len(source.objects(index).labels)):
+                        source.object_mask(index, number)
+                source.fingerprint()
+            except AutolaError:
+                refused += 1
+    assert refused > 300
+
+
 def test_cocos_training_file_is_read_without_its_bad_boxes(tmp_path: Path) -> None:
     path = written(tmp_path, with_annotation(bbox=[1, 2, 0, 4]))
     for split in ("train", "val"):
@@ -221,7 +257,7 @@ def test_bad_boxes_can_be_left_out(tmp_path: Path) -> None:
     assert CocoObjects(path, drop_bad_boxes=True).objects(0).ids.tolist() == [101]
 
 
-@pytest.mark.parametrize("counts", [[2, 3], "5", [26, -1]])
+@pytest.mark.parametrize("counts", [[2, 3], "5", [26, -1], [*[2**62] * 4, 48]])
 def test_masks_that_do_not_fit_are_refused(tmp_path: Path, counts: object) -> None:
     source = CocoObjects(written(tmp_path, with_annotation(segmentation={"counts": counts})))
     with pytest.raises(DataError, match="the mask of annotation 100 cannot be read"):

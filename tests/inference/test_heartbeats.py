@@ -3,24 +3,35 @@
 import os
 import signal
 import socket
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
 import pytest
 import torch
+from PIL import Image
 
+from autola_analysis.cli.main import main
 from autola_analysis.core.distributed import ProcessError
+from autola_analysis.data import ClutteredDigits
 from autola_analysis.inference import distributed, heartbeats
 from autola_analysis.inference.heartbeats import AnsweringStore, Heartbeats
+from autola_analysis.study.demo import demo_checkpoints
 from tests.robustness.commands import context
+
+
+def launched(rank: int, port: int) -> None:
+    """Set what a launcher sets in the environment of one of two processes, and let heartbeats be missed soon."""
+    launcher = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in launcher.items()})
+    heartbeats.HEARTBEAT, heartbeats.HEARTBEAT_TIMEOUT = 0.2, 3.0
 
 
 def wait_for_the_stopped_one(rank: int, stopped: int, port: int, folder: Path) -> None:
     """Stop as one of two processes, or wait as the other and write down what it says."""
-    launcher = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    os.environ.update({name: str(value) for name, value in launcher.items()})
-    heartbeats.HEARTBEAT, heartbeats.HEARTBEAT_TIMEOUT = 0.2, 3.0
+    launched(rank, port)
     with pytest.raises(ProcessError) as caught:
         stop_or_wait(stopped)
     (folder / "said").write_text(str(caught.value))
@@ -34,6 +45,43 @@ def stop_or_wait(stopped: int) -> None:
         processes.all_gather_object(None)
 
 
+def run_a_command(rank: int, stopped: int, port: int, folder: Path) -> None:
+    """Run a command as one of two processes, and stop at the first image that this one decodes."""
+    launched(rank, port)
+    said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(said, 2)
+    image = ClutteredDigits.image
+
+    def stopping(self: ClutteredDigits, index: int) -> Image.Image:
+        if rank == stopped:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return image(self, index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClutteredDigits, "image", stopping)
+        checkpoint, *_ = demo_checkpoints()["none"]
+        options = ["--data", "cluttered-digits", "--limit", "20", "--batch-size", "4", "--device", "cpu", "--quiet"]
+        out = ["--out", str(folder / "out"), "--cache", str(folder / "cache")]
+        patch.setattr(sys, "argv", ["autola-analyze", "evaluate", "--ckpt", str(checkpoint), *options, *out])
+        main()
+
+
+def one_that_waits(target: Callable[..., None], stopped: int, folder: Path) -> int | None:
+    """Run a function in two processes, of which one stops; return the exit status of the other."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    processes = [context.Process(target=target, args=(rank, stopped, port, folder)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    try:
+        processes[1 - stopped].join(60)
+        return processes[1 - stopped].exitcode
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
 @pytest.mark.parametrize(
     ("stopped", "sentence"),
     [
@@ -42,21 +90,17 @@ def stop_or_wait(stopped: int) -> None:
     ],
 )
 def test_a_stopped_process_is_given_up(stopped: int, sentence: str, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    processes = [
-        context.Process(target=wait_for_the_stopped_one, args=(rank, stopped, port, tmp_path)) for rank in range(2)
-    ]
-    for process in processes:
-        process.start()
-    try:
-        processes[1 - stopped].join(60)
-        assert processes[1 - stopped].exitcode == 0
-    finally:
-        for process in processes:
-            process.kill()
-            process.join()
+    assert one_that_waits(wait_for_the_stopped_one, stopped, tmp_path) == 0
     assert (tmp_path / "said").read_text().startswith(sentence)
+
+
+def test_a_command_ends_in_a_sentence_and_leaves_nothing_when_another_process_of_it_is_stopped(tmp_path: Path) -> None:
+    assert one_that_waits(run_a_command, 1, tmp_path) == 2
+    said = (tmp_path / "said").read_text()
+    assert said.startswith("autola-analyze: process 1 of 2 has not been heard of for 3 seconds: it was stopped")
+    assert said.count("\n") == 1
+    assert not list(tmp_path.glob("*out*"))
+    assert not list(tmp_path.rglob("entry.json"))
 
 
 class Hanging(torch.distributed.HashStore):

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,7 @@ def unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, P
         ("settings.json", lambda path: path.write_bytes(b""), "it is not JSON"),
         ("settings.json", lambda path: path.write_bytes(b"\xff\xfe{"), "it is not JSON"),
         ("settings.json", lambda path: path.write_text("[1]"), "it holds no settings"),
+        ("settings.json", lambda path: path.write_text("[" * 100_000), "it is not JSON"),
         ("settings.json", lambda path: path.unlink(), "it is missing"),
         ("last.ckpt", lambda path: path.write_bytes(path.read_bytes()[:-500]), "it cannot be read"),
         ("last.ckpt", lambda path: path.write_bytes(b""), "it cannot be read"),
@@ -64,6 +66,14 @@ def test_a_damaged_folder_is_one_sentence_and_left_as_it_is(
         f"remove the folder {state} to start over, or choose another --out."
     )
     assert {path.name: path.read_bytes() for path in state.iterdir()} == before
+
+
+def test_settings_that_are_a_pipe_do_not_block(tmp_path: Path) -> None:
+    state = tmp_path / "x.training"
+    state.mkdir()
+    os.mkfifo(state / "settings.json")
+    with pytest.raises(TrainingError, match=r"settings\.json is damaged \(it cannot be read\)"):
+        open_state(tmp_path / "x", {"seed": 1})
 
 
 def _with_state(path: Path, tensors: object) -> None:
