@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autola_analysis.backbones.memory import training_format
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.search.bilevel import ArchitectureGradient, UnrolledStep, architecture_gradient
 from autola_analysis.search.curvature import BATCHES, curvature
@@ -43,6 +44,7 @@ class SearchTraining(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.network = network
+        self.memory_format = training_format(network)
         self.preprocessing = preprocessing
         self.recipe = recipe
         self.order = order
@@ -222,4 +224,4 @@ class SearchTraining(pl.LightningModule):
 
     def _standardised(self, batch: Batch) -> Batch:
         images, labels = batch
-        return self.preprocessing.normalize(images), labels
+        return self.preprocessing.normalize(images).contiguous(memory_format=self.memory_format), labels

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, RandomSampler
@@ -25,14 +24,14 @@ class ClassifierTraining(NetworkTraining):
     """Cross-entropy training under a recipe.
 
     Args:
-        model: The network; trained in channels-last memory format.
+        model: The network.
         preprocessing: Standardises the uint8 batches.
         recipe: Optimiser, schedule, cutout.
         steps_per_epoch: To turn steps into epochs for the schedule.
     """
 
     def __init__(self, model: nn.Module, preprocessing: Preprocessing, recipe: Recipe, steps_per_epoch: int) -> None:
-        super().__init__(model.to(memory_format=torch.channels_last), recipe, steps_per_epoch)
+        super().__init__(model, recipe, steps_per_epoch)
         self.preprocessing = preprocessing
         self.recipe = recipe
 
@@ -41,7 +40,7 @@ class ClassifierTraining(NetworkTraining):
         return self.model(self._standardised(images))
 
     def _standardised(self, images: Tensor) -> Tensor:
-        return self.preprocessing.normalize(images).contiguous(memory_format=torch.channels_last)
+        return self.preprocessing.normalize(images).contiguous(memory_format=self.memory_format)
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Return the mean cross-entropy of images ``(B, 3, H, W)`` and labels ``(B,)``."""

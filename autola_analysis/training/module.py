@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from autola_analysis.backbones.memory import training_format
 from autola_analysis.core.errors import TrainingError
 from autola_analysis.inference.tasks.coco_metrics import CocoMatches
 from autola_analysis.training.plan import Plan
@@ -23,14 +24,15 @@ class NetworkTraining(pl.LightningModule, ABC):
     """Gradient descent under a recipe. Each task has a subclass, which says what the loss is and measures quality.
 
     Args:
-        model: The network.
+        model: The network; trained in the memory format that `training_format` says.
         recipe: Optimiser and schedule.
         steps_per_epoch: To turn steps into epochs for the schedule.
     """
 
     def __init__(self, model: nn.Module, recipe: Plan, steps_per_epoch: int) -> None:
         super().__init__()
-        self.model = model
+        self.memory_format = training_format(model)
+        self.model = model.to(memory_format=self.memory_format)
         self.plan = recipe
         self.steps_per_epoch = steps_per_epoch
 

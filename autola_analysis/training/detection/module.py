@@ -23,7 +23,7 @@ class DetectorTraining(NetworkTraining):
     """Training of one of torchvision's detectors, which computes its own losses; they are added.
 
     Args:
-        model: The detector; trained in channels-last memory format.
+        model: The detector.
         trunk: Its backbone.
         recipe: Optimiser, schedule, frozen stages.
         steps_per_epoch: To turn steps into epochs for the schedule.
@@ -33,7 +33,7 @@ class DetectorTraining(NetworkTraining):
     def __init__(
         self, model: nn.Module, trunk: ResNet, recipe: DetectionRecipe, steps_per_epoch: int, test: ObjectSource
     ) -> None:
-        super().__init__(model.to(memory_format=torch.channels_last), recipe, steps_per_epoch)
+        super().__init__(model, recipe, steps_per_epoch)
         self.recipe = recipe
         self.test = test
         names = [*STEM, *(f"layer{stage}" for stage in range(1, recipe.frozen_stages + 1))]

@@ -41,7 +41,7 @@ class PoseTraining(NetworkTraining):
         steps_per_epoch: int,
         test: PersonCrops,
     ) -> None:
-        super().__init__(model.to(memory_format=torch.channels_last), recipe, steps_per_epoch)
+        super().__init__(model, recipe, steps_per_epoch)
         self.preprocessing = preprocessing
         self.recipe = recipe
         self.test = test
@@ -49,7 +49,7 @@ class PoseTraining(NetworkTraining):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the heat maps of uint8 crops ``(B, 3, H, W)``."""
-        maps: Tensor = self.model(self.preprocessing.normalize(images).contiguous(memory_format=torch.channels_last))
+        maps: Tensor = self.model(self.preprocessing.normalize(images).contiguous(memory_format=self.memory_format))
         return maps
 
     def loss(self, batch: Batch) -> Tensor:
