@@ -72,8 +72,12 @@ EDGES_TABLE = Table(
 GAPS_TABLE = Table(
     "search_gaps",
     (
-        text("quantity", "mixture: the super-network; inherited: the found wiring with its weights from there"),
-        number("value", "accuracy on the test split, a share"),
+        text(
+            "quantity",
+            "mixture: the super-network; inherited: the found wiring with its weights from there; discretisation: what "
+            "is lost from the first to the second, paired over images",
+        ),
+        number("value", "accuracy on the test split, a share, or the difference of two"),
         *INTERVAL,
         count("images"),
     ),

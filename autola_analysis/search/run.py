@@ -41,7 +41,7 @@ from autola_analysis.search.module import ALPHA_HALF, WEIGHTS_HALF, SearchTraini
 from autola_analysis.search.recipes import SearchRecipe, images_of
 from autola_analysis.search.result import EPOCHS_TABLE, GAPS_TABLE, GENOTYPE_FILE, SUPERNET_FILE, SearchResult
 from autola_analysis.search.supernet import SuperNetwork
-from autola_analysis.statistics.intervals import share_interval
+from autola_analysis.statistics.intervals import mean_interval, share_interval
 from autola_analysis.training.batches import EpochBatches
 from autola_analysis.training.data import open_splits, preprocessing_of
 from autola_analysis.training.images import KEPT_BYTES, AugmentedImages, PreprocessedImages
@@ -274,10 +274,14 @@ def _result(
     wired = inherited(module.network.network, genotype, search.network, len(test.classes), search.options)
     measure_norms(wired, loaders.halves[WEIGHTS_HALF], preprocessing, device)
     images = loaders.plain(test)
-    gaps = []
-    for quantity, network in (("mixture", module.network), ("inherited", wired)):
-        right = correct(network, images, preprocessing, device)
-        gaps.append([quantity, right.mean(), *share_interval(right[None].astype(np.float64)), len(right)])
+    mixed, alone = (
+        correct(network, images, preprocessing, device).astype(np.float64)[None] for network in (module.network, wired)
+    )
+    gaps = [
+        ["mixture", mixed.mean(), *share_interval(mixed), mixed.size],
+        ["inherited", alone.mean(), *share_interval(alone), alone.size],
+        ["discretisation", (mixed - alone).mean(), *mean_interval(mixed - alone), mixed.size],
+    ]
     steps = loaders.steps * (recipe.epochs - recipe.alpha_from_epoch)
     edges = pd.DataFrame(edge_rows(alphas, operations))
     return SearchResult(

@@ -19,6 +19,7 @@ from autola_analysis.search.derivation import strongest
 from autola_analysis.search.recipes import SEARCH_RECIPES
 from autola_analysis.search.result import SearchResult
 from autola_analysis.search.run import Search, run_search
+from autola_analysis.statistics.intervals import bootstrap_interval
 from autola_analysis.training.settings import Machine
 
 KINDS = ("caption.txt", "pdf", "png")
@@ -127,6 +128,26 @@ def test_the_super_network_is_a_checkpoint_like_any_other(finished: tuple[Path, 
     with torch.no_grad():
         right = (loaded.model(loaded.preprocessing.normalize(images)).argmax(1).numpy() == digits.labels).mean()
     assert result.gaps["value"][0] == pytest.approx(right)
+
+
+def test_what_one_operation_per_edge_loses_is_paired_over_images(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[np.ndarray] = []
+
+    def correct(*arguments: Any) -> np.ndarray:
+        seen.append(original(*arguments))
+        return seen[-1]
+
+    original = runs.correct
+    monkeypatch.setattr(runs, "correct", correct)
+    gaps = run_search(short(epochs="1", width="4"), tmp_path / "found", QUIET).gaps.set_index("quantity")
+    mixed, alone = seen
+    assert (mixed != alone).any()
+    lost = mixed.astype(float) - alone
+    assert gaps.loc["discretisation", "value"] == pytest.approx(lost.mean())
+    assert gaps.loc["discretisation", ["ci_low", "ci_high"]].tolist() == pytest.approx(bootstrap_interval(lost))
+    assert gaps.loc["mixture", "value"] - gaps.loc["inherited", "value"] == pytest.approx(lost.mean())
 
 
 def test_the_wiring_can_be_trained(finished: tuple[Path, SearchResult], tmp_path: Path) -> None:
