@@ -139,7 +139,7 @@ def begin(raw: RawCheckpoint, weights: str | None = None) -> Interpretation:
 def _take_detector(found: Interpretation, spec: DetectorSpec) -> None:
     found.detector, found.build = spec, spec.build
     backbone = f"{spec.backbone.backbone}, attention {spec.attention}"
-    found.evidence.append(f"the file records: {spec.kind} with {backbone}, {counted(spec.classes, 'class')}")
+    found.evidence.append(f"the file records: {spec.kind} with {backbone}, {counted(spec.classes, spec.named)}")
 
 
 def interpret(found: Interpretation, request: Request) -> None:

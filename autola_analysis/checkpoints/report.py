@@ -16,7 +16,7 @@ from autola_analysis.checkpoints.loading import ignored_lines
 from autola_analysis.checkpoints.matching import check_match, number_formats
 from autola_analysis.checkpoints.reading import RawCheckpoint, check_finite, read_checkpoint
 from autola_analysis.core.errors import CheckpointError
-from autola_analysis.core.text import counted, printable
+from autola_analysis.core.text import counted, plural, printable
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.detectors import DetectorSpec
 
@@ -91,7 +91,8 @@ class CheckpointReport:
         if self.dialect is not None:
             yield "names", self.dialect
         if self.classes is not None:
-            yield "classes", ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
+            named = self.spec.named if isinstance(self.spec, DetectorSpec) else "class"
+            yield plural(named), ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
         if self.preprocessing is not None:
             yield "preprocessing", _facts(self.preprocessing.to_dict())
         if self.source is not None:
@@ -181,7 +182,8 @@ def _network(spec: ModelSpec | DetectorSpec | None) -> str:
         return "not identified"
     if isinstance(spec, DetectorSpec):
         options = "".join(f", {key}={value}" for key, value in spec.options.items())
-        return f"{spec.kind}{options}; {counted(spec.classes, 'class')}; around {_network(spec.backbone)}"
+        outputs = counted(spec.classes, spec.named)
+        return f"{spec.kind}{options}; {outputs}; around {_network(spec.backbone)}"
     attention = ", ".join([spec.attention, *(f"{key}={value}" for key, value in spec.attention_options.items())])
     options = "".join(f", {key}={value}" for key, value in spec.options.items())
     head = f"{spec.num_classes} classes" if spec.num_classes else "no head"

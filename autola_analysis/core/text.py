@@ -74,7 +74,12 @@ def title_of(model: str, run: str) -> str:
 
 def counted(number: int, what: str) -> str:
     """Return a number with its noun, in the plural where it needs it."""
-    return f"{number:,} {what}" + ("" if number == 1 else "es" if what.endswith(("s", "ch", "x")) else "s")
+    return f"{number:,} {what if number == 1 else plural(what)}"
+
+
+def plural(noun: str) -> str:
+    """Return the plural of a noun."""
+    return noun + ("es" if noun.endswith(("s", "ch", "x")) else "s")
 
 
 def metric_text(number: float, sign: str = "") -> str:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from autola_analysis.backbones.resnet import ResNet
 from autola_analysis.core.errors import OptionError
-from autola_analysis.detectors.registry import DETECTORS, Detector, Trunk
+from autola_analysis.detectors.registry import DETECTORS, KEYPOINTS, Detector, Trunk
 
 INITIAL_DEVIATION = 0.001
 """Standard deviation of the first weights of the transposed convolutions and the last layer"""
@@ -28,7 +28,7 @@ class SimpleBaseline(nn.Module):
         input_size: Height and width of the crops.
     """
 
-    task = "keypoints"
+    task = KEYPOINTS
 
     def __init__(
         self, backbone: ResNet, joints: int, channels: int, deconvs: int, input_size: tuple[int, int] = (256, 192)

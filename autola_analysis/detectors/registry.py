@@ -17,6 +17,8 @@ from autola_analysis.backbones.widths import count_parameters
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import Registry
 
+KEYPOINTS = "keypoints"
+"""Task of networks for joints"""
 Trunk = Callable[..., ResNet]
 """Builds the backbone without its head, from the options ``stages`` and ``stage_strides`` of the detector."""
 
@@ -111,6 +113,11 @@ class DetectorSpec:
             backbone_options=self.backbone.options,
             **self.options,
         )
+
+    @property
+    def named(self) -> str:
+        """What the network names, in the singular: "joint", or "class", also of a kind that is not known."""
+        return "joint" if self.kind in DETECTORS and DETECTORS.get(self.kind).task == KEYPOINTS else "class"
 
     @property
     def attention(self) -> str:

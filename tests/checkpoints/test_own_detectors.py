@@ -1,6 +1,7 @@
 """Detectors in this package's own format: written with all that is known of them, read strictly."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,13 @@ def test_an_inspection_names_the_detector_and_what_is_around_it(tmp_path: Path) 
     damaged = inspect_checkpoint(rewritten(path, recorded(**changed_spec(classes=3), classes=None)))
     assert damaged.problem is not None
     assert "has the shape" in damaged.problem
+
+
+def test_an_inspection_of_a_network_for_joints_counts_joints(tmp_path: Path) -> None:
+    text = inspect_checkpoint(written(tmp_path, SPECS["pose"])).to_text()
+    assert "; 2 joints; around resnet18" in text
+    assert re.search(r"^joints +a, b$", text, re.MULTILINE)
+    assert "2 classes" not in text
 
 
 def test_a_classifiers_record_is_as_it_was(tmp_path: Path) -> None:
