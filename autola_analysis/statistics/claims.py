@@ -42,6 +42,7 @@ CLAIMS_TABLE = Table(
     not_printed=("quote", "strict_low", "strict_high", "detectable", "parameters", "macs"),
 )
 
+NO_INTERVAL = (float("nan"), float("nan"))
 Verdict = Literal["supported", "contradicted", "equivalent", "undecided"]
 Measured = Statistic | ResampledStatistic
 """What a claim can be decided by: one number of every variant"""
@@ -147,7 +148,8 @@ def decide(
         seed: Of the bootstrap.
 
     Returns:
-        A row per claim and other variant, columns of `CLAIMS_TABLE`, and a sentence per claim that was left out.
+        A row per claim and other variant, columns of `CLAIMS_TABLE`, and a sentence per claim that was left out, or
+        that some variants do not decide.
     """
     rows: list[dict[str, object]] = []
     left_out = []
@@ -163,7 +165,15 @@ def decide(
         differences = [statistic.difference(candidate, other, seed) for other in others]
         confidence = 1 - (1 - CONFIDENCE) / len(others)
         strict = [statistic.difference(candidate, other, seed, confidence).interval for other in others]
-        verdict = claim.verdict([each.interval for each in differences], strict, margin)
+        if hidden := _hidden(statistic, (candidate, *others)):
+            left_out.append(
+                f"the claim '{claim.name}' says nothing of {', '.join(hidden)}: noise may make up the whole "
+                f"{claim.statistic}{_where(claim, stages)}; give more images."
+            )
+        clear = [not {candidate, other} & {*hidden} for other in others]
+        deciding = [each.interval if use else NO_INTERVAL for each, use in zip(differences, clear, strict=True)]
+        deciding_strict = [each if use else NO_INTERVAL for each, use in zip(strict, clear, strict=True)]
+        verdict = claim.verdict(deciding, deciding_strict, margin)
         about = {"claim": claim.name, "quote": claim.quote, "statistic": claim.statistic, "layer": statistic.layer}
         rows += [
             {
@@ -175,12 +185,17 @@ def decide(
                 "strict_high": high,
                 "margin": margin,
                 "detectable": statistic.detectable(candidate, other, margin),
-                "verdict_against": claim.verdict([difference.interval], [difference.interval], margin),
+                "verdict_against": claim.verdict([alone], [alone], margin),
                 "verdict": verdict,
             }
-            for other, difference, (low, high) in zip(others, differences, strict, strict=True)
+            for other, difference, alone, (low, high) in zip(others, differences, deciding, strict, strict=True)
         ]
     return CLAIMS_TABLE.frame(rows), left_out
+
+
+def _hidden(statistic: Measured, names: Sequence[str]) -> list[str]:
+    """Return the variants whose values noise may make up as a whole."""
+    return [name for name in names if isinstance(statistic, Statistic) and name in statistic.hidden]
 
 
 def _first_mean(statistic: Measured) -> float:

@@ -129,6 +129,7 @@ class Statistic:
         folds: Whether the blocks are folds of images rather than images.
         paired: Whether the blocks are the same images in all variants.
         summary: Whether it sums up several layers, so that `layer` is no layer of its own.
+        hidden: Variants whose values noise may make up as a whole: they are shown, and decide no claim.
     """
 
     analysis: str
@@ -138,6 +139,7 @@ class Statistic:
     folds: bool = False
     paired: bool = True
     summary: bool = False
+    hidden: frozenset[str] = frozenset()
 
     def difference(self, candidate: str, other: str, seed: int = 0, confidence: float = CONFIDENCE) -> Difference:
         """Return the candidate's mean minus the other variant's, with an interval of a confidence."""

@@ -24,7 +24,7 @@ def selectivity_statistics(results: Sequence[SelectivityResult]) -> tuple[list[C
     The blocks of a mean are those of `jackknife.corrected_blocks`, one per fold of images: their mean is the corrected
     mean, their spread its standard error, and differences of variants are paired fold by fold. Where a network has no
     folds, all of them take the plain mean of that layer, since corrected and plain means cannot be compared, and there
-    is no interval.
+    is no interval. A variant whose corrected mean is below chance decides no claim, see `caveats.bias_caveats`.
 
     References:
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11.
@@ -43,9 +43,17 @@ def selectivity_statistics(results: Sequence[SelectivityResult]) -> tuple[list[C
             runs = [result for result in results if result.model == name]
             if all(layer in run.layers for run in runs):
                 values[name] = np.stack([_blocks(run, layer, folded, clear[name]) for run in runs])
-        means.append(Statistic(ANALYSIS, layer, statistic, values, folds=True, paired=paired))
+        hidden = frozenset(name for name in values if _is_hidden(results, name, layer))
+        means.append(Statistic(ANALYSIS, layer, statistic, values, folds=True, paired=paired, hidden=hidden))
     slope = slope_over_stages(means)
     return [*means, *([slope] if slope else []), *unit_distributions(results)], _about_folds(results, clear, paired)
+
+
+def _is_hidden(results: Sequence[SelectivityResult], name: str, layer: str) -> bool:
+    """Return whether permuted labels give a variant more selectivity than is left of it, on average over its runs."""
+    rows = pd.concat([result.summary for result in results if result.model == name])
+    means = rows.loc[rows["layer"] == layer, ["null_mean", "mean_corrected"]].astype(float).mean()
+    return bool(means["null_mean"] > means["mean_corrected"])
 
 
 def slope_over_stages(means: Sequence[Statistic]) -> Statistic | None:
