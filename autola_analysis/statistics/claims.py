@@ -161,36 +161,45 @@ def decide(
             whom = "" if statistic is None else f" for {', '.join(missing)}"
             left_out.append(f"the claim '{claim.name}' is left out: {what} was not measured{whom}.")
             continue
-        margin = claim.margin_beside(_first_mean(statistic))
-        differences = [statistic.difference(candidate, other, seed) for other in others]
-        confidence = 1 - (1 - CONFIDENCE) / len(others)
-        strict = [statistic.difference(candidate, other, seed, confidence).interval for other in others]
         if hidden := _hidden(statistic, (candidate, *others)):
             left_out.append(
                 f"the claim '{claim.name}' says nothing of {', '.join(hidden)}: noise may make up the whole "
                 f"{claim.statistic}{_where(claim, stages)}; give more images."
             )
-        clear = [not {candidate, other} & {*hidden} for other in others]
-        deciding = [each.interval if use else NO_INTERVAL for each, use in zip(differences, clear, strict=True)]
-        deciding_strict = [each if use else NO_INTERVAL for each, use in zip(strict, clear, strict=True)]
-        verdict = claim.verdict(deciding, deciding_strict, margin)
-        about = {"claim": claim.name, "quote": claim.quote, "statistic": claim.statistic, "layer": statistic.layer}
-        rows += [
-            {
-                **about,
-                "model": candidate,
-                "against": other,
-                **asdict(difference),
-                "strict_low": low,
-                "strict_high": high,
-                "margin": margin,
-                "detectable": statistic.detectable(candidate, other, margin),
-                "verdict_against": claim.verdict([alone], [alone], margin),
-                "verdict": verdict,
-            }
-            for other, difference, alone, (low, high) in zip(others, differences, deciding, strict, strict=True)
-        ]
+        rows += _decided(claim, statistic, candidate, others, seed)
     return CLAIMS_TABLE.frame(rows), left_out
+
+
+def _decided(
+    claim: Claim, statistic: Measured, candidate: str, others: Sequence[str], seed: int
+) -> list[dict[str, object]]:
+    """Return the rows of a claim, one per other variant."""
+    margin = claim.margin_beside(_first_mean(statistic))
+    confidence = 1 - (1 - CONFIDENCE) / len(others)
+    differences = [statistic.difference(candidate, other, seed) for other in others]
+    strict = [statistic.difference(candidate, other, seed, confidence).interval for other in others]
+    clear = [not _hidden(statistic, (candidate, other)) for other in others]
+    deciding = [each.interval if use else NO_INTERVAL for each, use in zip(differences, clear, strict=True)]
+    deciding_strict = [each if use else NO_INTERVAL for each, use in zip(strict, clear, strict=True)]
+    verdict = claim.verdict(deciding, deciding_strict, margin)
+    return [
+        {
+            "claim": claim.name,
+            "quote": claim.quote,
+            "statistic": claim.statistic,
+            "layer": statistic.layer,
+            "model": candidate,
+            "against": other,
+            **asdict(difference),
+            "strict_low": low,
+            "strict_high": high,
+            "margin": margin,
+            "detectable": statistic.detectable(candidate, other, margin),
+            "verdict_against": claim.verdict([alone], [alone], margin),
+            "verdict": verdict,
+        }
+        for other, difference, alone, (low, high) in zip(others, differences, deciding, strict, strict=True)
+    ]
 
 
 def _hidden(statistic: Measured, names: Sequence[str]) -> list[str]:
