@@ -21,8 +21,9 @@ READING = (
     "directions and margins were fixed before any result was looked at. A claim is supported when the interval "
     "against every other variant lies beyond the margin in the claimed direction, contradicted when one lies beyond "
     "it in the other at a confidence of 1 - 0.05 / number of other variants, equivalent when all lie within the "
-    "margin, and undecided otherwise, also where an interval has no width. A claim holds when it is supported; one "
-    "that claims likeness holds when the variants are equivalent. 'Alone' is the verdict against one variant by its "
+    "margin, and undecided otherwise, also where an interval has no width or noise may make up all that is measured "
+    "(corrected selectivity below chance). A claim holds when it is supported; one that claims likeness holds when the "
+    "variants are equivalent. 'Alone' is the verdict against one variant by its "
     "95% interval. The error is that of a single claim, not of all claims together.",
     "'Detectable' is the true difference that so many runs and images would find beyond the margin with 80% power: a "
     "planning figure, since the spread between runs is estimated from these few runs.",
@@ -138,7 +139,8 @@ def claims_methods(claims: pd.DataFrame) -> str:
         f"The claims of [@ma2020] were decided for {candidates} by a rule that was fixed beforehand: supported when "
         "the 95% interval of the difference from every other variant lies beyond a margin in the claimed direction, "
         "contradicted when an interval at 1 - 0.05 / number of other variants lies beyond it in the other, equivalent "
-        "when all 95% intervals lie within the margin, else undecided. Intervals are over images (bootstrap "
+        "when all 95% intervals lie within the margin, else undecided; a corrected selectivity below chance decides "
+        "nothing. Intervals are over images (bootstrap "
         "[@efron1993]); where variants have three runs or more, over training runs and images, by components of "
         "variance [@searle1992] with the degrees of freedom of [@welch1947] for the runs."
         + (f" {EXTENDED}" if _extended(claims) else "")
