@@ -9,7 +9,6 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.device import check_memory
 from autola_analysis.inference.precision import precision_of
 from autola_analysis.inference.turns import TURN
@@ -19,15 +18,12 @@ ResultT = TypeVar("ResultT")
 
 
 def by_itself(function: Callable[P, ResultT]) -> Callable[P, ResultT]:
-    """Return a function that runs in one thread at a time, and in float32 whatever the caller's autocast says.
-
-    What it frees stays at hand while it runs: feature maps before the graph are freed as the forward goes.
-    """
+    """Return a function that runs in one thread at a time, and in float32 whatever the caller's autocast says."""
 
     @wraps(function)
     def alone(*args: P.args, **kwargs: P.kwargs) -> ResultT:
         check_memory()
-        with TURN, freed_memory_kept(), ExitStack() as stack:
+        with TURN, ExitStack() as stack:
             for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
                 stack.enter_context(precision_of("float32", torch.device(device)))
             return function(*args, **kwargs)
