@@ -5,14 +5,13 @@ import signal
 import tempfile
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from autola_analysis.backbones import ModelSpec
-from autola_analysis.checkpoints import save_model
-from autola_analysis.data import ClutteredDigits, Preprocessing
+from tests.small_networks import write_network
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "autola"
 
@@ -83,18 +82,4 @@ def same_random_numbers() -> None:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Callable[..., Path]:
     """Write a small random network with an attention and return the file."""
-
-    def write(attention: str = "none", seed: int = 0, name: str | None = None, num_classes: int = 10) -> Path:
-        torch.manual_seed(seed)
-        spec = ModelSpec("resnet20", attention, num_classes, {"width": 8})
-        digits = ClutteredDigits("test", 1)
-        return save_model(
-            tmp_path / f"{name or attention}{seed}.safetensors",
-            spec.build(),
-            spec,
-            classes=digits.classes if num_classes == 10 else None,
-            preprocessing=Preprocessing(),
-            source="cluttered-digits",
-        )
-
-    return write
+    return partial(write_network, tmp_path)

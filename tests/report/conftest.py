@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from autola_analysis.analyses.registry import registrations
-from autola_analysis.backbones import ModelSpec
-from autola_analysis.checkpoints import save_model
-from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.study.run import StudyReport, run_study
+from tests.small_networks import write_network
 from tests.study.asked import QUIET
 
 IMAGES = 30
@@ -31,17 +28,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("networks")
     files: dict[str, list[str]] = {}
     for seed, (attention, name, _) in enumerate(RUNS):
-        torch.manual_seed(seed)
-        spec = ModelSpec("resnet20", attention, 10, {"width": 8})
-        path = save_model(
-            folder / f"{attention}{seed}.safetensors",
-            spec.build(),
-            spec,
-            classes=ClutteredDigits("test", 1).classes,
-            preprocessing=Preprocessing(),
-            source="cluttered-digits",
-        )
-        files.setdefault(name, []).append(str(path))
+        files.setdefault(name, []).append(str(write_network(folder, attention, seed)))
     return {
         "title": "Study",
         "data": {"digits": {"source": "cluttered-digits", "limit": IMAGES}},

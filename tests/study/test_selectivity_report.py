@@ -20,14 +20,16 @@ from autola_analysis.study.models import load_models
 from autola_analysis.study.sources import open_data
 from tests.data.conftest import write_image
 from tests.pictures import assert_drawn
+from tests.small_networks import write_network
 from tests.study.asked import asked
 
 
-@pytest.fixture
-def report(checkpoint: Callable[..., Path], tmp_path: Path) -> Path:
-    files = [checkpoint("none", 0), checkpoint("hoga", 0), checkpoint("hoga", 1)]
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("networks")
+    files = [write_network(folder, attention, seed) for attention, seed in (("none", 0), ("hoga", 0), ("hoga", 1))]
     checkpoints = [f"none={files[0]}", f"HOGA={files[1]}", f"HOGA={files[2]}"]
-    out = tmp_path / "report"
+    out = folder / "report"
     asked("selectivity", checkpoints, out, limit=40)
     return out
 
