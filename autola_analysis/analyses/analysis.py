@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from autola_analysis.analyses.options import AnalysisOptions
     from autola_analysis.analyses.variants import Variant
     from autola_analysis.core.results import Format, Stored
+    from autola_analysis.data.person_crops import PersonCrops
     from autola_analysis.data.source import Source
     from autola_analysis.inference.stream import ImageData
     from autola_analysis.inference.tasks.accuracy import Accuracy
@@ -56,6 +57,13 @@ class Subject:
         from autola_analysis.analyses.joint_items import with_crops  # brings PyTorch: `--help` comes without
 
         return with_crops(self)
+
+    @cached_property
+    def people(self) -> PersonCrops:
+        """The people of its images, each in a crop as its networks for joints take it; see `common_crop_size`."""
+        from autola_analysis.analyses.joint_networks import people_of  # likewise
+
+        return people_of(self.variants, self.source)
 
     @cached_property
     def items(self) -> ObjectItems | None:

@@ -8,7 +8,8 @@ from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.objects import JointSet
 from autola_analysis.data.object_source import ObjectSource
-from autola_analysis.data.person_crops import Size, joints_of
+from autola_analysis.data.person_crops import PersonCrops, Size, joints_of
+from autola_analysis.inference.stream import ImageData
 
 
 def check_joint_networks(variants: Sequence[Variant], source: ObjectSource) -> None:
@@ -45,6 +46,18 @@ def common_crop_size(variants: Sequence[Variant]) -> Size:
                 "them one by one."
             )
     return first.crop_size
+
+
+def people_of(variants: Sequence[Variant], source: ImageData) -> PersonCrops:
+    """Return the people of a source in crops as networks for joints take them.
+
+    Raises:
+        DataError: If the data have no joints, or nobody with some.
+        OptionError: If a network finds objects, other joints than those of the data, or takes other crops.
+    """
+    assert isinstance(source, ObjectSource)
+    check_joint_networks(variants, source)
+    return PersonCrops(source, common_crop_size(variants))
 
 
 def _check_joints(variant: Variant, joints: JointSet, data: str) -> None:

@@ -83,8 +83,8 @@ class Format:
     @classmethod
     def either(cls, kind: str, *formats: Format) -> Format:
         """Return the format of a result of one of several kinds: any of their tables may be missing."""
-        tables = tuple(replace(table, optional=True) for each in formats for table in each.tables)
-        return cls(kind, tables, tuple(name for each in formats for name in each.arrays))
+        tables = {table.name: replace(table, optional=True) for each in formats for table in each.tables}
+        return cls(kind, tuple(tables.values()), tuple(dict.fromkeys(name for each in formats for name in each.arrays)))
 
 
 class SavedResult(ABC):

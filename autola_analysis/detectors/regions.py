@@ -54,6 +54,14 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
         pooled = self.box_roi_pool(features, proposals, image_shapes)
         return self.box_predictor(self.box_head(pooled))
 
+    def levels(self, proposals: list[Tensor]) -> Tensor:
+        """Return the number of the map that every proposal is read from, the finest is 0, ``(R,)``."""
+        pool = self.box_roi_pool
+        found: Tensor = (
+            pool.levels(torch.cat(proposals)) if isinstance(pool, AlignedPooling) else pool.map_levels(proposals)
+        )
+        return found
+
     def losses(self, logits: Tensor, deltas: Tensor, labels: Tensor, wanted: Tensor) -> dict[str, Tensor]:
         """Return both losses, divided by the number of samples."""
         positive = torch.where(labels > 0)[0]

@@ -6,8 +6,8 @@ box, a proposal) has a score that the network computes, and the gradient of that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ class Candidates:
     Attributes:
         boxes: x1, y1, x2, y2 in pixels of the image as the network got it, for every output ``(R, C + 1, 4)``.
         probabilities: Of every output, the background first, ``(R, C + 1)``.
-        detected: Candidate of every detection, the strongest first, ``(D,)``.
+        detected: Candidate of every detection, the strongest first, ``(D,)``; nothing where none was asked for.
         labels: Output of every detection, from 1 on, ``(D,)``.
         scores: Probability of every detection, ``(D,)``.
         regions: Where the network looks for each, in pixels of the image, ``(R, 4)``; None where that is fixed.
@@ -61,8 +61,9 @@ class Chosen:
     regions: Tensor | None = None
 
 
-Choose = Callable[[int, Candidates], Chosen]
-"""(number of an image in the batch, its candidates) -> what is explained in it"""
+Choose = Callable[[int, Candidates], Chosen] | Sequence[Chosen]
+"""(number of an image in the batch, its candidates) -> what is explained in it; or that itself, of every image, which
+`held` makes independent of what the network proposes"""
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,14 @@ class ScoredCandidates:
     Attributes:
         scores: ``(D,)``.
         owners: Number of the image of each, ``(D,)``.
+        levels: Number of the feature map that each is read from, the finest is 0, ``(D,)``.
         chosen: Of every image.
-        candidates: Of every image.
+        candidates: Of every image; of none where what is explained was given.
     """
 
     scores: Tensor
     owners: Tensor
+    levels: Tensor
     chosen: Sequence[Chosen]
     candidates: Sequence[Candidates]
 
@@ -85,6 +88,26 @@ class ScoredCandidates:
 def traces_candidates(detector: nn.Module) -> bool:
     """Return whether a detector says which candidates its detections come from."""
     return any(getattr(each, TRACES, False) for each in (detector, getattr(detector, "roi_heads", None)))
+
+
+def held(chosen: Chosen, candidates: Candidates) -> Chosen:
+    """Return the same choice with the regions that the network looks at now, whatever it proposes later."""
+    if chosen.regions is not None or candidates.regions is None:
+        return chosen
+    return replace(chosen, regions=candidates.regions[chosen.candidates])
+
+
+@torch.no_grad()
+def candidates_before_suppression(detector: nn.Module, images: Tensor) -> list[Candidates]:
+    """Return the candidates of images ``(B, 3, H, W)``, without detections.
+
+    Args:
+        detector: SSD or Faster R-CNN, of this package, in evaluation mode.
+        images: As it takes them.
+    """
+    network: Any = detector
+    batch, _ = network.transform([*images])
+    return _candidates(network, images, batch, network.backbone(batch.tensors), suppressed=False)
 
 
 class CandidateScores(nn.Module):
@@ -119,24 +142,43 @@ class CandidateScores(nn.Module):
         """Return the scores for images ``(B, 3, H, W)``."""
         batch, _ = self.detector.transform([*images])
         maps = self.detector.backbone(batch.tensors)
-        scale = [_scale(images, size) for size in batch.image_sizes]
-        with torch.no_grad():
-            apart = {name: each.detach() for name, each in maps.items()}
-            read = _ssd_candidates if isinstance(self.detector, SSD) else _region_candidates
-            candidates = [
-                _in_pixels(each, by) for each, by in zip(read(self.detector, batch, apart), scale, strict=True)
-            ]
-            chosen = [self._choose(number, each) for number, each in enumerate(candidates)]
+        chosen, candidates = self._choice(images, batch, maps)
         counts = torch.tensor([len(each.labels) for each in chosen], device=images.device)
         owners = torch.repeat_interleave(torch.arange(len(chosen), device=images.device), counts)
         labels = torch.cat([each.labels for each in chosen])
         if isinstance(self.detector, SSD):
-            logits = _ssd_logits(self.detector, list(maps.values()), owners, torch.cat([c.candidates for c in chosen]))
+            numbers = torch.cat([each.candidates for each in chosen])
+            levels, places = _ssd_levels(self.detector, list(maps.values()), numbers)
+            logits = _ssd_logits(self.detector, list(maps.values()), owners, levels, places)
         else:
-            regions = [_regions(each, one) / by for each, one, by in zip(candidates, chosen, scale, strict=True)]
+            scale = [_scale(images, size) for size in batch.image_sizes]
+            regions = [_given(each) / by for each, by in zip(chosen, scale, strict=True)]
             logits, _ = self.detector.roi_heads.read(maps, regions, batch.image_sizes)
+            levels = self.detector.roi_heads.levels(regions)
         scores = logits.gather(1, labels[:, None])[:, 0]
-        return ScoredCandidates(scores - logits[:, 0] if self._margin else scores, owners, chosen, candidates)
+        if self._margin:
+            scores = scores - logits[:, 0]
+        return ScoredCandidates(scores, owners, levels, chosen, candidates)
+
+    def _choice(
+        self, images: Tensor, batch: Any, maps: Mapping[str, Tensor]
+    ) -> tuple[Sequence[Chosen], Sequence[Candidates]]:
+        """Return what is explained in every image, its regions with it, and the candidates that it is chosen from."""
+        if not callable(self._choose):
+            return self._choose, ()
+        with torch.no_grad():
+            apart = {name: each.detach() for name, each in maps.items()}
+            candidates = _candidates(self.detector, images, batch, apart)
+            chosen = [held(self._choose(number, each), each) for number, each in enumerate(candidates)]
+        return chosen, candidates
+
+
+def _candidates(
+    detector: Any, images: Tensor, batch: Any, maps: Mapping[str, Tensor], suppressed: bool = True
+) -> list[Candidates]:
+    read = _ssd_candidates if isinstance(detector, SSD) else _region_candidates
+    found = read(detector, batch, dict(maps), suppressed)
+    return [_in_pixels(each, _scale(images, size)) for each, size in zip(found, batch.image_sizes, strict=True)]
 
 
 def _scale(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -147,20 +189,15 @@ def _scale(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _in_pixels(candidates: Candidates, scale: Tensor) -> Candidates:
     regions = None if candidates.regions is None else candidates.regions * scale
-    return Candidates(
-        candidates.boxes * scale,
-        candidates.probabilities,
-        candidates.detected,
-        candidates.labels,
-        candidates.scores,
-        regions,
-    )
+    return replace(candidates, boxes=candidates.boxes * scale, regions=regions)
 
 
-def _ssd_candidates(detector: SSD, batch: object, maps: dict[str, Tensor]) -> list[Candidates]:
+def _ssd_candidates(detector: SSD, batch: Any, maps: dict[str, Tensor], suppressed: bool) -> list[Candidates]:
     levels = list(maps.values())
     head, anchors = detector.head(levels), detector.anchor_generator(batch, levels)
-    found = detector.postprocess_detections(head, anchors, batch.image_sizes)  # type: ignore[attr-defined]
+    found = [_nothing(head["cls_logits"])] * len(anchors)
+    if suppressed:
+        found = detector.postprocess_detections(head, anchors, batch.image_sizes)
     outputs = head["cls_logits"].shape[-1]
     return [
         Candidates(
@@ -174,11 +211,15 @@ def _ssd_candidates(detector: SSD, batch: object, maps: dict[str, Tensor]) -> li
     ]
 
 
-def _region_candidates(detector: GeneralizedRCNN, batch: object, maps: dict[str, Tensor]) -> list[Candidates]:
-    heads, sizes = detector.roi_heads, batch.image_sizes  # type: ignore[attr-defined]
+def _region_candidates(
+    detector: GeneralizedRCNN, batch: Any, maps: dict[str, Tensor], suppressed: bool
+) -> list[Candidates]:
+    heads, sizes = detector.roi_heads, batch.image_sizes
     proposals, _ = detector.rpn(batch, maps, None)
     logits, deltas = heads.read(maps, proposals, sizes)
-    found = heads.detections(logits, deltas, proposals, sizes)
+    found = [_nothing(logits)] * len(proposals)
+    if suppressed:
+        found = heads.detections(logits, deltas, proposals, sizes)
     counts = [len(each) for each in proposals]
     boxes = torch.split(heads.box_coder.decode(deltas, proposals), counts)
     probabilities = torch.split(logits.softmax(-1), counts)
@@ -188,33 +229,42 @@ def _region_candidates(detector: GeneralizedRCNN, batch: object, maps: dict[str,
     ]
 
 
-def _regions(candidates: Candidates, chosen: Chosen) -> Tensor:
-    if chosen.regions is not None:
-        return chosen.regions
-    assert candidates.regions is not None
-    return candidates.regions[chosen.candidates]
+def _nothing(like: Tensor) -> dict[str, Tensor]:
+    """Return the parts of no detection."""
+    numbers = torch.empty(0, dtype=torch.int64, device=like.device)
+    return {CANDIDATES: numbers, "labels": numbers, "scores": like.new_empty(0)}
 
 
-def _ssd_logits(detector: SSD, maps: Sequence[Tensor], owners: Tensor, candidates: Tensor) -> Tensor:
+def _given(chosen: Chosen) -> Tensor:
+    assert chosen.regions is not None
+    return chosen.regions
+
+
+def _ssd_levels(detector: SSD, maps: Sequence[Tensor], candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the level of every default box, and its place among those of the level: row, column, shape."""
+    shapes = torch.tensor(detector.anchor_generator.num_anchors_per_location(), device=candidates.device)
+    cells = torch.tensor([each.shape[-2] * each.shape[-1] for each in maps], device=candidates.device)
+    stop = (cells * shapes).cumsum(0)
+    levels = torch.bucketize(candidates, stop, right=True)
+    return levels, candidates - (stop - cells * shapes)[levels]
+
+
+def _ssd_logits(detector: SSD, maps: Sequence[Tensor], owners: Tensor, levels: Tensor, places: Tensor) -> Tensor:
     """Return the logits of some default boxes ``(D, C + 1)``, from the patch of the map that each is read from."""
     head = detector.head.classification_head
-    logits = maps[0].new_zeros(len(candidates), head.num_columns)
-    first = 0
-    for feature, module in zip(maps, head.module_list, strict=True):
-        parts: list[Any] = [*module] if isinstance(module, nn.Sequential) else [module]
-        convolution, *rest = parts
-        shapes = convolution.out_channels // head.num_columns
-        height, width = feature.shape[-2:]
-        stop = first + height * width * shapes
-        own = torch.where((candidates >= first) & (candidates < stop))[0]
-        cells, shape = (candidates[own] - first) // shapes, (candidates[own] - first) % shapes
-        first = stop
+    logits = maps[0].new_zeros(len(places), head.num_columns)
+    for level, (feature, module) in enumerate(zip(maps, head.module_list, strict=True)):
+        own = torch.where(levels == level)[0]
         if not len(own):
             continue
+        parts: list[Any] = [*module] if isinstance(module, nn.Sequential) else [module]
+        convolution, *rest = parts
+        shapes, width = convolution.out_channels // head.num_columns, feature.shape[-1]
+        cells, shape = places[own] // shapes, places[own] % shapes
         (high, wide), (over, beside) = convolution.kernel_size, convolution.padding
         padded = F.pad(feature, (beside, beside, over, over))
-        places = zip(owners[own].tolist(), (cells // width).tolist(), (cells % width).tolist(), strict=True)
-        patches = torch.stack([padded[image, :, y : y + high, x : x + wide] for image, y, x in places])
+        corners = zip(owners[own].tolist(), (cells // width).tolist(), (cells % width).tolist(), strict=True)
+        patches = torch.stack([padded[image, :, y : y + high, x : x + wide] for image, y, x in corners])
         read = F.conv2d(patches, convolution.weight, convolution.bias)
         for layer in rest:
             read = layer(read)

@@ -42,10 +42,19 @@ class InputArea:
             height: Of images that run together, as the detector is given them.
             width: Likewise.
         """
-        if self._transform is None:
-            return 1.0, 1.0
         if (height, width) not in self._shares:
-            made, _ = self._transform([torch.zeros(3, height, width)])
-            (down, across), (whole_down, whole_across) = made.image_sizes[0], made.tensors.shape[-2:]
+            (down, across), (whole_down, whole_across) = self._sizes(height, width)
             self._shares[height, width] = across / whole_across, down / whole_down
         return self._shares[height, width]
+
+    def side(self, height: int, width: int) -> int:
+        """Return the longer side, in pixels, of the input that is made of images of a size, what pads them included."""
+        return max(self._sizes(height, width)[1])
+
+    def _sizes(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return height and width of an image, and of what it is padded to."""
+        if self._transform is None:
+            return (height, width), (height, width)
+        made, _ = self._transform([torch.zeros(3, height, width)])
+        down, across = made.tensors.shape[-2:]
+        return made.image_sizes[0], (down, across)

@@ -31,8 +31,9 @@ class ObjectGradients:
         guided: The same by guided backpropagation's rule.
         relus: ReLUs that followed that rule.
         ordinary: Names of activations that did not.
-        chosen: Candidates and labels, of every image; none of joints.
-        candidates: Of every image; none of joints.
+        levels: Number of the feature map that the score of every object is read from, ``(D,)``; none of joints.
+        chosen: Candidates, labels and regions, of every image; none of joints.
+        candidates: Of every image; none of joints, or where what is explained was given.
     """
 
     owners: Tensor
@@ -43,6 +44,7 @@ class ObjectGradients:
     guided: Tensor | None = None
     relus: int = 0
     ordinary: tuple[str, ...] = ()
+    levels: Tensor | None = None
     chosen: Sequence[Chosen] = ()
     candidates: Sequence[Candidates] = ()
 
@@ -96,6 +98,7 @@ def object_gradients(
         of_round([found for _, _, found in traced.rounds if found is not None]) if guided else None,
         traced.relus,
         traced.ordinary,
+        output.levels,
         output.chosen,
         output.candidates,
     )

@@ -5,7 +5,7 @@ from torch import nn
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from autola_analysis.data.preprocessing import Preprocessing
-from autola_analysis.inference.input_area import done_inside
+from autola_analysis.inference.input_area import InputArea, done_inside
 from autola_analysis.report.preprocessing import preprocessing_sentence
 from tests.detectors.helpers import torchvisions_faster_rcnn
 
@@ -30,3 +30,10 @@ def test_a_transform_to_one_size_stretches() -> None:
     made, _ = model.transform.eval()([torch.rand(1, 50, 90)])
     assert tuple(made.tensors.shape[-2:]) == (300, 320)
     assert done_inside(model) == "stretch 320 x 300, mean (0), std (1)"  # width x height
+
+
+def test_the_side_of_the_input_counts_what_pads_an_image() -> None:
+    model = nn.Module()
+    model.transform = GeneralizedRCNNTransform(96, 160, [0.0] * 3, [1.0] * 3)
+    assert InputArea(model).side(60, 64) == 128  # 96 x 102, padded to 96 x 128
+    assert InputArea(nn.Conv2d(3, 4, 1)).side(60, 64) == 64

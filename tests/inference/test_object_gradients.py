@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.detectors import create_detector
-from autola_analysis.inference.candidates import Candidates, Chosen
+from autola_analysis.inference.candidates import Candidates, Chosen, candidates_before_suppression
 from autola_analysis.inference.gradients import gradients
 from autola_analysis.inference.object_gradients import object_gradients
 from tests.detectors.helpers import SMALL, TINY, TINY_SSD, torchvisions_faster_rcnn
@@ -170,3 +170,44 @@ def test_the_score_of_a_joint_is_read_from_its_heat_map() -> None:
 def test_detectors_of_others_are_refused() -> None:
     with pytest.raises(DataError, match=r"candidates are known of .* this package, and FasterRCNN is none"):
         object_gradients(torchvisions_faster_rcnn(0), images().float(), strongest, [])
+
+
+@pytest.mark.parametrize("kind", ["faster-rcnn", "faster-rcnn torchvision"])
+def test_the_level_of_a_region_follows_from_its_size(kind: str) -> None:
+    model = detector(kind)
+    pool = model.roi_heads.box_roi_pool
+    pool.finest, pool.canonical_scale = 10, 40  # the same for both styles: an area of 20 x 20 is read from level 1
+    sides = [10.0, 14, 28, 60]
+    boxes = torch.tensor([[2.0, 2, 2 + side, 2 + side] for side in sides], dtype=torch.float64)
+    chosen = Chosen(torch.full((4,), -1), torch.ones(4, dtype=torch.int64), boxes)
+    found = object_gradients(model, images()[:1], [chosen], [LAYER])
+    assert found.levels is not None
+    assert found.levels.tolist() == [0, 1, 2, 3]  # the network looks at images half as large again
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_held_choice_does_not_depend_on_what_the_network_proposes_now(kind: str) -> None:
+    model = detector(kind)
+    first = object_gradients(model, images(), strongest, [LAYER])
+    proposing = model.rpn.head if hasattr(model, "rpn") else model.head.regression_head
+    for parameter in proposing.parameters():
+        nn.init.normal_(parameter)
+    again = object_gradients(model, images(), first.chosen, [LAYER])
+    torch.testing.assert_close(again.scores, first.scores, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(again.layers[LAYER], first.layers[LAYER])
+    assert again.candidates == ()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_candidates_before_suppression_are_those_that_detections_come_from(kind: str) -> None:
+    model, seen = detector(kind), list[Candidates]()
+
+    def look(_: int, candidates: Candidates) -> Chosen:
+        seen.append(candidates)
+        return strongest(0, candidates)
+
+    object_gradients(model, images(), look, [LAYER])
+    for expected, found in zip(seen, candidates_before_suppression(model, images()), strict=True):
+        torch.testing.assert_close(found.boxes, expected.boxes)
+        torch.testing.assert_close(found.probabilities, expected.probabilities)
+        assert (len(expected.detected) > 0, len(found.detected)) == (True, 0)

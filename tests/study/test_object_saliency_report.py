@@ -76,7 +76,7 @@ def test_where_nothing_is_detected_the_report_says_so(detectors: Path, street: P
     [
         (["--images", "no.jpg"], "there is no image no.jpg"),
         (["--images", "text.jpg"], "text.jpg cannot be read as an image"),
-        (["--images", "street", "--faithfulness"], "--faithfulness is for classifiers"),
+        (["--images", "street", "--grid", "receptive-field"], "--grid is for classifiers"),
         (["--images", "street", "--normalize", "imagenet"], "a detector's file takes no normalize"),
         (["--images", "street", "--layer", "backbone.body.layer9"], "no layer 'backbone.body.layer9'"),
         (["--data", "cluttered-digits"], "holds a detector, and the data are images with a label each"),

@@ -23,10 +23,11 @@ from autola_analysis.analyses.saliency.measure import checked_by_randomising, ex
 from autola_analysis.analyses.saliency.methods import resolve_methods
 from autola_analysis.analyses.saliency.objects.check import check_objects
 from autola_analysis.analyses.saliency.objects.compared import object_lines, object_statistics
-from autola_analysis.analyses.saliency.objects.measure import explained_objects
+from autola_analysis.analyses.saliency.objects.measure import explained_objects, objects_checked_by_randomising
 from autola_analysis.analyses.saliency.objects.result import FORMAT as OBJECTS_FORMAT
 from autola_analysis.analyses.saliency.objects.result import OBJECTS, ObjectSaliencyResult
 from autola_analysis.analyses.saliency.objects.section import object_section
+from autola_analysis.analyses.saliency.objects.steps import object_steps
 from autola_analysis.analyses.saliency.options import FOR_DETECTORS, SaliencyOptions
 from autola_analysis.analyses.saliency.question import Question
 from autola_analysis.analyses.saliency.result import CHANCE, FORMAT, SaliencyResult
@@ -75,7 +76,7 @@ class Saliency(Analysis[SaliencyOptions, Result]):
     def check(self, options: SaliencyOptions, subject: Subject) -> None:
         """Refuse what cannot be explained: methods, layers, targets, boxes, images to show; networks without a head."""
         if isinstance(subject.source, ObjectSource) and subject.finds_joints:
-            check_joint_saliency(options, subject.variants, subject.source)
+            check_joint_saliency(options, subject)
             return
         if isinstance(subject.source, ObjectSource):
             check_objects(options, subject.variants, subject.source)
@@ -97,16 +98,18 @@ class Saliency(Analysis[SaliencyOptions, Result]):
     def measure(self, options: SaliencyOptions, subject: Subject, observed: Observed, reading: Reading) -> Result:
         """Explain the images with all networks; processes share them."""
         if isinstance(subject.source, ObjectSource) and subject.finds_joints:
-            people = check_joint_saliency(options, subject.variants, subject.source)
-            return explained_joints(subject.variants, people, options, reading)
+            return explained_joints(subject.variants, subject.people, options, reading)
         if isinstance(subject.source, ObjectSource):
             return explained_objects(subject.variants, subject.source, options, reading)
         return explained_source(subject.variants, _source(subject), options, reading)
 
     def finish(self, options: SaliencyOptions, subject: Subject, result: Result, reading: Reading) -> Result:
         """Check the methods against random weights, where that was asked for."""
-        if isinstance(result, ObjectSaliencyResult | JointSaliencyResult):
+        if isinstance(result, JointSaliencyResult):
             return result
+        if isinstance(result, ObjectSaliencyResult):
+            assert isinstance(subject.source, ObjectSource)
+            return objects_checked_by_randomising(result, subject.variants, subject.source, options, reading)
         return checked_by_randomising(result, subject.variants, _source(subject), options, reading)
 
     def store(self, result: Result) -> Stored:
@@ -134,8 +137,9 @@ class Saliency(Analysis[SaliencyOptions, Result]):
         if isinstance(result, JointSaliencyResult):
             return [joint_section(result, sheet)]
         if isinstance(result, ObjectSaliencyResult):
-            return [object_section(result, sheet)]
-        sections = [saliency_section(result, sheet)]
+            sections = [object_section(result, sheet)]
+        else:
+            sections = [saliency_section(result, sheet)]
         return sections if result.sanity is None else [*sections, sanity_section(result.sanity, sheet)]
 
     def lines(self, result: Result) -> Lines:
@@ -175,23 +179,21 @@ class Saliency(Analysis[SaliencyOptions, Result]):
         if isinstance(result, JointSaliencyResult):
             joints = result.joints.assign(image=result.joints["image"].map(names))
             return replace(result, joints=joints, pictures=pictures)
+        sanity = None if result.sanity is None else result.sanity.renamed(names)
         if isinstance(result, ObjectSaliencyResult):
             objects = result.objects.assign(image=result.objects["image"].map(names))
-            return replace(result, objects=objects, pictures=pictures)
-        return replace(
-            result,
-            images=result.images.assign(image=result.images["image"].map(names)),
-            pictures=pictures,
-            sanity=None if result.sanity is None else result.sanity.renamed(names),
-        )
+            return replace(result, objects=objects, pictures=pictures, sanity=sanity)
+        images = result.images.assign(image=result.images["image"].map(names))
+        return replace(result, images=images, pictures=pictures, sanity=sanity)
 
     def steps(self, options: SaliencyOptions, subject: Subject, seconds: float) -> Sequence[Step]:
         """Return the step that makes the maps."""
         if isinstance(subject.source, ObjectSource):
             shown = "joints" if subject.finds_joints else "objects"
             what = f"maps of the {shown} of {counted(len(subject.source), 'image')}"
-            seconds *= len(subject.source) * FORWARDS_OF_OBJECTS
-            return [Step(f"{what}, through {counted(len(subject.variants), 'network')}", seconds)]
+            of_maps = seconds * len(subject.source) * FORWARDS_OF_OBJECTS
+            steps = [Step(f"{what}, through {counted(len(subject.variants), 'network')}", of_maps)]
+            return steps if subject.finds_joints else [*steps, *object_steps(options, subject, seconds)]
         images = len(Question.of(_source(subject), options).data)
         what = f"{', '.join(options.methods)} of {counted(images, 'image')}"
         per_image = seconds * FORWARDS_PER_METHOD * len(options.methods)

@@ -18,20 +18,23 @@ from autola_analysis.analyses.saliency.alone import by_itself
 from autola_analysis.analyses.saliency.cells import CellGrid
 from autola_analysis.analyses.saliency.explanation import MapKey, status_of
 from autola_analysis.analyses.saliency.methods import Method, Signals, object_methods
-from autola_analysis.analyses.saliency.object_targets import OVERLAP, chooser, overlaps_of
+from autola_analysis.analyses.saliency.object_targets import NO_CANDIDATE, OVERLAP, assignment, chooser, overlaps_of
 from autola_analysis.analyses.saliency.options import MOST_DETECTIONS, THRESHOLD, ObjectTarget
 from autola_analysis.analyses.variants import Variant, as_variant
 from autola_analysis.checkpoints.detector_loading import LoadedDetector
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.objects import Objects
-from autola_analysis.inference.candidates import Candidates, Chosen
+from autola_analysis.inference.candidates import Candidates, Choose, Chosen
 from autola_analysis.inference.input_area import InputArea
 from autola_analysis.inference.layers import resolve_layers
 from autola_analysis.inference.object_gradients import ObjectGradients, object_gradients
 from autola_analysis.inference.precision import fitting
 
 CORNERS = ["x1", "y1", "x2", "y2"]
-COLUMNS = ["image", "label", "class", "candidate", "score", "probability", *CORNERS, "overlap", "detected", "found"]
+COLUMNS = [
+    "image", "label", "class", "candidate", "candidate_iou", "assigned", "score", "probability", *CORNERS, "detected",
+    "rank", "found", "level",
+]  # fmt: skip
 DEFAULT_METHODS = ("grad-cam", "odam", "guided-backprop")
 
 
@@ -43,10 +46,13 @@ class ObjectExplanation:
         maps: Raw float32 maps on the CPU per (method, layer): ``(D, H, W)`` at the size of the images, or
             ``(D, 3, H, W)`` for methods that explain the input.
         objects: A row per object: ``image`` (number in the batch), ``label`` (class, from 0 on), ``class`` (its name
-            where that is known), ``candidate`` (-1 for a given box), ``score`` (what is explained), ``probability``,
-            the box ``x1, y1, x2, y2`` of the candidate in pixels of the image, ``overlap`` with the object (missing for
-            detections), ``detected`` (whether the candidate survives suppression as this class), ``found`` (whether a
-            detection of this class overlaps the object by an IoU of at least 0.5; a detection finds itself).
+            where that is known), ``candidate`` (-1 for a given box), ``candidate_iou`` (of its box and the object;
+            missing for detections), ``assigned`` (how it came to stand for the object: overlapping, fallback, detection
+            or given), ``score`` (what is explained), ``probability``, the box ``x1, y1, x2, y2`` of the candidate in
+            pixels of the image, ``detected`` (whether the candidate survives suppression as this class), ``rank`` (its
+            place among the detections of the image, 1 is the strongest; missing where it is none), ``found`` (whether a
+            detection of this class overlaps the object by an IoU of at least 0.5; a detection finds itself), ``level``
+            (number of the feature map that it is read from, 0 is the finest).
         status: Per (method, layer) and object: "ok", "zero", "constant" or "non-finite".
         support: Per layer and object the share of the layer's cells whose gradient is not zero.
         strongest: Probability of the strongest detection of every image, ``(B,)``; 0 where there is none.
@@ -124,26 +130,13 @@ def explain_objects(
     """
     variant = as_variant(model)
     network = variant.model
-    images = _as_floats(images, network)
+    images = as_floats(images, network)
     if objects is not None and len(objects) != len(images):
         raise OptionError(f"there are {len(images)} images, and objects of {len(objects)}; give those of every image.")
-    known = object_methods(methods)
-    at = [layers] if isinstance(layers, str) else layers
-    chosen = resolve_layers(network, at)[-1:] if layers is None else resolve_layers(network, at)
-    found = object_gradients(
-        network,
-        images,
-        chooser(network, target, objects, threshold, most),
-        chosen if any(method.by_layer for method in known.values()) else (),
-        image=any(method.image for method in known.values()),
-        guided=any(method.guided for method in known.values()),
-        guide_gates=guide_gates,
-        margin=margin,
-    )
-    size = (images.shape[2], images.shape[3])
-    maps, grids = maps_of(found, known, size, InputArea(network).shares(*size)[::-1])
+    choose = chooser(network, target, objects, threshold, most)
+    found, maps, grids = explained_candidates(network, images, choose, methods, layers, margin, guide_gates)
     settings = {
-        "methods": list(known),
+        "methods": list(object_methods(methods)),
         "layers": list(found.layers),
         "target": target,
         "threshold": threshold,
@@ -158,7 +151,51 @@ def explain_objects(
     return ObjectExplanation(maps, rows, status, support_of(found), strongest, grids, settings)
 
 
-def _as_floats(images: Tensor | Image.Image | NDArray[np.uint8], network: nn.Module) -> Tensor:
+@by_itself
+def explained_candidates(
+    network: nn.Module,
+    images: Tensor,
+    choose: Choose,
+    methods: str | Sequence[str],
+    layers: str | Sequence[str] | None,
+    margin: bool,
+    guide_gates: bool,
+) -> tuple[ObjectGradients, dict[MapKey, Tensor], dict[str, CellGrid]]:
+    """Return gradients and maps of what is chosen, and where the cells of each layer lie.
+
+    Args:
+        network: The detector.
+        images: As `as_floats` gives them.
+        choose: What is explained.
+        methods: As `explain_objects` takes them, with all that follows.
+        layers: See there.
+        margin: See there.
+        guide_gates: See there.
+    """
+    known = object_methods(methods)
+    at = [layers] if isinstance(layers, str) else layers
+    chosen = resolve_layers(network, at)[-1:] if layers is None else resolve_layers(network, at)
+    found = object_gradients(
+        network,
+        images,
+        choose,
+        chosen if any(method.by_layer for method in known.values()) else (),
+        image=any(method.image for method in known.values()),
+        guided=any(method.guided for method in known.values()),
+        guide_gates=guide_gates,
+        margin=margin,
+    )
+    size = (images.shape[2], images.shape[3])
+    maps, grids = maps_of(found, known, size, InputArea(network).shares(*size)[::-1])
+    return found, maps, grids
+
+
+def as_floats(images: Tensor | Image.Image | NDArray[np.uint8], network: nn.Module) -> Tensor:
+    """Return images as a detector takes them: a batch from 0 to 1, on its device.
+
+    Raises:
+        DataError: If they are no batch.
+    """
     if isinstance(images, Image.Image):
         images = np.asarray(images.convert("RGB"))
     if isinstance(images, np.ndarray) and images.ndim == 3 and images.dtype == np.uint8:
@@ -214,14 +251,16 @@ def support_of(found: ObjectGradients) -> dict[str, tuple[float, ...]]:
 
 
 def _rows(found: ObjectGradients, objects: Sequence[Objects] | None, classes: Sequence[str]) -> pd.DataFrame:
-    rows, scores = [], iter(found.scores.tolist())
+    assert found.levels is not None
+    rows, scores, levels = [], iter(found.scores.tolist()), iter(found.levels.tolist())
     for image, (candidates, chosen) in enumerate(zip(found.candidates, found.chosen, strict=True)):
         overlaps, there = _overlaps(found, image, objects), _found(candidates, chosen, image, objects)
-        survivors = set(zip(candidates.detected.tolist(), candidates.labels.tolist(), strict=True))
+        survivors = zip(candidates.detected.tolist(), candidates.labels.tolist(), strict=True)
+        ranks = {survivor: rank for rank, survivor in enumerate(survivors, start=1)}
         for place, (candidate, label) in enumerate(
             zip(chosen.candidates.tolist(), chosen.labels.tolist(), strict=True)
         ):
-            own = chosen.regions is None
+            own, rank = candidate != NO_CANDIDATE, ranks.get((candidate, label))
             box = candidates.boxes[candidate, label] if own else chosen.regions[place]  # type: ignore[index]
             rows.append(
                 {
@@ -229,15 +268,18 @@ def _rows(found: ObjectGradients, objects: Sequence[Objects] | None, classes: Se
                     "label": label - 1,
                     "class": classes[label - 1] if label <= len(classes) else str(label - 1),
                     "candidate": candidate,
+                    "candidate_iou": float(overlaps[place]),
+                    "assigned": assignment(candidate, float(overlaps[place])),
                     "score": next(scores),
                     "probability": float(candidates.probabilities[candidate, label]) if own else float("nan"),
                     **dict(zip(CORNERS, box.tolist(), strict=True)),
-                    "overlap": float(overlaps[place]),
-                    "detected": (candidate, label) in survivors,
+                    "detected": rank is not None,
+                    "rank": rank,
                     "found": bool(there[place]),
+                    "level": next(levels),
                 }
             )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"rank": "Int64"})
 
 
 def _overlaps(found: ObjectGradients, image: int, objects: Sequence[Objects] | None) -> NDArray[np.float64]:

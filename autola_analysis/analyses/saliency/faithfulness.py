@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchvision.transforms.functional import gaussian_blur
 
 from autola_analysis.analyses.saliency.localisation import intensities
+from autola_analysis.analyses.saliency.perturbation import STEPS, blurred, emptied, portions, ranks_of
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.inference.class_scores import log_probabilities
 from autola_analysis.inference.copies import runnable
@@ -20,10 +20,7 @@ from autola_analysis.inference.folding import fast_copy
 from autola_analysis.inference.precision import precision_of
 from autola_analysis.inference.tasks import Classification
 
-STEPS = 16
 PROBE_IMAGES = 8
-BLUR_WIDTH = 1 / 16
-"""Standard deviation of the blur that insertion begins with, as a share of the shorter side."""
 SMALLEST_RISE = 0.2
 """Least rise of the target's softmax to the full image that an area is divided by. The area of one image varies by 0.05
 to 0.07 between rankings that are drawn at random (demo networks), so that a smaller rise makes a third of the scale of
@@ -46,12 +43,12 @@ class Faithfulness:
     @property
     def insertion(self) -> NDArray[np.float64]:
         """Scaled area under the insertion curve, ``(B,)``; high is good. See `scaled_area`."""
-        return scaled_area(self.insertion_curve)
+        return scaled_area(self.insertion_curve, self.insertion_curve[:, 0], self.insertion_curve[:, -1])
 
     @property
     def deletion(self) -> NDArray[np.float64]:
         """Scaled area under the deletion curve, ``(B,)``; low is good. See `scaled_area`."""
-        return scaled_area(self.deletion_curve[:, ::-1])
+        return scaled_area(self.deletion_curve, self.deletion_curve[:, -1], self.deletion_curve[:, 0])
 
 
 def faithfulness(
@@ -94,20 +91,18 @@ def faithfulness(
             f"maps and targets must be those of the images {tuple(images.shape)}; "
             f"found {tuple(maps.shape)} and {tuple(targets.shape)}."
         )
-    ranks = torch.from_numpy(_ranks(intensities(maps), seed)).to(images.device)
+    ranks = torch.from_numpy(ranks_of(intensities(maps), seed)).to(images.device)
     with (
         torch.inference_mode(),
         torch.random.fork_rng(devices=[]),
         precision_of("float32", images.device),
         runnable(model, images.device) as ready,
     ):
-        blurred = _blur(images)
-        means = images.mean((2, 3), keepdim=True).expand_as(images)
         network = fast_copy(ready, [], images[:PROBE_IMAGES])
         task = (task or Classification()).settled(network.model, images[:PROBE_IMAGES], network.output)
         curves = [
             _curve(network.model, inside, outside, ranks, targets.to(images.device), steps, batch_size, task)
-            for inside, outside in ((images, blurred), (means, images))
+            for inside, outside in ((images, blurred(images)), (emptied(images), images))
         ]
     return Faithfulness(*(curve.double().cpu().numpy() for curve in curves))
 
@@ -118,7 +113,9 @@ def area(curve: NDArray[np.float64]) -> NDArray[np.float64]:
     return under
 
 
-def scaled_area(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+def scaled_area(
+    curve: NDArray[np.float64], start: NDArray[np.float64], full: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return ``(area - p_start) / (p_full - p_start)``, which does not depend on how confident a network is.
 
     A softmax p that becomes ``a + b p`` leaves it as it was, as long as the rise stays large enough. It is 1 where the
@@ -126,12 +123,13 @@ def scaled_area(curve: NDArray[np.float64]) -> NDArray[np.float64]:
     better than the full image or worse than the empty one.
 
     Args:
-        curve: ``(B, steps + 1)``, from the blurred or emptied image to the full one.
+        curve: ``(B, steps + 1)``.
+        start: What the blurred or emptied image gives, ``(B,)``.
+        full: What the full one gives, ``(B,)``.
 
     Returns:
         ``(B,)``; NaN where the rise is below `SMALLEST_RISE`.
     """
-    start, full = curve[:, 0], curve[:, -1]
     rise = full - start
     return np.divide(area(curve) - start, rise, out=np.full(len(curve), np.nan), where=rise >= SMALLEST_RISE)
 
@@ -166,33 +164,9 @@ def _curve(
 ) -> Tensor:
     """Return the target's probability with the first 0, 1, ... steps portions from `inside`, ``(B, steps + 1)``."""
     images, (height, width) = len(inside), inside.shape[2:]
-    counts = torch.linspace(0, height * width, steps + 1, device=inside.device).round()
-    # Every (image, step) is an image of its own; they run in full batches.
-    which = torch.arange(images, device=inside.device).repeat_interleave(steps + 1)
-    limits = counts.repeat(images)
+    counts = torch.linspace(0, height * width, steps + 1, device=inside.device).round().expand(images, -1)
     found = []
-    for start in range(0, len(which), batch_size):
-        rows = which[start : start + batch_size]
-        chosen = (ranks[rows] < limits[start : start + batch_size, None, None])[:, None]
-        scores = task.scores(model(torch.where(chosen, inside[rows], outside[rows])))
-        shares = log_probabilities(scores, task.read_as).exp()
+    for rows, portion in portions(inside, outside, ranks, counts, batch_size):
+        shares = log_probabilities(task.scores(model(portion)), task.read_as).exp()
         found.append(shares.gather(1, targets[rows][:, None])[:, 0])
     return torch.cat(found).view(images, steps + 1)
-
-
-def _ranks(values: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """Return the place of each pixel from the largest value (0) on; each image's ties in an order of its own."""
-    images, height, width = values.shape
-    flat = values.reshape(images, -1)
-    ranks = np.empty(flat.shape, dtype=np.int64)
-    for index in range(images):
-        # The same for an image whatever is beside it in the batch.
-        ties = np.random.default_rng(seed).permutation(flat.shape[1])
-        ranks[index, np.lexsort((ties, -flat[index]))] = np.arange(flat.shape[1])
-    return ranks.reshape(images, height, width)
-
-
-def _blur(images: Tensor) -> Tensor:
-    width = BLUR_WIDTH * min(images.shape[2:])
-    reach = min(round(3 * width), (min(images.shape[2:]) - 1) // 2)  # the padding mirrors at most a whole side
-    return gaussian_blur(images, [2 * reach + 1] * 2, [width] * 2)

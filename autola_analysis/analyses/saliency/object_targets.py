@@ -18,6 +18,8 @@ from autola_analysis.inference.candidates import Candidates, Choose, Chosen
 OVERLAP = 0.5
 """Least IoU of an object and a candidate that stands for it"""
 NO_CANDIDATE = -1
+OVERLAPPING, FALLBACK, DETECTED, GIVEN = "overlapping", "fallback", "detection", "given"
+"""How a candidate came to stand for an object, see `assignment`"""
 
 
 def chooser(
@@ -66,10 +68,24 @@ def chooser(
 def overlaps_of(candidates: Candidates, chosen: Chosen, objects: Objects) -> np.ndarray:
     """Return the IoU of every object and the box of its candidate ``(D,)``; 1 for a given box."""
     boxes = torch.from_numpy(objects.boxes).to(candidates.boxes)
-    if chosen.regions is not None:
+    if bool((chosen.candidates == NO_CANDIDATE).all()):
         return np.ones(len(boxes))
     own = candidates.boxes[chosen.candidates, chosen.labels]
     return box_iou(boxes, own).diagonal().double().cpu().numpy() if len(boxes) else np.empty(0)
+
+
+def assignment(candidate: int, overlap: float) -> str:
+    """Return how a candidate came to stand for an object.
+
+    Args:
+        candidate: Its number.
+        overlap: IoU of its box and the object; NaN for a detection, which is its own object.
+    """
+    if candidate == NO_CANDIDATE:
+        return GIVEN
+    if np.isnan(overlap):
+        return DETECTED
+    return OVERLAPPING if overlap >= OVERLAP else FALLBACK
 
 
 def _detections(candidates: Candidates, threshold: float, most: int) -> Chosen:

@@ -26,8 +26,10 @@ THRESHOLD = 0.5
 MOST_DETECTIONS = 20
 """Objects of an image that are explained, unless the user asks for another number"""
 FOR_DETECTORS = ("threshold", "most", "score")
-FOR_CLASSIFIERS = ("grid", "boxes", "faithfulness", "sanity", "sanity_draws")
+FOR_CLASSIFIERS = ("grid", "boxes")
 """Options that only networks of one kind take"""
+NOT_FOR_JOINTS = ("faithfulness", "sanity", "sanity_draws")
+"""Options that classifiers and detectors take"""
 
 
 class SaliencyOptions(AnalysisOptions):
@@ -75,8 +77,17 @@ class SaliencyOptions(AnalysisOptions):
         metavar="PATH",
         in_compare=True,
     )
-    faithfulness: bool = option(False, "Measure insertion and deletion, 34 forwards per map.")
-    sanity: int = option(0, "Images for the sanity check by random weights; 0 leaves it out.", ge=0, le=100_000)
+    faithfulness: bool = option(
+        False,
+        "Measure insertion and deletion, 34 forwards per map; of detectors 32 for each object and map, two maps of the "
+        "predicted box included.",
+    )
+    sanity: int = option(
+        0,
+        "Images for the sanity check by random weights, of detectors an object of each; 0 leaves it out.",
+        ge=0,
+        le=100_000,
+    )
     sanity_draws: int = option(5, "Draws of random weights for the sanity check.", ge=1, le=1000)
     guide_gates: bool = option(
         True,

@@ -55,6 +55,8 @@ FORMAT = Format(
 )
 PANEL_FACTS = ("variant", "run", "method", "layer", "predicted", "probability", "score", "status", "box")
 ALL_METRICS = (*METRICS, *SCALED)
+KEPT_OF_CURVES = {"insertion": "insertion_curve", "deletion": "deletion_curve", "emptied": "emptied"}
+"""Names, in the file of curves, of what rows hold; the last of objects alone"""
 CHANCE = "chance"
 WRONG = "wrong"
 OTHER = "differs from the explained class"
@@ -191,7 +193,7 @@ def saliency_result(
     for column in ("label", "predicted", "target"):
         images[column] = images[column].astype("Int64")
     metrics = metric_table(images, measured, seed)
-    return SaliencyResult(images, metrics, pictures, settings, tuple(warnings), curves=_curves(rows))
+    return SaliencyResult(images, metrics, pictures, settings, tuple(warnings), curves=curves_of(rows))
 
 
 def metric_table(images: pd.DataFrame, metrics: Sequence[str], seed: int = 0) -> pd.DataFrame:
@@ -237,15 +239,15 @@ def means_of(
     return pd.DataFrame(rows, columns=METRICS_TABLE.names)
 
 
-def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
-    """Return the curves of all images per network, method, layer and metric."""
-    curves: dict[str, list[Sequence[float]]] = {}
+def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
+    """Return what the scaled areas of all rows are made of, per network, method, layer and name of the curve."""
+    curves: dict[str, list[Any]] = {}
     for row in rows:
-        for metric in SCALED:
-            if f"{metric}_curve" in row:
-                names = (row["model"], row["run"], row["method"], row["layer"], metric)
-                curves.setdefault("/".join(names), []).append(row[f"{metric}_curve"])
-    return {key: np.array(of_images) for key, of_images in curves.items()}
+        for name, column in KEPT_OF_CURVES.items():
+            if column in row:
+                names = (row["model"], row["run"], row["method"], row["layer"], name)
+                curves.setdefault("/".join(names), []).append(row[column])
+    return {key: np.array(of_rows) for key, of_rows in curves.items()}
 
 
 def _right_everywhere(images: pd.DataFrame) -> set[str]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from autola_analysis.analyses.saliency.faithfulness import SMALLEST_RISE, STEPS
+from autola_analysis.analyses.saliency.faithfulness import SMALLEST_RISE
 from autola_analysis.analyses.saliency.figure import Scale, plot_saliency
 from autola_analysis.analyses.saliency.gallery import gallery
 from autola_analysis.analyses.saliency.localisation import METRICS, OFFSETS
 from autola_analysis.analyses.saliency.methods import METHODS, title_of
+from autola_analysis.analyses.saliency.perturbation import STEPS
 from autola_analysis.analyses.saliency.result import OTHER, WRONG, Picture, SaliencyResult
 from autola_analysis.core.tables import rows_of, side_by_side
 from autola_analysis.report.references import references_beside

@@ -74,7 +74,10 @@ def test_there_is_a_map_of_every_detection_by_the_formulas_and_the_model_is_as_b
             torch.testing.assert_close(found.maps[name, LAYER][place], expected, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(found.maps["guided-backprop", None][place], signals.guided[place].float())
     assert found.objects["detected"].all()
-    assert found.objects["overlap"].isna().all()
+    assert found.objects["assigned"].unique().tolist() == ["detection"]
+    for _, rows in found.objects.groupby("image"):
+        assert rows["rank"].tolist() == list(range(1, len(rows) + 1))
+    assert found.objects["candidate_iou"].isna().all()
     assert (found.objects["probability"] > LOW).all()
 
 
@@ -120,19 +123,26 @@ def test_an_object_is_explained_by_the_likeliest_candidate_that_overlaps_it_else
     ]
     rows = found.objects
     assert rows["candidate"].tolist() == expected
+    stops = np.cumsum([8 * 8 * 4, 4 * 4 * 6, 2 * 2 * 4, 4])
+    assert rows["level"].tolist() == [int((stops <= candidate).sum()) for candidate in expected]
+    assert len(set(rows["level"])) > 1
     assert (rows["image"].tolist(), rows["label"].tolist()) == ([0, 0, 1], [1, 0, 2])
     boxes = np.concatenate([each.boxes for each in ANNOTATED])
     own = torch.from_numpy(rows[["x1", "y1", "x2", "y2"]].to_numpy(float, copy=True))
-    assert rows["overlap"].tolist() == pytest.approx(box_iou(torch.from_numpy(boxes), own).diagonal().tolist())
-    assert rows["overlap"][2] < 0.5  # nothing is as small as the third object
+    assert rows["candidate_iou"].tolist() == pytest.approx(box_iou(torch.from_numpy(boxes), own).diagonal().tolist())
+    assert rows["candidate_iou"][2] < 0.5  # nothing is as small as the third object
+    assert rows["assigned"].tolist() == ["overlapping" if iou >= 0.5 else "fallback" for iou in rows["candidate_iou"]]
+    assert rows["assigned"].nunique() == 2
+    assert rows["rank"].isna().tolist() == (~rows["detected"]).tolist()
 
 
 def test_a_given_box_is_the_region_that_is_read() -> None:
     found = explain_objects(detector("faster-rcnn"), images(), "odam", LAYER, "given-box", ANNOTATED)
     assert found.objects["candidate"].tolist() == [-1] * 3
+    assert found.objects["assigned"].tolist() == ["given"] * 3
     boxes = np.concatenate([each.boxes for each in ANNOTATED])
     np.testing.assert_allclose(found.objects[["x1", "y1", "x2", "y2"]].to_numpy(float), boxes)
-    assert found.objects["overlap"].tolist() == [1] * 3
+    assert found.objects["candidate_iou"].tolist() == [1] * 3
     assert found.status["odam", LAYER] == ("ok",) * 3
 
 

@@ -7,16 +7,25 @@ import torch
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from autola_analysis.analyses.saliency.explain_objects import COLUMNS, ObjectExplanation
+from autola_analysis.analyses.saliency.explain_objects import COLUMNS, CORNERS, ObjectExplanation
 from autola_analysis.analyses.saliency.figure import overlay
 from autola_analysis.analyses.saliency.object_figure import plot_objects
 from autola_analysis.core.errors import OptionError
 
 
 def explanation(count: int) -> ObjectExplanation:
-    box, nothing = (2, 3, 10, 12), float("nan")
+    alike = {"candidate": 7, "assigned": "detection", "probability": 0.9, "detected": True, "found": True, "level": 0}
+    box = dict(zip(CORNERS, (2, 3, 10, 12), strict=True))
     rows = [
-        [place % 2, place % 3, f"class {place % 3}", 7, 1.5 + place, 0.9, *box, nothing, True, True]
+        {
+            **alike,
+            **box,
+            "image": place % 2,
+            "label": place % 3,
+            "class": f"class {place % 3}",
+            "score": 1.5 + place,
+            "rank": 1 + place,
+        }
         for place in range(count)
     ]
     maps = {

@@ -46,14 +46,15 @@ def in_turn(groups: Sequence[Sequence[T]]) -> list[T]:
 
 
 def metric_tables(
-    metrics: pd.DataFrame, subsets: Mapping[str, str], unbounded: Sequence[str]
+    metrics: pd.DataFrame, subsets: Mapping[str, str], unbounded: Sequence[str], title: str = "Where the maps lie"
 ) -> dict[str, pd.DataFrame]:
     """Return a table per subset, with a column per metric that is a share.
 
     Args:
         metrics: Rows of `METRICS_TABLE`.
         subsets: Name of a subset -> what it is, as titles say it.
-        unbounded: Metrics that are no shares.
+        unbounded: Metrics that are left out.
+        title: Beginning of the title of every table.
     """
     tables = {}
     for subset, what in subsets.items():
@@ -61,7 +62,7 @@ def metric_tables(
         shares = rows[~rows["metric"].isin(unbounded)]
         if len(shares):
             images = counted(int(shares["images"].max()), "image")
-            tables[f"Where the maps lie, {what}: means over {images} with 95% intervals"] = side_by_side(
+            tables[f"{title}, {what}: means over {images} with 95% intervals"] = side_by_side(
                 shares, ["method", "layer", "model"], "metric", "mean"
             )
     return tables

@@ -9,7 +9,9 @@ import pandas as pd
 from PIL import Image
 
 from autola_analysis.analyses.saliency.explanation import STATUSES
+from autola_analysis.analyses.saliency.faithfulness import SCALED, SMALLEST_RISE
 from autola_analysis.analyses.saliency.items.words import panels_by_item, way_of_choosing
+from autola_analysis.analyses.saliency.object_targets import FALLBACK
 from autola_analysis.analyses.saliency.objects.batch import SeenObjects, shown_size
 from autola_analysis.analyses.saliency.objects.question import ObjectQuestion
 from autola_analysis.analyses.saliency.objects.regions import box_masks
@@ -20,7 +22,7 @@ from autola_analysis.analyses.saliency.objects.result import (
     objects_frame,
     of_networks,
 )
-from autola_analysis.analyses.saliency.result import Panel, Picture
+from autola_analysis.analyses.saliency.result import Panel, Picture, curves_of
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.text import counted
 
@@ -38,7 +40,8 @@ def assembled(
     """
     options, source = question.options, question.source
     rows = [row for batches in seen for each in batches for row in each.rows]
-    frame = objects_frame([*rows, *(row for each in seen[0] for row in each.chance)])
+    rows += [row for each in seen[0] for row in each.chance]
+    frame = objects_frame(rows)
     settings = {
         "target": question.target,
         "methods": question.methods,
@@ -47,6 +50,7 @@ def assembled(
         "most": options.most,
         "score": options.score,
         "guide_gates": options.guide_gates,
+        "faithfulness": options.faithfulness,
         "images": len(source),
         "objects": sum(len(each.classes) for each in question.asked.values()),
         "shown": way_of_choosing(options, len(question.shown), len(source)),
@@ -57,7 +61,18 @@ def assembled(
     metrics = object_metric_table(frame, options.seed)
     panels = panels_by_item([panel for batches in seen for each in batches for panel in each.panels])
     pictures = [_picture(question, *place, own) for place, own in panels.items()]
-    return ObjectSaliencyResult(frame, metrics, pictures, settings, tuple(_warnings(question, variants, seen, frame)))
+    warnings = tuple(_warnings(question, variants, seen, frame))
+    return ObjectSaliencyResult(frame, metrics, pictures, settings, warnings, curves_of(rows))
+
+
+def unscaled_warnings(title: str, objects: pd.DataFrame) -> list[str]:
+    """Return how many objects of a network have no scaled area; that depends on the object, not on the map."""
+    return [
+        f"{title}: {missing:,} of {counted(len(objects), 'object')} have no {metric}, because IoU times probability "
+        f"rises by less than {SMALLEST_RISE} from the {start} image to the full one."
+        for metric, start in zip(SCALED, ("blurred", "emptied"), strict=True)
+        if (missing := int(objects[metric].isna().sum()))
+    ]
 
 
 def _picture(question: ObjectQuestion, index: int, place: int, panels: list[Panel]) -> Picture:
@@ -100,10 +115,14 @@ def _warnings(
         for bad in STATUSES[1:]:
             if bad in counts:
                 warnings.append(f"{title}: {counts[bad]} of {len(rows)} maps of {method} are {bad}.")
-    if question.target == "object":
-        once = maps.drop_duplicates(["model", "run", "image", "object"])
+    once = maps.drop_duplicates(["model", "run", "image", "object"])
+    if question.options.faithfulness:
         for (model, run), rows in once.groupby(["model", "run"], sort=False):
-            missed = int((rows["overlap"] < 0.5).sum())
+            title = next(each.title for each in variants if (each.name, each.run) == (model, run))
+            warnings += unscaled_warnings(title, rows)
+    if question.target == "object":
+        for (model, run), rows in once.groupby(["model", "run"], sort=False):
+            missed = int((rows["assigned"] == FALLBACK).sum())
             if missed:
                 title = next(each.title for each in variants if (each.name, each.run) == (model, run))
                 warnings.append(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autola_analysis.analyses.saliency.explain_objects import CORNERS, ObjectExplanation
+from autola_analysis.analyses.saliency.faithfulness import SCALED
 from autola_analysis.analyses.saliency.items.seen import Row, Seen
 from autola_analysis.analyses.saliency.localisation import intensities
+from autola_analysis.analyses.saliency.object_targets import NO_CANDIDATE
+from autola_analysis.analyses.saliency.objects.faithfulness import ObjectFaithfulness, PerturbedImage
 from autola_analysis.analyses.saliency.objects.localise import BOX_ONLY, chance_maps, localise_object
 from autola_analysis.analyses.saliency.objects.question import ObjectQuestion
 from autola_analysis.analyses.saliency.objects.regions import Regions, box_masks, regions_of
@@ -25,8 +28,20 @@ from autola_analysis.inference.stream import Batch
 
 MISSED = "missed"
 """What figures say of an object that a network does not detect"""
+OF_NO_NETWORK = {
+    "candidate": None,
+    "assigned": "",
+    "rank": None,
+    "level": None,
+    **dict.fromkeys(("candidate_iou", "score", "probability"), float("nan")),
+}
+"""What maps have in columns that say how a network sees the object, where no network made them"""
 SHOWN_SIDE = 320
 """Pixels of the longer side of images in the figures, at most"""
+
+
+Curves = Mapping[int, ObjectFaithfulness]
+"""Place of an object in its image -> insertion and deletion by its maps, and by those that know nothing but its box"""
 
 
 @dataclass
@@ -60,12 +75,15 @@ class ExplainedImage:
     explanation: ObjectExplanation
     first: int
 
-    def rows(self) -> Iterator[Row]:
-        """Return a row per object and map, and per map that knows nothing but the box."""
+    def rows(self, curves: Curves) -> Iterator[Row]:
+        """Return a row per object and map, and per map that knows nothing but the box.
+
+        Args:
+            curves: As `curves` returns them; empty where they were not asked for.
+        """
         for place in range(self._count):
             keys = list(self.explanation.maps)
-            maps = np.stack([self._intensities[key][place] for key in keys])
-            numbers = self._numbers(place, maps)
+            numbers = self._numbers(place, self._maps(place))
             for row, (method, layer) in enumerate(keys):
                 about = {
                     **self._about(place),
@@ -74,15 +92,36 @@ class ExplainedImage:
                     "status": self.explanation.status[method, layer][self.first + place],
                     "support": self.explanation.support[layer][self.first + place] if layer else float("nan"),
                 }
-                yield about | {name: float(values[row]) for name, values in numbers.items()}
-            yield from self._chance(place, BOX_ONLY)
+                numbers_of_row = {name: float(values[row]) for name, values in numbers.items()}
+                yield about | numbers_of_row | _row_of(curves.get(place), row)
+            for row, about in enumerate(self._chance(place, BOX_ONLY), start=len(keys)):
+                yield about | _row_of(curves.get(place), row)
+
+    def curves(self, detector: nn.Module, image: Tensor) -> Curves:
+        """Return insertion and deletion by the maps of every object, and by those that know nothing but the box.
+
+        Args:
+            detector: The network, as `ready_to_read` gives it.
+            image: As the network takes it, ``(3, H, W)``.
+        """
+        if not self._count:
+            return {}
+        perturbed, seed = PerturbedImage(detector, image), self.question.options.seed
+        asked = self.question.in_pixels(self.index, self.variant, self.size)
+        found = {}
+        for place, (box, label) in enumerate(zip(asked.boxes, asked.labels.tolist(), strict=True)):
+            maps = self._maps(place)
+            if self._is_annotated(place):
+                made = chance_maps(*self.size, self._box(place))
+                maps = np.concatenate([maps, np.stack([made[name] for name in BOX_ONLY])])
+            found[place] = perturbed.faithfulness(maps, box, label + 1, seed)
+        return found
 
     def chance(self, names: tuple[str, ...]) -> Iterator[Row]:
         """Return rows of the maps that know nothing of networks."""
         for place in range(self._count):
             for row in self._chance(place, names):
-                nothing = {"score": float("nan"), "probability": float("nan"), "overlap": float("nan")}
-                yield {**row, "model": CHANCE, "run": "1", **nothing}
+                yield {**row, "model": CHANCE, "run": "1", **OF_NO_NETWORK}
 
     def panels(self) -> Iterator[tuple[int, int, Panel]]:
         """Return the maps that the figures show."""
@@ -145,8 +184,15 @@ class ExplainedImage:
         number = int(self.question.asked[self.index].numbers[place])
         return localise_object(maps, self._regions.get(number), self._box(place))
 
+    def _maps(self, place: int) -> NDArray[np.float64]:
+        """Return the maps of an object, ``(K, H, W)``."""
+        return np.stack([maps[place] for maps in self._intensities.values()])
+
+    def _is_annotated(self, place: int) -> bool:
+        return int(self.question.asked[self.index].numbers[place]) >= 0
+
     def _chance(self, place: int, names: tuple[str, ...]) -> Iterator[Row]:
-        if int(self.question.asked[self.index].numbers[place]) < 0:
+        if not self._is_annotated(place):
             return
         made = chance_maps(*self.size, self._box(place))
         numbers = self._numbers(place, np.stack([made[name] for name in names]))
@@ -167,13 +213,24 @@ class ExplainedImage:
             "class": self.question.classes.names[int(asked.classes[place])],
             "size": self.question.size_of(self.index, number),
             **{name: float(row[name]) * each for name, each in zip(CORNERS, scale, strict=True)},
-            **{name: float(row[name]) for name in ("score", "probability", "overlap")},
+            **{name: float(row[name]) for name in ("candidate_iou", "score", "probability")},
+            "candidate": None if row["candidate"] == NO_CANDIDATE else row["candidate"],
+            **{name: row[name] for name in ("assigned", "rank", "level")},
             "detected": bool(row["found"]),
         }
 
     def _scale(self, width: int, height: int) -> tuple[float, ...]:
         """Return what brings pixels of the network to those of an image of another size."""
         return (width / self.size[1], height / self.size[0]) * 2
+
+
+def _row_of(measured: ObjectFaithfulness | None, row: int) -> Row:
+    """Return the numbers of one map of an object, and the curves behind them."""
+    if measured is None:
+        return {}
+    numbers = {name: float(getattr(measured, name)[row]) for name in (*SCALED, "emptied")}
+    curves = {f"{name}_curve": getattr(measured, f"{name}_curve")[row].tolist() for name in SCALED}
+    return {**numbers, **curves}
 
 
 def images_of(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from autola_analysis.analyses.analysis import Lines
 from autola_analysis.analyses.saliency.compared import statistics_of
+from autola_analysis.analyses.saliency.faithfulness import SCALED
 from autola_analysis.analyses.saliency.items.lines import item_lines
 from autola_analysis.analyses.saliency.items.result import ALL, means_per_image
 from autola_analysis.analyses.saliency.objects.localise import OBJECT_METRICS, PREDICTED
@@ -13,12 +14,13 @@ from autola_analysis.analyses.saliency.objects.result import (
     OBJECT,
     ObjectSaliencyResult,
     detected_by_all,
+    metrics_of,
     of_networks,
 )
 from autola_analysis.statistics.difference import Comparable
 
 FIRST = next(iter(OBJECT_METRICS))
-PRINTED = ("energy_box", "odi", PREDICTED)
+PRINTED = ("energy_box", "odi", PREDICTED, *SCALED)
 ABOUT_SUBSET = "maps of detectors are compared on the objects that every network detects."
 
 
@@ -28,7 +30,7 @@ def object_statistics(result: ObjectSaliencyResult) -> tuple[Sequence[Comparable
     objects = of_networks(detected_by_all(result.objects))
     if objects.empty:
         return (), ()
-    metrics = list(OBJECT_METRICS)
+    metrics = metrics_of(objects)
     return statistics_of(means_per_image(objects, metrics), metrics), [ABOUT_SUBSET] if several else []
 
 

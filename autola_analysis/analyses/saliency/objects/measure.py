@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from autola_analysis.analyses.observation import Reading
-from autola_analysis.analyses.saliency.explain_objects import CORNERS, ObjectExplanation, explain_objects
+from autola_analysis.analyses.saliency.explain_objects import CORNERS, ObjectExplanation, as_floats, explain_objects
 from autola_analysis.analyses.saliency.items.together import (
     ExplainedNetwork,
     exactly,
@@ -17,13 +17,14 @@ from autola_analysis.analyses.saliency.items.together import (
     remarks_on_precision,
 )
 from autola_analysis.analyses.saliency.objects.assembly import assembled
-from autola_analysis.analyses.saliency.objects.batch import SeenObjects, images_of
+from autola_analysis.analyses.saliency.objects.batch import Curves, ExplainedImage, SeenObjects, images_of
+from autola_analysis.analyses.saliency.objects.faithfulness import ready_to_read
 from autola_analysis.analyses.saliency.objects.localise import UNINFORMED
-from autola_analysis.analyses.saliency.objects.question import ObjectQuestion, objects_of
+from autola_analysis.analyses.saliency.objects.question import ObjectQuestion
 from autola_analysis.analyses.saliency.objects.result import ObjectSaliencyResult
 from autola_analysis.analyses.saliency.options import SaliencyOptions
+from autola_analysis.analyses.saliency.sanity.objects import object_sanity
 from autola_analysis.analyses.variants import Variant
-from autola_analysis.core.objects import Objects
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.inference.failures import forward_of
 from autola_analysis.inference.resources import gradient_batch_size
@@ -44,9 +45,11 @@ class ExplainedDetector(ExplainedNetwork[ObjectQuestion, SeenObjects]):
         """
         with forward_of(self.variant.title, batch.images.shape[1:]):
             explanation = self._explained(batch)
+            images = images_of(self.question, self.variant, batch, explanation)
+            curves = self._curves(batch, images) if self.question.options.faithfulness else [{}] * len(images)
         seen = SeenObjects(strongest=list(zip(batch.indices.tolist(), explanation.strongest, strict=True)))
-        for image in images_of(self.question, self.variant, batch, explanation):
-            seen.rows.extend(image.rows())
+        for image, of_image in zip(images, curves, strict=True):
+            seen.rows.extend(image.rows(of_image))
             seen.panels.extend(image.panels())
             if self.first:
                 seen.chance.extend(image.chance(UNINFORMED))
@@ -54,6 +57,7 @@ class ExplainedDetector(ExplainedNetwork[ObjectQuestion, SeenObjects]):
 
     def _explained(self, batch: Batch) -> ObjectExplanation:
         question, options = self.question, self.question.options
+        size = (batch.images.shape[2], batch.images.shape[3])
         detects = question.target == "detection" and self.first
         target = "object" if question.target == "detection" and not self.first else question.target
         explanation = explain_objects(
@@ -62,7 +66,7 @@ class ExplainedDetector(ExplainedNetwork[ObjectQuestion, SeenObjects]):
             question.methods,
             options.layers,
             target,
-            None if detects else [self._in_pixels(batch, index) for index in batch.indices.tolist()],
+            None if detects else [question.in_pixels(index, self.variant, size) for index in batch.indices.tolist()],
             threshold=options.threshold,
             most=options.most,
             margin=options.score == "margin",
@@ -72,25 +76,20 @@ class ExplainedDetector(ExplainedNetwork[ObjectQuestion, SeenObjects]):
 
     def _asking(self, batch: Batch, explanation: ObjectExplanation) -> ObjectExplanation:
         """Ask all networks for the detections, and return the explanation of those whose class the data have."""
-        rows = explanation.objects
+        rows, size = explanation.objects, (batch.images.shape[2], batch.images.shape[3])
         classes = self.question.classes.meant(self.variant, rows["label"].to_numpy(np.int64))
         kept = np.flatnonzero(classes >= 0)
         for place, index in enumerate(batch.indices.tolist()):
             own = kept[rows["image"].to_numpy()[kept] == place]
-            boxes = rows[CORNERS].to_numpy(float)[own] / self._scale(batch, index)
+            boxes = rows[CORNERS].to_numpy(float)[own] / self.question.scale(index, size)
             self.question.take_detections(index, boxes, classes[own])
         return explanation if len(kept) == len(rows) else explanation.part(kept)
 
-    def _in_pixels(self, batch: Batch, index: int) -> Objects:
-        """Return what is asked of an image, in its pixels as the network gets it and by the network's labels."""
-        asked = self.question.asked[index]
-        return objects_of(
-            asked.boxes * self._scale(batch, index), self.question.classes.labels(self.variant, asked.classes)
-        )
-
-    def _scale(self, batch: Batch, index: int) -> np.ndarray:
-        sides = np.array([batch.images.shape[3], batch.images.shape[2]]) / self.question.source.sizes[index]
-        return np.tile(sides, 2)
+    def _curves(self, batch: Batch, images: Sequence[ExplainedImage]) -> list[Curves]:
+        """Return insertion and deletion by the maps of every object, image by image."""
+        pixels = as_floats(batch.images, self.variant.model)
+        with ready_to_read(self.variant.model, pixels) as detector:
+            return [image.curves(detector, own) for image, own in zip(images, pixels, strict=True)]
 
 
 def explained_objects(
@@ -114,6 +113,29 @@ def explained_objects(
     )
     result = assembled(question, variants, everything, layers)
     return replace(result, warnings=(*result.warnings, *remarks_on_precision(reading)))
+
+
+def objects_checked_by_randomising(
+    result: ObjectSaliencyResult,
+    variants: Sequence[Variant],
+    source: ObjectSource,
+    options: SaliencyOptions,
+    reading: Reading,
+) -> ObjectSaliencyResult:
+    """Return a result with the sanity check that the options ask for, on objects of the result."""
+    if not options.sanity:
+        return result
+    question = ObjectQuestion.of(variants, source, options)
+    if question.target == "detection":
+        of_first = result.objects[(result.objects["model"] == variants[0].name)
+                                  & (result.objects["run"] == variants[0].run)]  # fmt: skip
+        for image, rows in of_first.drop_duplicates(["image", "object"]).groupby("image", sort=False):
+            classes = np.array([question.classes.names.index(name) for name in rows["class"]], dtype=np.int64)
+            question.take_detections(source.ids.index(str(image)), rows[CORNERS].to_numpy(float), classes)
+    checked = object_sanity(question, variants, reading.device, reading.settings.quiet)
+    if checked is None:
+        return replace(result, warnings=(*result.warnings, "there is no object to check against random weights."))
+    return replace(result, sanity=checked, warnings=(*result.warnings, *checked.warnings))
 
 
 def _batch_size(side: int, device: torch.device) -> int:

@@ -88,6 +88,21 @@ class ObjectQuestion:
         numbers = found_objects(boxes, classes, self.source.objects(index))
         self.asked[index] = Asked(boxes, classes, numbers)
 
+    def in_pixels(self, index: int, variant: Variant, size: tuple[int, int]) -> Objects:
+        """Return what is asked of an image, in its pixels as a network gets it and by the network's labels.
+
+        Args:
+            index: Number of the image.
+            variant: The network.
+            size: Height and width of the image as the network gets it.
+        """
+        asked = self.asked[index]
+        return objects_of(asked.boxes * self.scale(index, size), self.classes.labels(variant, asked.classes))
+
+    def scale(self, index: int, size: tuple[int, int]) -> NDArray[np.float64]:
+        """Return what brings boxes from pixels of a stored image to those of the same image of another size."""
+        return np.tile(np.array(size[::-1]) / self.source.sizes[index], 2)
+
     def share(self) -> None:
         """Let all processes know what is asked of every image."""
         for theirs in current().all_gather_object({index: vars(each) for index, each in self.asked.items()}):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
+from autola_analysis.analyses.saliency.faithfulness import SCALED, SMALLEST_RISE
 from autola_analysis.analyses.saliency.figure import Scale, first_runs, plot_saliency
 from autola_analysis.analyses.saliency.gallery import gallery
 from autola_analysis.analyses.saliency.items.result import ALL
@@ -15,8 +16,10 @@ from autola_analysis.analyses.saliency.items.words import citation, in_turn, met
 from autola_analysis.analyses.saliency.methods import title_of
 from autola_analysis.analyses.saliency.objects.batch import MISSED
 from autola_analysis.analyses.saliency.objects.crops import cropped
+from autola_analysis.analyses.saliency.objects.faithfulness import REACH
 from autola_analysis.analyses.saliency.objects.localise import BOX_ONLY, OBJECT_METRICS, PREDICTED, UNBOUNDED
 from autola_analysis.analyses.saliency.objects.result import ALL_DETECTED, ObjectSaliencyResult
+from autola_analysis.analyses.saliency.perturbation import STEPS
 from autola_analysis.analyses.saliency.result import Picture
 from autola_analysis.analyses.saliency.section import GUIDED, LIMITS, divided_by, runs_shown
 from autola_analysis.core.text import counted
@@ -45,6 +48,15 @@ SUPPORT = (
     "A head reads a layer through few cells, and gradients are zero elsewhere: the column support of "
     "saliency_objects.csv is the share of cells that have one."
 )
+FAITHFULNESS = (
+    "insertion and deletion are areas under how surely the object is found while the pixels that a map ranks first "
+    "enter a blurred image, or leave the image: the largest IoU with its box times probability of its class over all "
+    f"candidates before suppression. Pixels move in {STEPS} steps up to {REACH} areas of the box. The areas are scaled "
+    "between the value on the blurred (or emptied) image and that on the full one, so that a network's confidence does "
+    f"not count: of two maps the one with more insertion and less deletion is better. {BOX_ONLY[0]} and {BOX_ONLY[1]} "
+    "show what knowing the box alone reaches. Objects for which the value rises by less than "
+    f"{SMALLEST_RISE} have no such metric; the page counts them."
+)
 SUBSETS = {ALL: "all objects", ALL_DETECTED: "objects that every network detects"}
 
 
@@ -72,10 +84,15 @@ def object_section(result: ObjectSaliencyResult, sheet: Sheet) -> Section:
         "saliency",
         "Where the networks look when they find objects",
         body=body,
-        tables=_tables(result, measured),
+        tables=section_tables(result, measured),
         methods=object_methods(result, measured),
         references=read_references(Path(__file__).parents[1]),
-        reading=[*READING, *(MEASURED if measured else []), SUPPORT],
+        reading=[
+            *READING,
+            *(MEASURED if measured else []),
+            *([FAITHFULNESS] if result.settings["faithfulness"] else []),
+            SUPPORT,
+        ],
         limits=[*LIMITS, *([GUIDED] if guided else [])],
     )
 
@@ -139,6 +156,14 @@ def object_methods(result: ObjectSaliencyResult, measured: bool) -> str:
             "of an image are averaged first; intervals are 95% bootstrap intervals over images [@efron1993], from "
             "three training runs on over runs and images, by Student's t."
         )
+    if settings["faithfulness"]:
+        text += (
+            f" Insertion and deletion follow [@petsiuk2018]: pixels enter or leave in {STEPS} steps up to {REACH} "
+            "areas of the object's box, and the value is the largest IoU with that box times probability of the class "
+            "over all candidates before suppression; areas are scaled between its value on the blurred (or emptied) "
+            "image and on the full one, so that a network's confidence does not count, and objects for which it rises "
+            f"by less than {SMALLEST_RISE} are left out."
+        )
     return text
 
 
@@ -158,9 +183,12 @@ def _by_image(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
     return by_image
 
 
-def _tables(result: ObjectSaliencyResult, measured: bool) -> Mapping[str, pd.DataFrame]:
+def section_tables(result: ObjectSaliencyResult, measured: bool) -> Mapping[str, pd.DataFrame]:
+    """Return the tables of the page: metrics as columns for the eye, and all numbers."""
     if result.metrics.empty:
         return {}
     shown = result.metrics if measured else result.metrics[result.metrics["metric"] == PREDICTED]
-    tables = metric_tables(shown, SUBSETS, UNBOUNDED)
+    tables = metric_tables(shown, SUBSETS, (*UNBOUNDED, *SCALED))
+    faithful = result.metrics[result.metrics["metric"].isin(SCALED)]
+    tables |= metric_tables(faithful, SUBSETS, (), "What the networks use of what the maps mark")
     return tables | {"Where the maps lie, all numbers": result.metrics}

@@ -5,34 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autola_analysis.analyses.saliency.explain import explain
-from autola_analysis.analyses.saliency.explanation import Explanation, MapKey
+from autola_analysis.analyses.saliency.explanation import Explanation
 from autola_analysis.analyses.saliency.options import SaliencyOptions
-from autola_analysis.analyses.saliency.sanity.correlations import between_images, unit_ranks
-from autola_analysis.analyses.saliency.sanity.result import (
-    ENOUGH_DRAWS,
-    OTHER_IMAGES,
-    OTHER_RUNS,
-    ComparedMaps,
-    SanityResult,
-)
-from autola_analysis.analyses.saliency.sanity.weights import cascade, randomise
+from autola_analysis.analyses.saliency.sanity.cascade import Ranks, by_name, compared
+from autola_analysis.analyses.saliency.sanity.correlations import unit_ranks
+from autola_analysis.analyses.saliency.sanity.result import ENOUGH_DRAWS, SanityResult
+from autola_analysis.analyses.saliency.sanity.weights import cascade
 from autola_analysis.analyses.saliency.targets import Classes, Target
 from autola_analysis.analyses.variants import Variant, as_variant, placed, preprocessing_for
 from autola_analysis.checkpoints import LoadedModel
-from autola_analysis.core.errors import OptionError
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.source import ImageSource
-from autola_analysis.inference.copies import copied
 
-FloatArray = NDArray[np.float64]
 Model = LoadedModel | nn.Module | Variant
-Ranks = dict[MapKey, FloatArray]
 
 
 def sanity_check(
@@ -80,8 +69,6 @@ def sanity_check(
     References:
         Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018.
     """
-    if draws < 1:
-        raise OptionError(f"draws is the number of draws of random weights, from 1 on; found {draws}.")
 
     def explained(network: Variant, aim: Target) -> Explanation:
         return explain(network, images, methods, layers, aim, labels, guide_gates=guide_gates, batch_size=batch_size)
@@ -89,24 +76,17 @@ def sanity_check(
     variant = as_variant(model)
     original = explained(variant, target)
     same = target if callable(target) else original.targets
-    trained, parts = _ranks(original), cascade(variant.model)
-    stages: dict[tuple[MapKey, str], list[FloatArray]] = {(key, part): [] for key in trained for part in parts}
-    with torch.inference_mode(False):  # what is copied under inference_mode could not be written
-        for draw in range(draws):
-            forgetful = replace(variant, model=copied(variant.model))
-            for place, part in enumerate(parts):
-                randomise(forgetful.model.get_submodule(part), seed + draw * len(parts) + place)
-                for key, ranks in _ranks(explained(forgetful, same)).items():
-                    stages[key, part].append((trained[key] * ranks).sum(1))
-                progress(1)
-    others = [_ranks(explained(as_variant(other), same)) for other in other_runs]
-    correlations: dict[ComparedMaps, FloatArray] = {}
-    for key, ranks in trained.items():
-        about = (variant.name, variant.run, key[0], key[1] or "")
-        correlations |= {ComparedMaps(*about, part): np.stack(stages[key, part]) for part in parts}
-        correlations[ComparedMaps(*about, OTHER_IMAGES, baseline=True)] = between_images(ranks)
-        if runs := [(ranks * other[key]).sum(1) for other in others if key in other]:
-            correlations[ComparedMaps(*about, OTHER_RUNS, baseline=True)] = np.stack(runs)
+    parts = cascade(variant.model)
+    correlations = compared(
+        variant,
+        _ranks(original),
+        parts,
+        lambda network: _ranks(explained(network, same)),
+        [_ranks(explained(as_variant(other), same)) for other in other_runs],
+        draws,
+        seed,
+        progress,
+    )
     decided = {variant.title: {"parts": parts, **original.settings}}
     settings = {"seed": seed, "draws": draws, "networks": decided}
     return SanityResult.of(correlations, [str(index) for index in range(len(images))], settings)
@@ -135,13 +115,12 @@ def sanity_checks(
     Raises:
         AutolaError: As `explain`.
     """
-    runs: dict[str, list[Variant]] = {}
-    for variant in variants:
-        runs.setdefault(variant.name, []).append(replace(variant, preprocessing=preprocessing_for(variant, data)))
-    stages = sum(len(cascade(first.model)) for first, *_ in runs.values()) * options.sanity_draws
+    ready = [replace(variant, preprocessing=preprocessing_for(variant, data)) for variant in variants]
+    runs = by_name(ready)
+    stages = sum(len(cascade(first.model)) for first, *_ in runs) * options.sanity_draws
     checked = []
     with progress_bar(stages, "randomising", unit="stages", quiet=quiet) as bar:
-        for first, *others in runs.values():
+        for first, *others in runs:
             assert first.preprocessing is not None
             geometry = first.preprocessing
             checked.append(
@@ -152,7 +131,7 @@ def sanity_checks(
                     options.layers,
                     targets,
                     draws=options.sanity_draws,
-                    other_runs=[placed(other, device) for other in others if _sees_alike(other, first)],
+                    other_runs=[placed(other, device) for other in others if sees_alike(other, first)],
                     seed=options.seed,
                     guide_gates=options.guide_gates,
                     progress=bar.update,
@@ -172,7 +151,7 @@ def _ranks(explanation: Explanation) -> Ranks:
     return {key: unit_ranks(maps) for key, maps in explanation.maps.items()}
 
 
-def _sees_alike(other: Variant, first: Variant) -> bool:
+def sees_alike(other: Variant, first: Variant) -> bool:
     """Return whether two networks see the same pixels of an image, so that their maps can be compared."""
     assert other.preprocessing is not None
     assert first.preprocessing is not None

@@ -15,6 +15,7 @@ from autola_analysis.analyses.saliency.methods import title_of
 from autola_analysis.analyses.saliency.sanity.result import OTHER_IMAGES, OTHER_RUNS, SanityResult
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.tables import rows_of
+from autola_analysis.core.text import last_parts
 from autola_analysis.report.style import figure_width, paper_style, variant_colours
 
 PANEL_INCHES = 1.0
@@ -45,6 +46,7 @@ def plot_sanity(results: SanityResult | Sequence[SanityResult], width: str | flo
     table = pd.concat([result.table for result in results], ignore_index=True)
     baselines = pd.concat([result.baselines for result in results], ignore_index=True)
     methods = list(dict.fromkeys(zip(table["method"], table["layer"], strict=True)))
+    titles = last_parts(list(dict.fromkeys(layer for _, layer in methods)))
     variants = list(dict.fromkeys(table["model"]))
     colours = variant_colours(variants)
     with paper_style():
@@ -55,7 +57,7 @@ def plot_sanity(results: SanityResult | Sequence[SanityResult], width: str | flo
         grid = figure.subplots(*shape, sharex="col", sharey=True, squeeze=False)
         panels = grid if variants_beside else grid.T
         for row, (method, layer) in enumerate(methods):
-            title = "\n".join([*textwrap.wrap(title_of(method), 15), *([layer] if layer else [])])
+            title = "\n".join([*textwrap.wrap(title_of(method), 15), *([titles[layer]] if layer else [])])
             for column, variant in enumerate(variants):
                 names = {"model": variant, "method": method, "layer": layer}
                 _draw(panels[row, column], rows_of(table, **names), rows_of(baselines, **names), colours[variant])
@@ -89,7 +91,8 @@ def _draw(ax: Axes, stages: pd.DataFrame, baselines: pd.DataFrame, colour: str) 
         )  # fmt: skip
     ax.fill_between(steps[1:], stages["ci_low"], stages["ci_high"], color=colour, alpha=0.25, linewidth=0)
     ax.plot(steps, [1.0, *stages["rank_correlation"]], color=colour, marker="o", markersize=2.2, linewidth=1)
-    ax.set_xticks(steps, ["trained", *stages["randomised_to"]], rotation=90)
+    parts = last_parts(list(stages["randomised_to"]))
+    ax.set_xticks(steps, ["trained", *parts.values()], rotation=90)
 
 
 def _legend(baselines: pd.DataFrame) -> list[Line2D]:

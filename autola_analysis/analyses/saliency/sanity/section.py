@@ -23,6 +23,13 @@ READING = (
 )
 
 
+OF_OBJECTS = (
+    "A map that is zero where the candidate does not look, as ODAM's is, keeps a high correlation under any weights by "
+    "that place alone, which stays: maps of other images lie elsewhere and are no line to read it against. Read the "
+    "curves of maps that cover the image, and the column support of saliency_objects.csv beside the others."
+)
+
+
 def sanity_section(result: SanityResult, sheet: Sheet) -> Section:
     """Draw ``figures/sanity.*`` and return the section.
 
@@ -37,7 +44,7 @@ def sanity_section(result: SanityResult, sheet: Sheet) -> Section:
         tables={"Random weights": result.table, "Baselines": result.baselines},
         methods=sanity_methods(result),
         references=references_beside(__file__),
-        reading=READING,
+        reading=[*READING, *([OF_OBJECTS] if _of_objects(result) else [])],
     )
 
 
@@ -52,6 +59,8 @@ def sanity_caption(result: SanityResult, data: str) -> str:
     ]
     if _has_other_runs(result):
         parts.append("Dotted: maps of the same images by the variant's other training runs.")
+    if _of_objects(result):
+        parts.append("The candidate that stands for an object and the region that it is read from stay the same.")
     parts.append(f"Left out, because a map is zero, constant or not finite: {_undefined(result)}.")
     return " ".join(parts)
 
@@ -65,6 +74,8 @@ def sanity_methods(result: SanityResult) -> str:
     )
     if _has_other_runs(result):
         text += " and that of the maps of the same images by other training runs of the variant"
+    if _of_objects(result):
+        text += "; the candidate and the region that it is read from stay the same"
     return f"{text}. Maps that are zero, constant or not finite have no rank correlation; they are counted."
 
 
@@ -74,7 +85,12 @@ def _has_other_runs(result: SanityResult) -> bool:
 
 def _extent(result: SanityResult) -> str:
     draws = counted(int(result.table["draws"].max()), "draw")
-    return f"{draws} of random weights and {counted(int(result.table['images'].max()), 'image')}"
+    images = counted(int(result.table["images"].max()), "image")
+    return f"{draws} of random weights and {images}{', an object of each' if _of_objects(result) else ''}"
+
+
+def _of_objects(result: SanityResult) -> bool:
+    return bool(result.settings.get("objects"))
 
 
 def _scope(result: SanityResult) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+BACKBONE, BODY, PROPOSING = "backbone", "backbone.body", "rpn"
+"""Parts of detectors, as torchvision calls them"""
+
 
 def cascade(model: nn.Module) -> list[str]:
     """Return the parts of a network that hold parameters, from the head to the stem: its children, last first.
@@ -13,11 +16,32 @@ def cascade(model: nn.Module) -> list[str]:
     """
     prefix = ""
     while True:
-        module = model.get_submodule(prefix)
-        parts = [f"{prefix}.{name}".lstrip(".") for name, child in module.named_children() if list(child.parameters())]
+        parts = _holding_parameters(model, prefix)
         if len(parts) != 1 or not list(model.get_submodule(parts[0]).children()):
-            return parts[::-1]
+            return parts
         prefix = parts[0]
+
+
+def cascade_of_detector(model: nn.Module) -> list[str]:
+    """Return the parts of a detector that the score of a candidate passes through, from the head to the stem.
+
+    The backbone counts by the parts of its body and what stands on it. What proposes regions is none: the candidate
+    stays where it is.
+    """
+    parts = []
+    for part in _holding_parameters(model, ""):
+        if part != BACKBONE:
+            parts += [part] if part != PROPOSING else []
+            continue
+        for inside in _holding_parameters(model, BACKBONE):
+            parts += _holding_parameters(model, BODY) if inside == BODY else [inside]
+    return parts
+
+
+def _holding_parameters(model: nn.Module, prefix: str) -> list[str]:
+    """Return the names of a module's children that hold parameters, last first."""
+    children = model.get_submodule(prefix).named_children()
+    return [f"{prefix}.{name}".lstrip(".") for name, child in children if list(child.parameters())][::-1]
 
 
 def randomise(module: nn.Module, seed: int) -> None:

@@ -22,6 +22,7 @@ from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.errors import AutolaError
 from autola_analysis.core.results import read_stored, write_stored
 from autola_analysis.core.tables import rows_of
+from autola_analysis.data.person_crops import PersonCrops
 from autola_analysis.report.sheet import Sheet
 from tests.analyses.evaluate.detection.planted import FindsColours
 from tests.analyses.evaluate.keypoints.planted import AS_IT_IS, JOINTS, READING, Dots, FindsDots
@@ -131,6 +132,19 @@ def test_batches_decide_nothing_and_the_model_is_as_before(result: JointSaliency
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
 
 
+def test_people_are_cut_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, cut_out = [], PersonCrops.__init__
+
+    def counted(self: PersonCrops, *given: object) -> None:
+        made.append(given)
+        cut_out(self, *given)
+
+    monkeypatch.setattr(PersonCrops, "__init__", counted)
+    variant = Variant(Looks(), preprocessing=AS_IT_IS)
+    measure_saliency(variant, Dots(), methods=["gradient"], reading=READING)
+    assert len(made) == 1
+
+
 def test_peaks_are_explained_where_they_are_asked_for() -> None:
     off = Variant(FindsDots(4).eval(), preprocessing=AS_IT_IS)
     found = {
@@ -194,7 +208,7 @@ class Larger(Looks):
         (Looks(), Imprecise(), {}, "which tells what lies at a joint"),
         (Looks(), Unread(), {"layers": ["layer9"]}, "layer9"),
         (Looks(), Unread(), {"target": "object"}, "the target of joints is label or predicted; found 'object'"),
-        (Looks(), Unread(), {"faithfulness": True}, "--faithfulness is for classifiers, and model finds joints"),
+        (Looks(), Unread(), {"faithfulness": True}, "--faithfulness is for classifiers and detectors, and model finds"),
         (Looks(), Unread(), {"threshold": 0.1}, "--threshold is for detectors, and model finds joints"),
         (Variant(Looks(), "chance"), Unread(), {}, "names the maps that know nothing"),
         (Looks(), Unread(), {"shown": [9]}, "shown names person 9, and there are 6"),

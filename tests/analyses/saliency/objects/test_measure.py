@@ -41,7 +41,8 @@ def of_model(result: ObjectSaliencyResult, name: str) -> pd.DataFrame:
 
 def test_networks_explain_the_same_objects_whatever_their_labels(both: ObjectSaliencyResult) -> None:
     one, other = of_model(both, "planted"), of_model(both, "flipped")
-    same = [name for name in one if name not in ("model", "score", "probability")]
+    own = ("model", "score", "probability", "rank")  # detections of equal scores stand in the order of labels
+    same = [name for name in one if name not in own]
     pd.testing.assert_frame_equal(one[same], other[same])
     assert one["class"].unique().tolist() == ["red", "blue"]
     assert one.drop_duplicates(["image", "object"])["annotation"].tolist() == [0, 1, 0, 1, 2] * 2
@@ -51,8 +52,8 @@ def test_the_second_network_explains_what_the_first_one_detects() -> None:
     result = measure_saliency([planted(), planted(flip=True)], Squares(), target="detection", **ASKED)
     one, other = of_model(result, "planted"), of_model(result, "flipped")
     own = one["method"].isin(["grad-cam", "gradient"])
-    assert one[own]["overlap"].isna().all()
-    assert other[own]["overlap"].tolist() == pytest.approx([1.0] * own.sum())
+    assert one[own]["candidate_iou"].isna().all()
+    assert other[own]["candidate_iou"].tolist() == pytest.approx([1.0] * own.sum())
     # The second red square is told of by red, and what lies three cells right of it by it: a blue one that is not there
     assert one[own].groupby("image", sort=False)["object"].nunique().tolist() == [2, 4, 2, 4]
     assert one[own & one["annotation"].isna()]["class"].unique().tolist() == ["blue"]
@@ -109,6 +110,31 @@ def test_objects_that_one_network_misses_are_no_part_of_the_comparison(both: Obj
     assert table["planted", "grad-cam", "energy_other", "all-detected"] == pytest.approx(np.mean(expected))
     assert table["planted", "grad-cam", "energy_other", "all"] != pytest.approx(np.mean(expected))
     assert list(about) == ["maps of detectors are compared on the objects that every network detects."]
+
+
+def test_a_row_says_how_its_candidate_was_chosen_and_what_became_of_it(both: ObjectSaliencyResult) -> None:
+    rows = of_model(both, "planted")
+    own = rows[(rows["method"] == "gradient") & (rows["image"] == "square 1")]
+    corners = (own[["x1", "y1"]].to_numpy() / 8).round().astype(int)
+    assert (own["candidate"] // 2).tolist() == (8 * corners[:, 1] + corners[:, 0]).tolist()  # two boxes in every cell
+    assert own["assigned"].tolist() == ["overlapping"] * 3
+    assert own["level"].tolist() == [0] * 3
+    assert sorted(own["rank"]) == sorted({int(rank) for rank in own["rank"]})  # three of the image's detections
+    chance = of_model(both, "chance")
+    assert chance[["candidate", "rank", "level"]].isna().all(axis=None)
+    assert chance["assigned"].unique().tolist() == [""]
+
+
+def test_insertion_and_the_sanity_check_cost_steps_of_their_own() -> None:
+    asked = SaliencyOptions(methods=["odam"], faithfulness=True, sanity=2, sanity_draws=3)
+    maps, insertion, sanity = Saliency().steps(asked, Subject([planted()], Squares()), 0.5)
+    forwards = 10 * 3 * 32 + 4 * 3  # ten objects with three maps each in four images
+    assert (insertion.what, insertion.seconds) == (
+        f"insertion and deletion of 10 objects, 3 maps each, {forwards:,} forwards",
+        forwards * 0.5,
+    )
+    assert sanity.what == "the sanity check, 9 randomisations"
+    assert maps.what.startswith("maps of the objects of 4 images")
 
 
 def test_at_most_so_many_objects_of_an_image_are_explained_the_same_ones_by_the_same_seed() -> None:
@@ -190,9 +216,8 @@ def test_sizes_are_those_of_the_image_as_it_is_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"faithfulness": True}, "--faithfulness is for classifiers, and planted is a detector"),
-        ({"sanity": 3}, "--sanity is for classifiers"),
-        ({"grid": "receptive-field"}, "--grid is for classifiers"),
+        ({"grid": "receptive-field"}, "--grid is for classifiers, and planted is a detector"),
+        ({"boxes": {}}, "--boxes is for classifiers"),
         ({"target": 3}, "the target of detectors is object, detection, given-box; found 3"),
         ({"target": "given-box"}, "planted reads its default boxes alone"),
         ({"methods": ["captum:Saliency"]}, "captum:Saliency explains the outputs of classifiers"),

@@ -28,7 +28,7 @@ def test_the_map_of_a_red_square_lies_on_it_and_on_no_other_object(target: str) 
     for method in METHODS:
         (row,) = rows(result, method, "red").to_dict("records")
         assert (row["pointing"], row["pointing_strict"], row["odi"], row["energy_other"]) == (1, 1, 0, 0)
-        assert (row["overlap"] == pytest.approx(1)) or target == "detection"
+        assert (row["candidate_iou"] == pytest.approx(1)) or target == "detection"
         assert (row["offset_x"], row["offset_y"]) == pytest.approx((0, 0), abs=1e-6)
         assert (row["detected"], row["status"]) == (True, "ok")
     exact = rows(result, "gradient", "red").iloc[0]
@@ -69,7 +69,7 @@ def test_boxes_are_in_pixels_of_the_stored_image_and_shares_do_not_depend_on_its
     result, own = (measured(Squares(2, large=each)) for each in (large, 1))
     boxes = rows(result, "odam", "red")[["x1", "y1", "x2", "y2"]].to_numpy(float)
     assert boxes[0] / large == pytest.approx([8, 8, 16, 16], abs=1e-4)
-    columns = ["odi", "pointing", "overlap", "detected"]
+    columns = ["odi", "pointing", "candidate_iou", "detected"]
     pd.testing.assert_frame_equal(result.objects[columns], own.objects[columns], atol=1e-5)
     blurred = result.objects["energy_box"] - own.objects["energy_box"]  # by bringing a large image to size
     assert blurred.abs().max() < 0.03
