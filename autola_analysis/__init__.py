@@ -127,6 +127,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.core.results import Format as Format
     from autola_analysis.core.results import Stored as Stored
     from autola_analysis.core.tables import Table as Table
+    from autola_analysis.data.bad_boxes import BoxChanges as BoxChanges
     from autola_analysis.data.coco_export import export_coco as export_coco
     from autola_analysis.data.object_source import ObjectSource as ObjectSource
     from autola_analysis.data.open import open_source as open_source
@@ -199,6 +200,7 @@ _HOMES = {
     "Arrays": "core.results",
     "AutolaError": "core.errors",
     "Batch": "inference.stream",
+    "BoxChanges": "data.bad_boxes",
     "CheckpointReport": "checkpoints",
     "Claim": "statistics.claims",
     "CocoMatches": "inference.tasks.coco_metrics",
