@@ -147,9 +147,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.inference.decoding import DecodingRecord as DecodingRecord
     from autola_analysis.inference.decoding import NetworkDifference as NetworkDifference
     from autola_analysis.inference.distributed import joined as joined
-    from autola_analysis.inference.run import NetworkRecord as NetworkRecord
     from autola_analysis.inference.run import PassRecord as PassRecord
     from autola_analysis.inference.run import Settings as Settings
+    from autola_analysis.inference.running import NetworkRecord as NetworkRecord
     from autola_analysis.inference.stream import Batch as Batch
     from autola_analysis.inference.stream import Stream as Stream
     from autola_analysis.inference.tap import tap as tap
@@ -228,7 +228,7 @@ _HOMES = {
     "Names": "analyses.options",
     "Network": "study.networks",
     "NetworkDifference": "inference.decoding",
-    "NetworkRecord": "inference.run",
+    "NetworkRecord": "inference.running",
     "ObjectSource": "data.object_source",
     "PersonCrops": "data.person_crops",
     "Objects": "core.objects",
