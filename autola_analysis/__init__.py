@@ -127,6 +127,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.core.results import Format as Format
     from autola_analysis.core.results import Stored as Stored
     from autola_analysis.core.tables import Table as Table
+    from autola_analysis.data.bad_boxes import BoxChanges as BoxChanges
     from autola_analysis.data.coco_export import export_coco as export_coco
     from autola_analysis.data.object_source import ObjectSource as ObjectSource
     from autola_analysis.data.open import open_source as open_source
@@ -146,9 +147,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names are import
     from autola_analysis.inference.decoding import DecodingRecord as DecodingRecord
     from autola_analysis.inference.decoding import NetworkDifference as NetworkDifference
     from autola_analysis.inference.distributed import joined as joined
-    from autola_analysis.inference.run import NetworkRecord as NetworkRecord
     from autola_analysis.inference.run import PassRecord as PassRecord
     from autola_analysis.inference.run import Settings as Settings
+    from autola_analysis.inference.running import NetworkRecord as NetworkRecord
     from autola_analysis.inference.stream import Batch as Batch
     from autola_analysis.inference.stream import Stream as Stream
     from autola_analysis.inference.tap import tap as tap
@@ -199,6 +200,7 @@ _HOMES = {
     "Arrays": "core.results",
     "AutolaError": "core.errors",
     "Batch": "inference.stream",
+    "BoxChanges": "data.bad_boxes",
     "CheckpointReport": "checkpoints",
     "Claim": "statistics.claims",
     "CocoMatches": "inference.tasks.coco_metrics",
@@ -226,7 +228,7 @@ _HOMES = {
     "Names": "analyses.options",
     "Network": "study.networks",
     "NetworkDifference": "inference.decoding",
-    "NetworkRecord": "inference.run",
+    "NetworkRecord": "inference.running",
     "ObjectSource": "data.object_source",
     "PersonCrops": "data.person_crops",
     "Objects": "core.objects",

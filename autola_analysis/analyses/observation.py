@@ -23,7 +23,8 @@ from autola_analysis.core.errors import DataError
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.inference.observer import Observer
 from autola_analysis.inference.resources import pass_batch_size
-from autola_analysis.inference.run import Job, NetworkRecord, PassRecord, Settings, run
+from autola_analysis.inference.run import PassRecord, Settings, run
+from autola_analysis.inference.running import Job, NetworkRecord
 from autola_analysis.inference.stream import ImageData, Stream, open_stream
 from autola_analysis.inference.tasks.accuracy import Accuracy, AccuracyObserver, accuracy_warning
 

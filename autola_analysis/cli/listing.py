@@ -27,8 +27,15 @@ def _backbones() -> list[str]:
 
 def _data() -> list[str]:
     from autola_analysis.data.open import SOURCES
+    from autola_analysis.data.open_objects import OBJECT_SOURCES
 
-    return SOURCES.names()
+    return SOURCES.names() + OBJECT_SOURCES.names()
+
+
+def _detectors() -> list[str]:
+    from autola_analysis.detectors.registry import DETECTORS
+
+    return [f"{name}: {DETECTORS.get(name).description}" for name in DETECTORS]
 
 
 def _recipes() -> list[str]:
@@ -58,6 +65,7 @@ LISTS: dict[str, Callable[[], list[str]]] = {
     "attentions": _attentions,
     "backbones": _backbones,
     "data": _data,
+    "detectors": _detectors,
     "operations": _operations,
     "recipes": _recipes,
     "search-recipes": _search_recipes,
@@ -69,7 +77,8 @@ def list_names(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="LIST", help="analyses, attentions, backbones, data, methods, operations, recipes, search-recipes."
+            metavar="LIST",
+            help="analyses, attentions, backbones, data, detectors, methods, operations, recipes, search-recipes.",
         ),
     ],
 ) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from autola_analysis.analyses.registry import registrations
-from autola_analysis.cli import analysis, compare, demo, inspect, layers, listing, redraw, search, study, train
+from autola_analysis.cli import analysis, compare, data, demo, inspect, layers, listing, redraw, search, study, train
 from autola_analysis.cli.environment import check_working_directory, draw_into_files, mend_streams, say_errors_only
 from autola_analysis.core.distributed import ProcessError, current
 from autola_analysis.core.errors import AutolaError
@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
     "layers": layers.layers,
     "list": listing.list_names,
+    "data": data.data,
     "train": train.train,
     "search": search.search,
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autola_analysis.core.bad_boxes import checked_bad_boxes
 from autola_analysis.core.bounds import LARGEST_SEED
 from autola_analysis.core.decoder import DECODER, checked_decoder
 from autola_analysis.core.errors import OptionError
@@ -155,6 +156,22 @@ class ImageFlags:
             help="Names of the images' classes in the order of the head's outputs, one per line. Default: sorted.",
         ),
     ] = None
+    images_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the images of coco:ROOT or objects:FILE.json lie, if not beside the annotations: the folder "
+            "that their names start from.",
+        ),
+    ] = None
+    bad_boxes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="clip|drop",
+            help="Cut annotated boxes that reach more than a pixel beyond their images at the border, or leave their "
+            "annotations out; also those without area. Default: refuse the file.",
+        ),
+    ] = None
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave out images that cannot be decoded, and list them.")
     ] = False
@@ -166,14 +183,23 @@ class ImageFlags:
     seed: Seed = 0
 
     def table(self, limit: int | None = None) -> DataTable:
-        """Return them as a study has them."""
+        """Return them as a study has them.
+
+        Raises:
+            OptionError: If something is said of annotations, and no data are given.
+        """
         from autola_analysis.study.file import DataTable
 
+        if self.data is None and (self.images_root or self.bad_boxes):
+            flag = "--images-root" if self.images_root else "--bad-boxes"
+            raise OptionError(f"{flag} goes with --data coco:ROOT or objects:FILE.json, and no --data was given.")
         return DataTable(
             source=self.data,
             split=self.split,
             limit=limit,
             class_order=None if self.class_order is None else str(self.class_order),
+            images_root=None if self.images_root is None else str(self.images_root),
+            bad_boxes=checked_bad_boxes(self.bad_boxes),
             skip_bad_images=self.skip_bad_images,
             hash_contents=self.hash_data,
         )

@@ -23,11 +23,11 @@ from autola_analysis.core.files import (
     temporary_directory,
     touch,
 )
-from autola_analysis.core.reading import read_text
+from autola_analysis.core.reading import TextFault, json_of, read_text
 
 RECORD = "entry.json"
 """Written last: a folder without it holds no finished entry."""
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)
+UNREADABLE = (OSError, TextFault, KeyError, TypeError, AttributeError)
 """What reading a damaged record raises."""
 UNUSED_DAYS = 30
 
@@ -144,9 +144,9 @@ def _exists(path: Path) -> bool:
 
 def _record(folder: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads(read_text(folder / RECORD))
+        record = json_of(read_text(folder / RECORD), finite=False)
         return record if record.pop("sha256") == _hash(record) and {"content", "files"} <= record.keys() else None
-    except (*UNREADABLE, AttributeError):
+    except UNREADABLE:
         return None
 
 

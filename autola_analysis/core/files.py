@@ -89,6 +89,19 @@ def new_directory(path: Path) -> Iterator[Path]:
             temporary.rename(path)
 
 
+@contextmanager
+def without_empty_parents(path: Path) -> Iterator[None]:
+    """Remove, at the end, the folders above a path that were made meanwhile and hold nothing."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    try:
+        yield
+    finally:
+        with uninterrupted():
+            for parent in missing:
+                if parent.exists() and not any(parent.iterdir()):
+                    parent.rmdir()
+
+
 def refuse_existing(path: Path) -> None:
     """Refuse to write where something is.
 

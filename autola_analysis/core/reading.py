@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import stat
 import tomllib
@@ -147,6 +148,11 @@ def check_values(value: Any) -> None:
             return
         level = inner
     raise TextFault(f"it is nested more than {DEEPEST} levels deep")
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value of JSON or TOML is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from autola_analysis.core.bad_boxes import BadBoxes
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.objects import Objects
 from autola_analysis.core.text import apart, counted
-from autola_analysis.data.coco_file import Entry, box_fault, check_unique, joint_set, number_fault, read_entries
+from autola_analysis.data.bad_boxes import BoxChanges, box_fault, clipped
+from autola_analysis.data.coco_file import Entry, check_unique, joint_set, number_fault, read_entries
 from autola_analysis.data.decoding import bad_image, read_image
 from autola_analysis.data.file_facts import FileFacts
 from autola_analysis.data.object_source import ObjectSource
@@ -31,15 +33,16 @@ class CocoObjects(ObjectSource):
     Args:
         annotations: The JSON file.
         images_root: Folder of the images; None looks beside the file.
-        drop_bad_boxes: Leave annotations out whose box has no area or lies outside its image, of which COCO's own
-            training file has two.
+        bad_boxes: What is done with boxes that have no area or reach more than a pixel beyond their image: "clip" cuts
+            them at the border, and leaves the annotations out of which nothing remains; "drop" leaves all of them
+            out. None refuses the file.
 
     Raises:
         DataError: If the file cannot be read, or contradicts itself.
     """
 
     def __init__(
-        self, annotations: str | Path, images_root: str | Path | None = None, *, drop_bad_boxes: bool = False
+        self, annotations: str | Path, images_root: str | Path | None = None, *, bad_boxes: BadBoxes | None = None
     ) -> None:
         self.path = expanded(annotations)
         self.name, self.split = f"objects:{self.path}", self.path.stem
@@ -55,7 +58,8 @@ class CocoObjects(ObjectSource):
         self.sizes = np.array([[entry["width"], entry["height"]] for entry in images], dtype=np.int64).reshape(-1, 2)
         self.joints = joint_set(categories, self.path)
         self._images = images
-        self._annotations = self._by_image(content["annotations"], drop_bad_boxes)
+        self._bad_boxes = bad_boxes
+        self._annotations, self.box_changes = self._by_image(content["annotations"])
 
     def image(self, index: int) -> Image.Image:
         """Decode one image, in the orientation that its annotations mean.
@@ -114,11 +118,11 @@ class CocoObjects(ObjectSource):
 
     def fingerprint(self) -> str:
         """Return a hash of the annotations and of the images' names, sizes and times of change."""
-        return hash_of(self._text, self.facts.fingerprint)
+        return hash_of(*self._annotated, self.facts.fingerprint)
 
     def listing(self) -> str:
         """Return a hash of the annotations and of the images' names and sizes."""
-        return hash_of(self._text, self.facts.listing)
+        return hash_of(*self._annotated, self.facts.listing)
 
     def origin(self) -> str:
         """Return where the images lie and when they last changed, hashed."""
@@ -137,11 +141,34 @@ class CocoObjects(ObjectSource):
         """What the file system says of the images, taken once."""
         return FileFacts(self.split, str(self.roots[0]), _Files(self))
 
-    def _by_image(self, entries: Sequence[Entry], drop: bool) -> list[list[Entry]]:
-        """Return the annotations of every image, after checking what they refer to."""
+    @property
+    def _annotated(self) -> Sequence[str]:
+        """What the objects are made of: the text of the file, and what was done with its bad boxes."""
+        return [self._text, str(self._bad_boxes)] if self.box_changes else [self._text]
+
+    def check_images_found(self) -> None:
+        """Refuse a folder of images in which none of them is.
+
+        Raises:
+            DataError: Saying what was looked for, and where.
+        """
+        root, meant = self.roots[0], f"--images-root names the folder that holds the images of {self.path.name}"
+        if not root.is_dir():
+            found = f"{root} is a file" if root.exists() else f"there is no folder {root}"
+            raise DataError(f"{found}, and {meant}; check the path.")
+        if self.ids and all(self._found(index) is None for index in range(len(self.ids))):
+            names = " or ".join(map(str, self._names(0)))
+            raise DataError(
+                f"{root} holds none of the images that {self.path} lists, of which {names} was looked for first; "
+                f"{meant}, where the names in the file start."
+            )
+
+    def _by_image(self, entries: Sequence[Entry]) -> tuple[list[list[Entry]], BoxChanges]:
+        """Return the annotations of every image, after checking what they refer to, and what became of bad boxes."""
         places = {int(number): index for index, number in enumerate(self.image_ids)}
         found: list[list[Entry]] = [[] for _ in places]
         faults: list[str] = []
+        mended = 0
         for entry in entries:
             if entry["image_id"] not in places:
                 raise self._wrong(f"annotation {entry['id']} belongs to image {entry['image_id']}, which is not in it")
@@ -150,17 +177,21 @@ class CocoObjects(ObjectSource):
             if fault := number_fault(entry, len(self.joints.names) if self.joints else 0):
                 raise self._wrong(f"annotation {entry['id']} {fault}")
             index = places[entry["image_id"]]
+            kept: Entry | None = entry
             if fault := box_fault(entry.get("bbox"), *self.sizes[index]):
                 faults.append(f"the box {entry.get('bbox')} of annotation {entry['id']} {fault}")
-            else:
-                found[index].append(entry)
-        if faults and not drop:
+                kept = _clipped(entry, *self.sizes[index]) if self._bad_boxes == "clip" else None
+                mended += kept is not None
+            if kept is not None:
+                found[index].append(kept)
+        if faults and self._bad_boxes is None:
             more = f", and so it is with {counted(len(faults) - 1, 'more box')}" if faults[1:] else ""
             raise self._wrong(
                 faults[0] + more,
-                "cut such boxes at the border, or leave their annotations out (in Python with drop_bad_boxes=True)",
+                "give --bad-boxes clip to cut such boxes at the border, or --bad-boxes drop to leave their annotations "
+                "out",
             )
-        return found
+        return found, BoxChanges(mended, len(faults) - mended)
 
     def _file(self, index: int) -> Path:
         if (path := self._found(index)) is not None:
@@ -168,18 +199,22 @@ class CocoObjects(ObjectSource):
         looked = ", ".join(str(root) for root in self.roots)
         raise bad_image(
             self.roots[0] / self.ids[index],
-            f"there is no such file in any of {looked}; put the images, or a link to their folder, there",
+            f"there is no such file in any of {looked}; put the images, or a link to their folder, there, or say with "
+            "--images-root where they are",
         )
 
     def _found(self, index: int) -> Path | None:
         """Return the file of an image; None where it is not there."""
-        url = Path(str(self._images[index].get("coco_url", "")))
-        names = [Path(self.ids[index]), *([Path(*url.parts[-2:])] if url.parts else [])]
-        for path in (root / name for root in self.roots for name in names):
+        for path in (root / name for root in self.roots for name in self._names(index)):
             with suppress(OSError):  # a name that no file can have
                 if path.is_file():
                     return path
         return None
+
+    def _names(self, index: int) -> list[Path]:
+        """Return what the file of an image may be called in the folder of the images."""
+        url = Path(str(self._images[index].get("coco_url", "")))
+        return [Path(self.ids[index]), *([Path(*url.parts[-2:])] if url.parts else [])]
 
     def _wrong(self, what: str, advice: str = "mend it or use the original file") -> DataError:
         return DataError(f"{self.path} contradicts itself: {what}; {advice}.")
@@ -197,6 +232,17 @@ class _Files:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         paths = (self._source._found(index) for index in range(len(self._source.ids)))
         return ((name, str(path)) for name, path in zip(self._source.ids, paths, strict=True) if path is not None)
+
+
+def _clipped(entry: Entry, width: int, height: int) -> Entry | None:
+    """Return an annotation with its box cut at the border of the image; None where nothing of it remains.
+
+    Its area is no larger than its box.
+    """
+    if (box := clipped(entry.get("bbox"), width, height)) is None:
+        return None
+    within = box[2] * box[3]
+    return {**entry, "bbox": box, "area": min(entry.get("area", within), within)}
 
 
 def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.run_lengths import lengths_of
 
 
-def export_coco(source: ObjectSource, out: str | Path) -> Path:
+def export_coco(source: ObjectSource, out: str | Path, progress: Callable[[int], object] | None = None) -> Path:
     """Write the images as PNG and the objects as one JSON file, with their masks as runs and their joints.
 
     The sigmas of joints, for which COCO's format has no place, stand with the category, as ``sigmas``.
@@ -20,6 +21,7 @@ def export_coco(source: ObjectSource, out: str | Path) -> Path:
     Args:
         source: What is written.
         out: A folder; ``images`` and ``annotations`` are made in it.
+        progress: Called with 1 after every image.
 
     Returns:
         The JSON file, ``annotations/instances_SPLIT.json``.
@@ -35,6 +37,8 @@ def export_coco(source: ObjectSource, out: str | Path) -> Path:
         number, (width, height) = int(source.image_ids[index]), (int(side) for side in source.sizes[index])
         images.append({"id": number, "file_name": f"{name}.png", "width": width, "height": height})
         annotations += _annotations(source, index, number)
+        if progress is not None:
+            progress(1)
     about = {} if source.joints is None else _joints(source.joints)
     names = zip(source.category_ids, source.classes, strict=True)
     categories = [{"id": each, "name": name, **about} for each, name in names]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.objects import COCO_SIGMAS, JointSet
-from autola_analysis.core.reading import TextFault, json_of, read_text
+from autola_analysis.core.reading import TextFault, is_number, json_of, read_text
 from autola_analysis.core.text import counted
 
-TOLERANCE = 1.0
-"""Pixels by which a box may leave its image: COCO's own are rounded, and stay as they are"""
 Entry = dict[str, Any]
 
 
@@ -61,17 +58,6 @@ def check_unique(entries: Sequence[Entry], kind: str, path: Path) -> None:
         if entry["id"] in seen:
             raise DataError(f"{path} holds two entries for {kind} {entry['id']}; mend it or use the original file.")
         seen.add(entry["id"])
-
-
-def box_fault(box: object, width: int, height: int) -> str:
-    """Return what is wrong with a box x, y, width, height; "" for a box that can be used."""
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, int | float) for value in box):
-        return "is not four numbers"
-    x, y, across, down = box
-    if not (across > 0 and down > 0):
-        return "has no area"
-    inside = x >= -TOLERANCE and y >= -TOLERANCE and x + across <= width + TOLERANCE and y + down <= height + TOLERANCE
-    return "" if inside else f"reaches beyond its image of {width} x {height} pixels"
 
 
 def number_fault(entry: Entry, joints: int) -> str:
@@ -122,5 +108,4 @@ def joint_set(categories: Sequence[Entry], path: Path) -> JointSet | None:
 
 
 def _are_numbers(values: object) -> bool:
-    """Return whether values are a list of finite numbers."""
-    return isinstance(values, list) and all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+    return isinstance(values, list) and all(map(is_number, values))

@@ -32,7 +32,7 @@ class ObjectCrops(ImageSource):
     def __init__(self, source: ObjectSource) -> None:
         self.source = source
         self.name, self.split, self.classes = f"object-crops:{source.name}", source.split, source.classes
-        self.preprocessing = source.preprocessing
+        self.preprocessing, self.box_changes = source.preprocessing, source.box_changes
         found = [self._of_image(index) for index in range(len(source))]
         self.places = np.concatenate([places for places, _ in found])
         """Number of the image, and of the object in it, of every crop, ``(N, 2)``"""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from autola_analysis.core.bad_boxes import BadBoxes
 from autola_analysis.core.errors import DataError, OptionError, UnknownNameError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.registry import Registry
@@ -14,7 +15,7 @@ from autola_analysis.data.cluttered_digits import ClutteredDigits
 from autola_analysis.data.folder import ImageFolderSource
 from autola_analysis.data.imagenet import DEFAULT_SPLIT, ImageNetSource
 from autola_analysis.data.object_crops import ObjectCrops
-from autola_analysis.data.open_objects import open_objects
+from autola_analysis.data.open_objects import CocoOptions, open_objects
 from autola_analysis.data.source import ImageSource
 from autola_analysis.data.subset import limit as limit_source
 
@@ -45,7 +46,15 @@ def register_source(name: str) -> Callable[[SourceOpener], SourceOpener]:
     return SOURCES.register(name)
 
 
-def open_source(spec: str, *, split: str | None = None, limit: int | None = None, seed: int = 0) -> ImageSource:
+def open_source(
+    spec: str,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    images_root: str | Path | None = None,
+    bad_boxes: BadBoxes | None = None,
+) -> ImageSource:
     """Open the image source that a user asks for.
 
     Args:
@@ -55,10 +64,12 @@ def open_source(spec: str, *, split: str | None = None, limit: int | None = None
         split: Which part of the data; by default the one to evaluate on, validation or test.
         limit: Keep this many images, every class in proportion; None keeps all.
         seed: Of the limit's sample. The data set itself does not depend on it.
+        images_root: Of ``object-crops:SOURCE``, as `open_objects` takes it.
+        bad_boxes: Of ``object-crops:SOURCE``, as `open_objects` takes it.
 
     Raises:
         UnknownNameError: If the source is not known; the message names the nearest.
-        OptionError: If the split or the limit is not possible, or a path is missing or superfluous.
+        OptionError: If the split or the limit is not possible, or an argument is missing or superfluous.
         DataError: If the data are not there or not complete.
     """
     name, colon, argument = spec.partition(":")
@@ -69,7 +80,12 @@ def open_source(spec: str, *, split: str | None = None, limit: int | None = None
         raise OptionError(f"--data {spec} has no path after its colon; write --data {name}:PATH.")
     if split is not None and split != Path(split).name:
         raise OptionError(f"--split is the name of a folder, without a path; found {split!r}.")
-    source = opener(expanded(argument) if argument else None, split)
+    root = expanded(argument) if argument else None
+    if name == OBJECT_CROPS:
+        source = _object_crops(root, split, CocoOptions(images_root, bad_boxes))
+    else:
+        CocoOptions(images_root, bad_boxes).refuse_for(name)
+        source = opener(root, split)
     return source if limit is None else limit_source(source, limit, seed)
 
 
@@ -134,12 +150,18 @@ def open_folder(root: Path | None, split: str | None) -> ImageSource:
 @register_source(OBJECT_CROPS)
 def open_object_crops(root: Path | None, split: str | None) -> ImageSource:
     """Objects as images, the square around each, labelled with its class: object-crops:coco:ROOT."""
+    return _object_crops(root, split, CocoOptions())
+
+
+def _object_crops(root: Path | None, split: str | None, options: CocoOptions) -> ImageSource:
     if root is None:
         raise OptionError(
             "object-crops needs a source of objects; write object-crops:coco:ROOT, object-crops:objects:FILE.json or "
             "object-crops:cluttered-scenes."
         )
-    return ObjectCrops(open_objects(str(root), split=split))
+    return ObjectCrops(
+        open_objects(str(root), split=split, images_root=options.images_root, bad_boxes=options.bad_boxes)
+    )
 
 
 def _find_in_data_folder(name: str, wanted: str, is_there: Callable[[Path], bool]) -> Path:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autola_analysis.core.text import apart
+from autola_analysis.data.bad_boxes import NO_CHANGES, BoxChanges
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.scene import Scene
 
@@ -28,6 +29,7 @@ class Source(ABC):
         ids: Name of every image, unique and stable between runs, length N.
         preprocessing: The source's customary preprocessing; None where it has none of its own.
         contents_hash: What `hash_contents` gave before the images were used; None where that was not asked for.
+        box_changes: What reading has done with bad boxes of its annotations, where it has some.
         compared: Whether all processes that share the run are known to have the same contents.
     """
 
@@ -37,6 +39,7 @@ class Source(ABC):
     ids: Sequence[str]
     preprocessing: Preprocessing | None = None
     contents_hash: str | None = None
+    box_changes: BoxChanges = NO_CHANGES
     compared: bool = False
 
     @property

@@ -179,4 +179,10 @@ def _stages() -> list[str]:
     return [f"layer{stage}" for stage in range(1, len(STRIDES))]
 
 
-DETECTORS.register("faster-rcnn")(Detector(faster_rcnn, classes=80))
+DETECTORS.register("faster-rcnn")(
+    Detector(
+        faster_rcnn,
+        classes=80,
+        description="Faster R-CNN with a feature pyramid, as mmdetection and torchvision build it: boxes.",
+    )
+)

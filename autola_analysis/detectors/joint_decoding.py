@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LARGE_MAP, LARGE_FILTER, SMALL_FILTER = 64, 11, 3
-"""Cells of a map's longer side from which it is large, and sides of the Gaussians that smooth large and small maps, as
-DARK's configurations have them: 3 for maps of 32 x 24 cells, 11 for those of 64 x 48 and 96 x 72"""
+from autola_analysis.core.joint_reading import LARGE_FILTER, LARGE_MAP, SMALL_FILTER
+
 FLOOR = 1e-10
 """Least value of a map before its logarithm"""
 

@@ -79,4 +79,11 @@ def simple_baseline(
     return SimpleBaseline(trunk(), joints, channels, deconvs, (height, width))
 
 
-DETECTORS.register("pose")(Detector(simple_baseline, classes=17, task=SimpleBaseline.task))
+DETECTORS.register("pose")(
+    Detector(
+        simple_baseline,
+        classes=17,
+        task=SimpleBaseline.task,
+        description="SimpleBaseline: joints of people that boxes cut out.",
+    )
+)

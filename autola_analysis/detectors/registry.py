@@ -31,11 +31,13 @@ class Detector:
         build: ``(trunk, classes, **options) -> network``.
         classes: Number of classes, or of joints, of its data set in the literature.
         task: What its outputs mean.
+        description: One line for lists.
     """
 
     build: Callable[..., nn.Module]
     classes: int
     task: str = "detection"
+    description: str = ""
 
 
 DETECTORS: Registry[Detector] = Registry("detector")

@@ -179,4 +179,6 @@ def ssd300(
     )
 
 
-DETECTORS.register("ssd300")(Detector(ssd300, classes=80))
+DETECTORS.register("ssd300")(
+    Detector(ssd300, classes=80, description="SSD300 as NVIDIA builds it around a ResNet: boxes.")
+)

@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autola_analysis.core.errors import ReportError
-from autola_analysis.core.files import free_place, leftovers, remove, remove_listed, temporary_beside, unlink_listed
+from autola_analysis.core.files import (
+    free_place,
+    leftovers,
+    remove,
+    remove_listed,
+    temporary_beside,
+    unlink_listed,
+    without_empty_parents,
+)
 from autola_analysis.core.interrupts import uninterrupted
 from autola_analysis.core.locks import locked
 from autola_analysis.report.ownership import MANIFEST, TOOL, foreign_entries, written_files
@@ -36,9 +44,8 @@ def report_directory(out: Path, overwrite: bool = False) -> Iterator[Path]:
     """
     out = Path(os.path.realpath(out))  # a link to a directory on another disk stays a link
     check_free(out, overwrite)
-    made = [parent for parent in out.parents if not parent.exists()]
     beside = _beside(out)
-    try:
+    with without_empty_parents(out):
         _make(beside.parent)
         with locked(beside.with_name(f".{out.name}.lock"), lambda owner: _taken(out, owner)) as alone:
             if alone:
@@ -56,11 +63,6 @@ def report_directory(out: Path, overwrite: bool = False) -> Iterator[Path]:
             finally:
                 with uninterrupted():
                     shutil.rmtree(temporary, ignore_errors=True)
-    finally:
-        with uninterrupted():
-            for parent in made:
-                if parent.exists() and not any(parent.iterdir()):
-                    parent.rmdir()
 
 
 def check_free(out: Path, overwrite: bool = False) -> None:

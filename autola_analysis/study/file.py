@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from autola_analysis.analyses.options import AnalysisOptions, sentence_of, whole
 from autola_analysis.analyses.registry import registration_of, registrations
+from autola_analysis.core.bad_boxes import BadBoxes
 from autola_analysis.core.bounds import LARGEST_SEED, LARGEST_SIDE
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded
@@ -39,6 +40,8 @@ class DataTable(_Table):
         limit: Number of images, drawn by class.
         class_order: As ``--class-order``, a relative path relative to the study file.
         skip_bad_images: Whether images that cannot be decoded are left out.
+        images_root: As ``--images-root``, a relative path relative to the study file.
+        bad_boxes: As ``--bad-boxes``.
         hash_contents: Whether the run record holds a hash of the images' contents, not only of names, sizes and times.
     """
 
@@ -47,6 +50,8 @@ class DataTable(_Table):
     limit: Annotated[int, Field(ge=1)] | None = None
     class_order: str | None = None
     skip_bad_images: bool = False
+    images_root: str | None = None
+    bad_boxes: BadBoxes | None = None
     hash_contents: bool = False
 
 

@@ -35,6 +35,8 @@ def inputs_of(plan: Plan, base: Path, study: Path | None, cache: Path | None) ->
             inputs[base / expanded(data.class_order)] = "the file"
         if (root := root_of(data.source or "", base)) is not None:
             inputs[root] = "the images' folder"
+        if data.images_root is not None:
+            inputs[base / expanded(data.images_root)] = "the images' folder"
     if study is not None:
         inputs[study] = "the study file"
     if cache is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -136,22 +136,25 @@ def recorded_data(data: StudyData) -> dict[str, Any]:
         "fingerprint": source.fingerprint(),
         "contents": source.contents_hash,
         "left_out": [str(path) for path in data.left_out],
+        "box_changes": asdict(data.box_changes),
     }
 
 
 def loading_warnings(models: Sequence[StudyModel], data: Sequence[StudyData]) -> tuple[list[str], list[str]]:
-    """Return what loading noticed: warnings about checkpoints, and about images that were left out."""
+    """Return what loading noticed: warnings about checkpoints, and about boxes and images that were left out."""
     of_models = [f"{model.title}: {warning}" for model in models for warning in model.loaded.warnings]
     runs: dict[str, list[LoadedModel | LoadedDetector]] = {}
     for model in models:
         runs.setdefault(model.variant.name, []).append(model.loaded)
     of_models += one_training_warnings(runs)
+    of_boxes = [f"{each.title}: {each.box_changes.sentence()}" for each in data if each.box_changes]
     left_out = [path for each in data for path in each.left_out]
     if not left_out:
-        return of_models, []
+        return of_models, of_boxes
     names = ", ".join(Path(path).name for path in left_out[:5])
     more = ", ..." if len(left_out) > 5 else ""
-    return of_models, [f"{len(left_out)} images cannot be decoded and are left out (all in run.json): {names}{more}"]
+    of_images = f"{len(left_out)} images cannot be decoded and are left out (all in run.json): {names}{more}"
+    return of_models, [*of_boxes, of_images]
 
 
 def _input_shape(model: StudyModel, source: Source) -> tuple[int, int, int]:

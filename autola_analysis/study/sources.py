@@ -12,6 +12,7 @@ from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.agreement import check_same_images
+from autola_analysis.data.bad_boxes import NO_CHANGES, BoxChanges
 from autola_analysis.data.bad_images import drop_unreadable
 from autola_analysis.data.class_order import Reordered
 from autola_analysis.data.open import OBJECT_CROPS, default_source_for, open_source
@@ -30,11 +31,13 @@ class StudyData:
         key: Of its table in the study file.
         source: The images.
         left_out: Paths of images that cannot be decoded.
+        box_changes: What was done with bad boxes of their annotations.
     """
 
     key: str
     source: Source
     left_out: tuple[str, ...] = ()
+    box_changes: BoxChanges = NO_CHANGES
 
     @property
     def title(self) -> str:
@@ -64,7 +67,10 @@ def open_data(
     """
     name = _placed(table.source or suggested_source(models), base)
     kind = name.partition(":")[0]
-    source: Source = (open_objects if kind in OBJECT_SOURCES else open_source)(name, split=table.split)
+    root = None if table.images_root is None else base / expanded(table.images_root)
+    opened = open_objects if kind in OBJECT_SOURCES else open_source
+    source: Source = opened(name, split=table.split, images_root=root, bad_boxes=table.bad_boxes)
+    box_changes = source.box_changes
     if table.class_order is not None:
         if not isinstance(source, ImageSource):
             raise OptionError(f"--class-order numbers the labels of images, and {kind} has objects; leave it out.")
@@ -80,7 +86,7 @@ def open_data(
         source.fingerprint()  # before the contents, so that a change since then is noticed
         source.contents_hash = source.hash_contents()
         current().check_same(lambda: {f"contents of the images of data.{key}": source.contents_hash})
-    return StudyData(key, source, left_out)
+    return StudyData(key, source, left_out, box_changes)
 
 
 def _placed(source: str, base: Path) -> str:

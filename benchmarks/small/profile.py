@@ -14,7 +14,7 @@ from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.selectivity.observer import SelectivityObserver
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.data import open_source
-from autola_analysis.inference import run as the_pass
+from autola_analysis.inference import running
 from autola_analysis.inference.stream import Batch, SourceStream
 from benchmarks.small.measuring import Setting, wait_for_gpu
 from benchmarks.small.selectivity import files_reading, jpeg_folder, networks
@@ -61,7 +61,7 @@ def named_stages() -> Iterator[None]:
     """Let the stages of a pass show by name in a profile."""
     with ExitStack() as stack:
         for owner, attribute, name in (
-            (the_pass._Running, "_forward", FORWARD),
+            (running.Running, "_forward", FORWARD),
             (SelectivityObserver, "reduce", REDUCTION),
             (SelectivityObserver, "update", SUMS),
         ):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from autola_analysis.backbones import create_model
-from autola_analysis.inference.run import Job, Settings, run
+from autola_analysis.inference.run import Settings, run
+from autola_analysis.inference.running import Job
 from autola_analysis.inference.stream import open_stream
 from benchmarks.small.selectivity import InMemory, print_lines, settled
 from tests.inference.test_run import Recorder

@@ -224,6 +224,12 @@ def test_quiet_prints_nothing(
             ["selectivity", "--ckpt", "a.pth", "--device", "cpu", "--decode", "gpu"],
             "--decode gpu decodes images on a GPU, and the device is cpu; give --decode cpu",
         ),
+        (["evaluate", "--ckpt", "a.pth", "--images-root", "x"], "--images-root goes with --data coco:ROOT"),
+        (["evaluate", "--ckpt", "a.pth", "--bad-boxes", "clip"], "--bad-boxes goes with --data coco:ROOT"),
+        (
+            ["evaluate", "--ckpt", "a.pth", "--data", "objects:a.json", "--bad-boxes", "keep"],
+            "--bad-boxes is one of clip, drop; found 'keep'",
+        ),
         (["study"], "name a study file"),
         (["embed"], "no checkpoint was given"),
         (
@@ -235,6 +241,12 @@ def test_quiet_prints_nothing(
         (["inspect", "--ckpt", "SE=missing.pth"], "missing.pth"),
         (["inspect"], "no checkpoint was given; use FILE or --ckpt PATH"),
         (["layers", "--ckpt", "missing.pth"], "missing.pth"),
+        (["data", "import", "cluttered-scenes", "--out", "x"], "data is followed by export; found 'import'"),
+        (
+            ["data", "export", "coco", "--out", "x"],
+            "data that are made on the spot are cluttered-scenes, digit-puppets",
+        ),
+        (["data", "export", "digit-puppets", "--out", "x", "--split", "val"], "the splits train and test; found 'val'"),
         (["list", "attention"], "there is no list of 'attention'; lists: attentions"),
         (["train", "cifar"], "unknown recipe 'cifar'; the nearest known: cifar10"),
         (["train", "cifar10", "--set", "epochs"], "--set takes KEY=VALUE; found 'epochs'"),
@@ -381,6 +393,8 @@ def test_inspect_and_layers_describe_a_file(run: Callable[..., tuple[int, str, s
         ("attentions", "hoga"),
         ("backbones", "resnet50"),
         ("data", "cluttered-digits"),
+        ("data", "objects"),
+        ("detectors", "ssd300: SSD300"),
         ("methods", "grad-cam: "),
         ("recipes", "cifar10: "),
     ],
@@ -391,6 +405,15 @@ def test_list_names_what_other_commands_take(
     status, out, _ = run("list", what)
     assert status == 0
     assert any(line.startswith(expected) for line in out.splitlines())
+
+
+def test_data_are_exported_by_their_command(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    out = tmp_path / "scenes"
+    status, said, err = run("data", "export", "cluttered-scenes", "--split", "train", "--limit", 2, "--out", out)
+    path = out / "annotations" / "instances_train.json"
+    assert (status, said, err) == (0, f"{out}: 2 images; read them with --data objects:{path}\n", "")
+    assert run("data", "export", "cluttered-scenes", "--out", out)[0] == 2
+    assert run("data", "export", "digit-puppets", "--limit", 1, "--out", out, "--overwrite", "--quiet") == (0, "", "")
 
 
 def test_reading_options_default_to_nothing() -> None:

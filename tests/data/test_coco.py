@@ -6,7 +6,7 @@ import json
 import operator
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from autola_analysis.core.bad_boxes import BadBoxes
 from autola_analysis.core.errors import AutolaError, BadImageError, DataError
 from autola_analysis.core.objects import COCO_SIGMAS
+from autola_analysis.data.bad_boxes import BoxChanges
 from autola_analysis.data.bad_images import drop_unreadable
 from autola_analysis.data.coco import CocoObjects
 from autola_analysis.data.open_objects import open_objects
@@ -176,10 +178,13 @@ def twice(key: str) -> dict[str, Any]:
         (with_annotation(image_id=[5]), r"annotations whose image_id is \[5\], where a whole number is due"),
         (with_annotation(category_id=4), "annotation 100 has the unknown category 4"),
         (with_annotation(bbox=[1, 2, 0, 3]), r"the box \[1, 2, 0, 3\] of annotation 100 has no area"),
-        (with_annotation(bbox=[7, 2, 3, 3]), r"reaches beyond its image of 8 x 6 pixels; cut .*drop_bad_boxes=True"),
-        (with_annotation(bbox=None), "the box None of annotation 100 is not four numbers"),
-        (with_annotation(bbox=[1, 2, float("nan"), 3]), r"the box \[1, 2, nan, 3\] of annotation 100 has no area"),
-        (with_annotation(bbox=[float("nan"), 2, 3, 3]), "reaches beyond its image of 8 x 6 pixels"),
+        (with_annotation(bbox=[7, 2, 3, 3]), r"reaches beyond its image of 8 x 6 pixels; give --bad-boxes clip to cut"),
+        (with_annotation(bbox=None), "the box None of annotation 100 is not four finite numbers"),
+        (
+            with_annotation(bbox=[1, 2, float("nan"), 3]),
+            r"the box \[1, 2, nan, 3\] of annotation 100 is not four finite",
+        ),
+        (with_annotation(bbox=[True, 2, 3, 3]), r"the box \[True, 2, 3, 3\] of annotation 100 is not four finite"),
         (with_annotation(area=None), "annotation 100 has the area None, and finite numbers are needed"),
         (with_annotation(area=float("nan")), "annotation 100 has the area nan, and finite numbers are needed"),
         (with_annotation(area="9"), "annotation 100 has the area '9', and finite numbers are needed"),
@@ -203,7 +208,7 @@ def test_the_number_of_bad_boxes_is_told(tmp_path: Path) -> None:
     values = content()
     for entry in values["annotations"]:
         entry["bbox"] = [1, 2, 0, 3]
-    with pytest.raises(DataError, match="of annotation 100 has no area, and so it is with 2 more boxes; cut"):
+    with pytest.raises(DataError, match="of annotation 100 has no area, and so it is with 2 more boxes; give --bad"):
         CocoObjects(written(tmp_path, values))
 
 
@@ -244,7 +249,7 @@ def test_cocos_training_file_is_read_without_its_bad_boxes(tmp_path: Path) -> No
     for split in ("train", "val"):
         (path.parent / f"instances_{split}2017.json").write_text(path.read_text())
     train = open_objects(f"coco:{tmp_path}", split="train")
-    whole = CocoObjects(path, drop_bad_boxes=True)
+    whole = CocoObjects(path, bad_boxes="drop")
     assert [train.objects(index).ids.tolist() for index in range(len(train))] == [
         whole.objects(index).ids.tolist() for index in range(len(whole))
     ]
@@ -252,9 +257,47 @@ def test_cocos_training_file_is_read_without_its_bad_boxes(tmp_path: Path) -> No
         open_objects(f"coco:{tmp_path}")
 
 
-def test_bad_boxes_can_be_left_out(tmp_path: Path) -> None:
-    path = written(tmp_path, with_annotation(bbox=[1, 2, 0, 3]))
-    assert CocoObjects(path, drop_bad_boxes=True).objects(0).ids.tolist() == [101]
+def with_bad_boxes() -> dict[str, Any]:
+    """Of the first image, one box reaches out by 3 and 2 pixels, one lies outside, one has no area, two are odd."""
+    values = with_annotation(bbox=[-3, 1, 6, 7], area=40)
+    boxes: list[object] = [[9, 1, 3, 3], [1, 2, 0, 3], None, [float("nan"), 2, 3, 3], [0, 0, 8.9, 6]]
+    values["annotations"] += [
+        {"id": 200 + number, "image_id": 12, "category_id": 7, "bbox": box} for number, box in enumerate(boxes)
+    ]
+    return values
+
+
+def test_bad_boxes_are_cut_at_the_border_or_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, with_bad_boxes())
+    cut, left = CocoObjects(path, bad_boxes="clip"), CocoObjects(path, bad_boxes="drop")
+    objects = cut.objects(0)
+    assert objects.ids.tolist() == [100, 101, 204]
+    assert objects.boxes.tolist() == [[0, 1, 3, 6], [0, 0, 8, 6], [0, 0, 8.9, 6]]  # by less than a pixel, as COCO's own
+    assert objects.areas.tolist() == [15, 48, 8.9 * 6]  # no larger than what is left of the box
+    assert (cut.box_changes, left.box_changes) == (BoxChanges(1, 4), BoxChanges(0, 5))
+    assert left.objects(0).ids.tolist() == [101, 204]
+    assert cut.objects(1).ids.tolist() == left.objects(1).ids.tolist() == [90]
+    assert cut.box_changes.sentence() == (
+        "1 annotated box is cut at the border and 4 annotated boxes are left out, since they reach "
+        "beyond their images or have no area."
+    )
+    small = with_annotation(bbox=[-3, 1, 6, 7], area=9)
+    assert CocoObjects(written(tmp_path, small), bad_boxes="clip").objects(0).areas[0] == 9
+
+
+def test_what_is_done_with_bad_boxes_is_part_of_the_fingerprint_where_there_are_some(tmp_path: Path) -> None:
+    path = written(tmp_path, with_bad_boxes())
+    cut, left = (CocoObjects(path, bad_boxes=how) for how in get_args(BadBoxes))
+    assert cut.fingerprint() != left.fingerprint()
+    assert cut.listing() != left.listing()
+    path = written(tmp_path, content())
+    assert len({CocoObjects(path, bad_boxes=how).fingerprint() for how in (None, *get_args(BadBoxes))}) == 1
+
+
+def test_no_bad_box_is_no_change(tmp_path: Path) -> None:
+    source = CocoObjects(written(tmp_path, content()), bad_boxes="clip")
+    assert not source.box_changes
+    assert source.objects(1).boxes.tolist() == [[0, 0, 5.4, 2]]
 
 
 @pytest.mark.parametrize("counts", [[2, 3], "5", [26, -1], [*[2**62] * 4, 48]])

@@ -62,3 +62,60 @@ def test_scenes_are_made_on_the_spot() -> None:
 def test_what_cannot_be_opened_is_refused(spec: str, split: str | None, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         open_objects(spec, split=split)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder of images, and beside it, in folders of their own, files of annotations that are about them."""
+    images = tmp_path / "images of mine"
+    (images / "val2017").mkdir(parents=True)
+    Image.new("RGB", (4, 3)).save(images / "val2017" / "a.png")
+    for name in ("annotations/instances_val2017.json", "mine/mine.json"):
+        path = tmp_path / "deep" / "down" / name
+        path.parent.mkdir(parents=True)
+        with_url = {**CONTENT["images"][0], "coco_url": "http://images.cocodataset.org/val2017/a.png"}
+        path.write_text(json.dumps({**CONTENT, "images": [with_url]}))
+    return images
+
+
+@pytest.mark.parametrize("spec", ["coco:{}/deep/down", "objects:{}/deep/down/mine/mine.json"])
+@pytest.mark.parametrize("below", [".", "val2017"])
+def test_images_may_lie_elsewhere(elsewhere: Path, spec: str, below: str) -> None:
+    source = open_objects(spec.format(elsewhere.parent), images_root=elsewhere / below)
+    assert source.image(0).size == (4, 3)
+
+
+def test_the_images_of_other_folders_have_other_addresses(elsewhere: Path, tmp_path: Path) -> None:
+    spec = f"objects:{tmp_path}/deep/down/mine/mine.json"
+    linked = tmp_path / "linked"
+    linked.symlink_to(elsewhere / "val2017")
+    one, same, other = (open_objects(spec, images_root=root) for root in (elsewhere, elsewhere, linked))
+    assert one.address() == same.address() != other.address()
+    assert one.fingerprint() == other.fingerprint()  # the same images
+
+
+@pytest.mark.parametrize(
+    ("root", "message"),
+    [
+        ("nowhere", r"there is no folder .*nowhere, and --images-root names the folder that holds the images of mine"),
+        ("deep/down/mine/mine.json", r"mine.json is a file, and --images-root names the folder"),
+        (
+            "deep",
+            r"deep holds none of the images that .*mine.json lists, of which a.png or val2017.a.png was looked",
+        ),
+    ],
+)
+def test_a_folder_without_the_images_is_refused(elsewhere: Path, root: str, message: str) -> None:
+    base = elsewhere.parent
+    with pytest.raises(DataError, match=message):
+        open_objects(f"objects:{base}/deep/down/mine/mine.json", images_root=base / root)
+
+
+@pytest.mark.parametrize("spec", ["cluttered-scenes", "digit-puppets"])
+def test_what_is_said_of_files_in_cocos_format_is_refused_of_others(spec: str) -> None:
+    with pytest.raises(OptionError, match=f"--images-root is for data in COCO's format, .* and {spec} is not; leave"):
+        open_objects(spec, images_root="/data")
+    with pytest.raises(OptionError, match="--bad-boxes is for data in COCO's format"):
+        open_objects(spec, bad_boxes="clip")
+    with pytest.raises(OptionError, match="--bad-boxes is one of clip, drop; found 'keep'"):
+        open_objects(spec, bad_boxes="keep")  # type: ignore[arg-type]

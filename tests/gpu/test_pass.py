@@ -20,7 +20,8 @@ from autola_analysis.analyses.variants import Variant
 from autola_analysis.backbones import create_model
 from autola_analysis.data import ClutteredDigits, Preprocessing, open_source
 from autola_analysis.inference.resources import free_memory, pass_batch_size
-from autola_analysis.inference.run import Job, PassRecord, Settings, _Running, run
+from autola_analysis.inference.run import PassRecord, Settings, run
+from autola_analysis.inference.running import Job, Running
 from autola_analysis.inference.stream import Batch, Stream, open_stream
 from tests.conftest import GPU_DEVICE
 from tests.gpu.conftest import ON_DEVICE, PLAIN
@@ -178,9 +179,9 @@ def test_a_pass_on_the_gpu_is_kept_and_not_taken_for_one_on_the_cpu(
 def test_the_host_waits_for_no_batch_within_a_pass(
     precision: str, cuda: torch.device, demo: list[Variant], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = _Running.take
+    take = Running.take
 
-    def strict_take(self: _Running, batch: Batch, images: Tensor) -> None:
+    def strict_take(self: Running, batch: Batch, images: Tensor) -> None:
         torch.cuda.set_sync_debug_mode("error")
         try:
             take(self, batch, images)
@@ -190,7 +191,7 @@ def test_the_host_waits_for_no_batch_within_a_pass(
     data = ClutteredDigits("test", 60)
     reading = Reading(Settings("cuda", precision, quiet=True), batch_size=20)
     expected = [measure_selectivity(variant, data, reading=reading, top_images=0) for variant in demo]
-    monkeypatch.setattr(_Running, "take", strict_take)
+    monkeypatch.setattr(Running, "take", strict_take)
     for variant, plain in zip(demo, expected, strict=True):
         found = measure_selectivity(variant, data, reading=reading, top_images=0)
         assert found.units.equals(plain.units)

@@ -6,7 +6,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from autola_analysis.cli.options import MachineFlags
 from autola_analysis.core.errors import OptionError
 from autola_analysis.inference.compiling import check_compiler
-from autola_analysis.inference.run import Job, PassRecord, Settings, check_settings, run
+from autola_analysis.inference.run import PassRecord, Settings, check_settings, run
+from autola_analysis.inference.running import Job
 from autola_analysis.inference.stream import open_stream
 from tests.inference.networks import InPlaceAfterwards, Tiny
 from tests.inference.state import state_of

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset, random_split
 
 from autola_analysis.core.errors import DataError
-from autola_analysis.inference.run import Job, Settings, run
+from autola_analysis.inference.run import Settings, run
+from autola_analysis.inference.running import Job
 from autola_analysis.inference.stream import ImageData, open_stream
 from tests.inference.networks import Tiny
 

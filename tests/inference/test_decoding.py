@@ -17,7 +17,8 @@ from autola_analysis.inference import decoding
 from autola_analysis.inference import run as the_pass
 from autola_analysis.inference.decoding import DecodingRecord, NetworkDifference, compared
 from autola_analysis.inference.device_stream import device_stream
-from autola_analysis.inference.run import Job, PassRecord, Settings, run
+from autola_analysis.inference.run import PassRecord, Settings, run
+from autola_analysis.inference.running import Job
 from autola_analysis.inference.stream import open_stream
 from tests.decoders import brighter, by_none, by_pillow
 from tests.inference.test_run import Recorder

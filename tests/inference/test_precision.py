@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from autola_analysis.data import ClutteredDigits, Preprocessing
-from autola_analysis.inference.run import Job, Settings, run
+from autola_analysis.inference.run import Settings, run
+from autola_analysis.inference.running import Job
 from autola_analysis.inference.stream import open_stream
 from tests.inference.networks import Tiny
 from tests.inference.test_run import Recorder

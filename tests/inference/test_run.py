@@ -13,7 +13,8 @@ from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.data.source import ImageSource
 from autola_analysis.inference.outputs import same_outputs
-from autola_analysis.inference.run import Job, Settings, run
+from autola_analysis.inference.run import Settings, run
+from autola_analysis.inference.running import Job
 from autola_analysis.inference.stream import Batch, open_stream
 from autola_analysis.inference.tasks.accuracy import Accuracy, AccuracyObserver, labels_fit_head, near_chance
 from tests.inference.networks import Fails, Tiny, expectation

@@ -19,8 +19,9 @@ from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.backbones import create_model
 from autola_analysis.core import transfer
 from autola_analysis.core.transfer import Arriving, sent
-from autola_analysis.inference import run as the_pass
-from autola_analysis.inference.run import Settings, _Running
+from autola_analysis.inference import running
+from autola_analysis.inference.run import Settings
+from autola_analysis.inference.running import Running
 from autola_analysis.inference.stream import Batch
 
 READS = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "unique", "masked_select", "item")
@@ -56,9 +57,9 @@ class Waiting(TorchDispatchMode):
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waiting]:
     """Watch every batch of a pass; what arrives in the computer's memory is the host's own."""
     mode = Waiting()
-    take = _Running.take
+    take = Running.take
 
-    def watched_take(self: _Running, batch: Batch, images: Tensor) -> None:
+    def watched_take(self: Running, batch: Batch, images: Tensor) -> None:
         images = images.clone()
         mode.hold(images)
         with mode:
@@ -68,7 +69,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waiting]:
         with _disable_current_modes():
             return self._values.clone()
 
-    monkeypatch.setattr(_Running, "take", watched_take)
+    monkeypatch.setattr(Running, "take", watched_take)
     monkeypatch.setattr(Arriving, "values", arrived)
     yield mode
 
@@ -101,15 +102,15 @@ def test_the_watch_notices_a_read() -> None:
 
 def test_every_batch_is_checked_after_the_next_one_was_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
-    forward, settle = _Running._forward, _Running.settle
-    monkeypatch.setattr(_Running, "_forward", lambda self, images: (steps.append("forward"), forward(self, images))[1])
+    forward, settle = Running._forward, Running.settle
+    monkeypatch.setattr(Running, "_forward", lambda self, images: (steps.append("forward"), forward(self, images))[1])
 
-    def settled(self: _Running) -> None:
+    def settled(self: Running) -> None:
         if self.finite is not None:
             steps.append("check")
         settle(self)
 
-    monkeypatch.setattr(_Running, "settle", settled)
+    monkeypatch.setattr(Running, "settle", settled)
     measured(Settings("cpu", quiet=True))
     assert steps == ["forward", "forward", "check", "forward", "check", "check"]
 
@@ -118,4 +119,4 @@ def test_values_arrive_and_are_sent_on_the_cpu_as_they_are() -> None:
     values = torch.rand(3)
     assert torch.equal(sent(values, torch.device("cpu")), values)
     assert torch.equal(Arriving(values).values(), values)
-    assert the_pass.Arriving is transfer.Arriving
+    assert running.Arriving is transfer.Arriving

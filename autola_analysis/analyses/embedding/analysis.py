@@ -13,10 +13,10 @@ from autola_analysis.analyses.embedding.embed import FEWEST, embed_all
 from autola_analysis.analyses.embedding.features import AT_JOINTS, Features
 from autola_analysis.analyses.embedding.neighbours import others_of_each
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
-from autola_analysis.analyses.embedding.panels import shown_points
 from autola_analysis.analyses.embedding.quality import PROBE
 from autola_analysis.analyses.embedding.result import FORMAT, Embedding
 from autola_analysis.analyses.embedding.section import embedding_section
+from autola_analysis.analyses.embedding.shown import shown_points
 from autola_analysis.analyses.embedding.watcher import FeatureWatcher, feature_result
 from autola_analysis.analyses.joint_items import observed_in_crops
 from autola_analysis.analyses.object_items import IMAGES, JOINTS, ObjectItems

@@ -16,23 +16,16 @@ from numpy.typing import NDArray
 
 from autola_analysis.analyses.embedding.figure import class_colours, first_of_seeds, panel_title, procrustes
 from autola_analysis.analyses.embedding.result import Embedding
+from autola_analysis.analyses.embedding.shown import shown_points
 from autola_analysis.report.templating import raw, render
 from autola_analysis.report.thumbnails import Thumbnails
 
-POINTS = 2000
-"""Points of a panel, at most."""
 ALPHA = 0.75
 SOURCE = "images"
 """Name of the points among the models of the plots."""
 TOOLS = "box_select,lasso_select,tap,pan,wheel_zoom,reset"
 HOVER_NAMES = "<div style='max-width:220px;overflow-wrap:anywhere'><strong>@name</strong><br>@id</div>"
 HOVER_IMAGE = "<img src='@thumbnail{custom}' alt='' width='96' height='96' style='object-fit:contain'>"
-
-
-def shown_points(images: int) -> NDArray[np.int64]:
-    """Return the numbers of the images that panels show, in the order of drawing: 2,000 at most, drawn at random."""
-    # In random order, else the last class would cover the others.
-    return np.random.default_rng(0).permutation(images)[:POINTS]
 
 
 def embedding_panels(

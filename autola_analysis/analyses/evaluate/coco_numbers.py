@@ -1,4 +1,4 @@
-"""COCO's metrics of the runs of variants, whatever was looked for: intervals, differences, dots, words."""
+"""COCO's metrics of the runs of variants, whatever was looked for: intervals, differences, words."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.evaluate.dots import dots_figure
-from autola_analysis.analyses.evaluate.estimates import triple
 from autola_analysis.analyses.evaluate.found_result import FoundResult, runs_of
-from autola_analysis.report.style import paper_style
 from autola_analysis.statistics.difference import Comparable
 from autola_analysis.statistics.intervals import RUNS_FOR_MODULES
 from autola_analysis.statistics.resampled import Resampled, ResampledStatistic
@@ -49,33 +45,23 @@ def metric_of(runs: Sequence[CocoNumbers], metrics: Sequence[str], metric: str) 
     return Resampled(values, np.stack([each.metrics_drawn[:, place] for each in runs]), int(runs[0].images))
 
 
+def known_metrics(numbers: Mapping[str, Sequence[CocoNumbers]], metrics: Sequence[str]) -> list[str]:
+    """Return the metrics that the data have objects for."""
+    return [
+        metric
+        for place, metric in enumerate(metrics)
+        if not any(np.isnan(each.metrics[place]) for runs in numbers.values() for each in runs)
+    ]
+
+
 def metric_statistics(numbers: Mapping[str, Sequence[CocoNumbers]], metrics: Sequence[str]) -> list[Comparable]:
     """Return the metrics that variants are compared by: those that the data have objects for."""
     return [
         ResampledStatistic(
             ANALYSIS, "", metric, {name: metric_of(runs, metrics, metric) for name, runs in numbers.items()}
         )
-        for metric in _known(numbers, metrics)
+        for metric in known_metrics(numbers, metrics)
     ]
-
-
-def metrics_figure(
-    numbers: Mapping[str, Sequence[CocoNumbers]], metrics: Sequence[str], titles: Mapping[str, str], width: str | float
-) -> Figure:
-    """Draw a row per metric that the data have objects for, a dot with its 95% interval per variant.
-
-    Args:
-        numbers: Of the runs of every variant.
-        metrics: Names of all metrics, in the order of the numbers.
-        titles: Of all metrics by their names.
-        width: Of the figure: "neurips", "cvpr", "column" or inches.
-    """
-    shown = _known(numbers, metrics)
-    estimates = {name: [triple(metric_of(runs, metrics, metric)) for metric in shown] for name, runs in numbers.items()}
-    counts = {name: len(runs) for name, runs in numbers.items()}
-    with paper_style():
-        names = [titles[metric] for metric in shown]
-        return dots_figure(names, estimates, counts, "average precision or recall, 95% interval", width)
 
 
 def in_captions(results: Sequence[FoundResult]) -> str:
@@ -93,11 +79,3 @@ def in_methods(results: Sequence[FoundResult]) -> str:
     if any(len(runs) >= RUNS_FOR_MODULES for runs in runs_of(results).values()):
         text += "; of the runs of a variant together, by components of variance over runs and images"
     return text + "."
-
-
-def _known(numbers: Mapping[str, Sequence[CocoNumbers]], metrics: Sequence[str]) -> list[str]:
-    return [
-        metric
-        for place, metric in enumerate(metrics)
-        if not any(np.isnan(each.metrics[place]) for runs in numbers.values() for each in runs)
-    ]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from autola_analysis.analyses.evaluate.dots import (
+from autola_analysis.analyses.evaluate.dots_figure import (
     CHARACTER_INCHES,
     dots_figure,
     draw_dots,

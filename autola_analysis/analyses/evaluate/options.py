@@ -10,6 +10,7 @@ from pydantic import Field
 
 from autola_analysis.analyses.options import AnalysisOptions, option
 from autola_analysis.core.files import expanded
+from autola_analysis.core.joint_reading import LARGE_FILTER, LARGE_MAP, MOST_PEOPLE, SAME_PERSON, SMALL_FILTER
 
 JointDecodingName = Literal["quarter", "dark", "subpixel"]
 FOR_JOINTS = ("decode_joints", "flip_test", "boxes", "soft_nms")
@@ -31,7 +32,8 @@ class EvaluationOptions(AnalysisOptions):
         "subpixel",
         "Of networks for joints: read a joint a quarter of a cell beside its heat map's maximum, as SimpleBaseline "
         "does, by DARK's second order, or by that with the exact shift of mirrored maps. The latter two smooth a map "
-        "first: over 3 cells where its longer side has less than 64, else over 11, as DARK's configurations do.",
+        f"first: over {SMALL_FILTER} cells where its longer side has less than {LARGE_MAP}, else over {LARGE_FILTER}, "
+        "as DARK's configurations do.",
     )
     flip_test: bool = option(
         True,
@@ -48,7 +50,7 @@ class EvaluationOptions(AnalysisOptions):
     soft_nms: bool = option(
         False,
         "Of networks for joints: let the scores of people decay by their likeness to surer ones, rather than leave out "
-        "those above an OKS of 0.9; 20 of an image are kept.",
+        f"those above an OKS of {SAME_PERSON}; {MOST_PEOPLE} of an image are kept.",
     )
 
     def relative_to(self, base: Path) -> Self:

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from autola_analysis.core.joint_reading import MOST_PEOPLE, SAME_PERSON
+
 Floats = NDArray[np.float64]
-OVERLAP = 0.9
-"""OKS from which two people are one"""
-MOST = 20
-"""People of an image who are kept where their scores decay"""
 SURE = 0.2
 """Least score of a joint that tells how sure a person is"""
 
@@ -28,7 +26,7 @@ def person_scores(joint_scores: Floats, box_scores: Floats | float = 1.0) -> Flo
 
 
 def suppress_people(
-    joints: Floats, scores: Floats, areas: Floats, sigmas: Sequence[float], overlap: float = OVERLAP
+    joints: Floats, scores: Floats, areas: Floats, sigmas: Sequence[float], overlap: float = SAME_PERSON
 ) -> NDArray[np.int64]:
     """Return the numbers of the people of an image who are kept, the surest first.
 
@@ -53,7 +51,12 @@ def suppress_people(
 
 
 def suppress_softly(
-    joints: Floats, scores: Floats, areas: Floats, sigmas: Sequence[float], width: float = OVERLAP, most: int = MOST
+    joints: Floats,
+    scores: Floats,
+    areas: Floats,
+    sigmas: Sequence[float],
+    width: float = SAME_PERSON,
+    most: int = MOST_PEOPLE,
 ) -> tuple[NDArray[np.int64], Floats]:
     """Return the numbers of the people of an image who are kept, the surest first, and how sure they are then.
 

@@ -15,7 +15,7 @@ from autola_analysis.analyses.embedding.analysis import EmbeddingAnalysis, Embed
 from autola_analysis.analyses.embedding.embed import embed, embed_all
 from autola_analysis.analyses.embedding.extract import extract_features
 from autola_analysis.analyses.embedding.options import EmbeddingOptions
-from autola_analysis.analyses.embedding.panels import POINTS, shown_points
+from autola_analysis.analyses.embedding.shown import POINTS, shown_points
 from autola_analysis.analyses.embedding.words import chosen_images, embedding_methods
 from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.variants import Variant

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autola_analysis.analyses.embedding.panels import POINTS, shown_points
+from autola_analysis.analyses.embedding.shown import POINTS, shown_points
 
 
 def test_panels_show_all_images_or_two_thousand_of_them() -> None:

@@ -27,7 +27,8 @@ from autola_analysis.checkpoints import load_model
 from autola_analysis.core.errors import DataError, LayerError, OptionError, UnknownNameError
 from autola_analysis.core.files import sha256_of
 from autola_analysis.data import ClutteredDigits, Preprocessing, limit, open_source
-from autola_analysis.inference.run import Job, PassRecord, Settings, run
+from autola_analysis.inference.run import PassRecord, Settings, run
+from autola_analysis.inference.running import Job
 from autola_analysis.inference.tap import tap
 from tests.analyses.selectivity.naive import naive_blocks, naive_means, naive_selectivity
 from tests.inference.networks import Fails, ReusedReLU, Tiny, expectation

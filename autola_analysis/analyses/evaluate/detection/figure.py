@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from autola_analysis.analyses.evaluate.coco_numbers import metrics_figure
 from autola_analysis.analyses.evaluate.detection.numbers import DetectionNumbers
 from autola_analysis.analyses.evaluate.detection.result import DetectionResult
 from autola_analysis.analyses.evaluate.detection.rows import class_estimates, most_different
-from autola_analysis.analyses.evaluate.dots import dots_figure, variants_below
+from autola_analysis.analyses.evaluate.dots_figure import dots_figure, variants_below
 from autola_analysis.analyses.evaluate.found_result import numbers_of, to_draw
+from autola_analysis.analyses.evaluate.metrics_figure import metrics_figure
 from autola_analysis.inference.tasks.average_precision import RECALLS
 from autola_analysis.inference.tasks.coco_metrics import CURVES, METRICS
 from autola_analysis.report.style import figure_width, paper_style, variant_colours

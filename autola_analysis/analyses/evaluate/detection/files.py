@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from autola_analysis.analyses.evaluate.detection.found import Found
 from autola_analysis.core.errors import DataError
-from autola_analysis.core.reading import TextFault, json_of, read_text
+from autola_analysis.core.reading import TextFault, is_number, json_of, read_text
 from autola_analysis.data.object_source import ObjectSource
 
 FIELDS = ("image_id", "category_id", "bbox", "score")
@@ -80,14 +79,10 @@ def _fault(entry: object, categories: Mapping[int, int] | None) -> str:
     if not _is_whole(entry["category_id"]) or not (categories is None or entry["category_id"] in categories):
         return f"has the unknown category_id {entry['category_id']!r}"
     box = entry["bbox"]
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)) or min(box[2:]) < 0:
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)) or min(box[2:]) < 0:
         return f"has the bbox {box!r}"
-    return "" if _is_number(entry["score"]) else f"has the score {entry['score']!r}"
+    return "" if is_number(entry["score"]) else f"has the score {entry['score']!r}"
 
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

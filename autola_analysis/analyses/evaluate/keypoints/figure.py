@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from autola_analysis.analyses.evaluate.coco_numbers import metrics_figure
-from autola_analysis.analyses.evaluate.dots import DOT_INCHES, draw_dots, variants_below
+from autola_analysis.analyses.evaluate.dots_figure import DOT_INCHES, draw_dots, variants_below
 from autola_analysis.analyses.evaluate.found_result import numbers_of, to_draw
 from autola_analysis.analyses.evaluate.keypoints.result import KeypointResult
 from autola_analysis.analyses.evaluate.keypoints.rows import joint_estimates
+from autola_analysis.analyses.evaluate.metrics_figure import metrics_figure
 from autola_analysis.inference.tasks.coco_metrics import KEYPOINT_METRICS
 from autola_analysis.report.style import figure_width, paper_style
 

@@ -22,13 +22,13 @@ from autola_analysis.analyses.observation import Reading, observe
 from autola_analysis.analyses.variants import Variant
 from autola_analysis.core.distributed import current
 from autola_analysis.core.errors import DataError, OptionError
+from autola_analysis.core.joint_reading import SAME_PERSON
 from autola_analysis.core.objects import JointSet, Objects
 from autola_analysis.data.given_boxes import GivenBoxes
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.person_crops import PersonCrops, joints_of, placed_joints_of
 from autola_analysis.detectors.joint_decoding import JOINT_DECODINGS
 from autola_analysis.inference.tasks.coco_metrics import KEYPOINT_METRICS, CocoMatches
-from autola_analysis.inference.tasks.joint_suppression import OVERLAP
 
 
 def check_keypoints(options: EvaluationOptions, variants: Sequence[Variant], source: ObjectSource) -> None:
@@ -150,7 +150,7 @@ def _result(
         "boxes": ANNOTATED if options.boxes is None else Path(options.boxes).name,
         "soft_nms": options.soft_nms,
         "crop": list(crops.size),
-        "suppression": OVERLAP,
+        "suppression": SAME_PERSON,
         "draws": len(numbers.metrics_drawn),
         "seed": options.seed,
         **about,
