@@ -30,16 +30,16 @@ CLAIMS_TABLE = Table(
         number("strict_high", "upper limit at that confidence"),
         number("margin", "differences up to here do not matter"),
         number("detectable", "true difference that so many runs and images find beyond the margin with 80% power"),
+        number("accuracy_difference", "top-1 accuracy of the candidate minus that of the other"),
+        number("parameters_ratio", "parameters of the candidate over those of the other"),
+        number("macs_ratio", "multiply-adds of one image, of the candidate over those of the other"),
         text("runs", "training runs of both"),
         text("scope", "what the interval speaks for: checkpoints or modules"),
         text("verdict_against", "against this variant alone"),
         text("verdict", "over all other variants"),
-        number("top1", "difference of top-1 accuracy, candidate minus other"),
-        number("parameters", "difference of the numbers of parameters"),
-        number("macs", "difference of multiply-adds of one image"),
     ),
     latex=True,
-    not_printed=("quote", "strict_low", "strict_high", "detectable", "parameters", "macs"),
+    not_printed=("quote", "strict_low", "strict_high", "detectable", "parameters_ratio", "macs_ratio"),
 )
 
 NO_INTERVAL = (float("nan"), float("nan"))

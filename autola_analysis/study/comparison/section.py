@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from autola_analysis.core.text import interval_text, metric_text, number_text
+from autola_analysis.core.text import interval_text, number_text
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.report.templating import render
@@ -84,13 +85,18 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet,
 
 
 def size_text(row: Mapping[str, float]) -> str:
-    """Say how the candidate differs in accuracy and size from the other variant of a row of claims."""
-    parts = {
-        "top-1": f"{100 * row['top1']:+.2f} points" if row["top1"] == row["top1"] else "",
-        "parameters": metric_text(row["parameters"], "+"),
-        "multiply-adds": metric_text(row["macs"], "+"),
-    }
-    return ", ".join(f"{name} {text}" for name, text in parts.items() if text)
+    """Say how the candidate differs in accuracy and size from the other variant of a row of claims.
+
+    Example:
+        >>> size_text({"accuracy_difference": -0.0025, "parameters_ratio": 1.225, "macs_ratio": float("nan")})
+        'top-1 -0.25 points, parameters +22.5 %'
+    """
+    parts = [
+        (f"top-1 {100 * row['accuracy_difference']:+.2f} points", row["accuracy_difference"]),
+        (f"parameters {100 * row['parameters_ratio'] - 100:+.1f} %", row["parameters_ratio"]),
+        (f"multiply-adds {100 * row['macs_ratio'] - 100:+.1f} %", row["macs_ratio"]),
+    ]
+    return ", ".join(text for text, value in parts if not math.isnan(value))
 
 
 def beside_text(row: Mapping[str, Any], comparison: pd.DataFrame) -> str:

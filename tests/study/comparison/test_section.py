@@ -14,7 +14,7 @@ from autola_analysis.study.comparison.section import claims_section
 def claim(model: str, against: str, verdict: str = "supported") -> list[object]:
     return [
         "less class selective in depth", 'it is "less"', "mean_selectivity", "layer3", model, against, -0.1, -0.15,
-        -0.05, -0.17, -0.03, 0.02, 0.09, "3 v 3", "modules", "equivalent", verdict, -0.0025, 61259, 8.9e6,
+        -0.05, -0.17, -0.03, 0.02, 0.09, -0.0025, 1.225, 1.219, "3 v 3", "modules", "equivalent", verdict,
     ]  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def test_claims_are_a_row_group_with_a_verdict_and_a_figure_per_candidate(tmp_pa
     assert "[-0.1500, -0.0500]" in section.body
     assert "0.090" in section.body
     assert section.body.count("3 v 3 runs, modules as trained here;") == 3
-    assert section.body.count("top-1 -0.25 points, parameters +61.3 k, multiply-adds +8.9 M") == 3
+    assert section.body.count("top-1 -0.25 points, parameters +22.5 %, multiply-adds +21.9 %") == 3
     assert section.body.count('<td class="text">does not hold: equivalent</td>') == 3
     assert "&#34;less&#34;" in section.body
 
@@ -54,7 +54,7 @@ def test_what_stands_beside_a_claim_about_detectors_is_shown_with_it(tmp_path: P
         ]
     )
     section = claims_section(comparison, claims, Sheet(tmp_path, "data"), CONTROLS_TABLE.frame())
-    assert "multiply-adds +8.9 M; grad-cam odi -0.2500 [-1.2500, +0.7500]</span>" in section.body
+    assert "multiply-adds +21.9 %; grad-cam odi -0.2500 [-1.2500, +0.7500]</span>" in section.body
     assert section.figures["claims"].startswith(
         "The paper's claims, and what it says of classifiers extended to detectors: HOGA minus each other variant"
     )
