@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.statistics.compare import COMPARISON_TABLE
 from autola_analysis.study.comparison.controls import CONTROLS_TABLE
+from autola_analysis.study.comparison.searched import SEARCH_RANDOM_TABLE
 from autola_analysis.study.comparison.section import claims_section
 
 
@@ -18,11 +20,20 @@ def claim(model: str, against: str, verdict: str = "supported") -> list[object]:
     ]  # fmt: skip
 
 
+def section_of(
+    claims: pd.DataFrame, folder: Path, comparison: pd.DataFrame | None = None, searched: pd.DataFrame | None = None
+) -> Section:
+    """Return the section of some claims, whose tables are empty where none are given."""
+    comparison = COMPARISON_TABLE.frame() if comparison is None else comparison
+    searched = SEARCH_RANDOM_TABLE.frame() if searched is None else searched
+    return claims_section(comparison, claims, Sheet(folder, "data"), CONTROLS_TABLE.frame(), searched)
+
+
 def test_claims_are_a_row_group_with_a_verdict_and_a_figure_per_candidate(tmp_path: Path) -> None:
     claims = pd.DataFrame(
         [claim("HOGA", "SE"), claim("HOGA", "CBAM"), claim("other", "SE", "undecided")], columns=CLAIMS_TABLE.names
     )
-    section = claims_section(COMPARISON_TABLE.frame(), claims, Sheet(tmp_path, "data"), CONTROLS_TABLE.frame())
+    section = section_of(claims, tmp_path)
     assert list(section.figures) == ["claims-1", "claims-2"]
     assert (tmp_path / "figures" / "claims-2.pdf").exists()
     assert section.tables == {}
@@ -53,7 +64,7 @@ def test_what_stands_beside_a_claim_about_detectors_is_shown_with_it(tmp_path: P
             )
         ]
     )
-    section = claims_section(comparison, claims, Sheet(tmp_path, "data"), CONTROLS_TABLE.frame())
+    section = section_of(claims, tmp_path, comparison)
     assert "multiply-adds +21.9 %; grad-cam odi -0.2500 [-1.2500, +0.7500]</span>" in section.body
     assert section.figures["claims"].startswith(
         "The paper's claims, and what it says of classifiers extended to detectors: HOGA minus each other variant"
@@ -63,8 +74,6 @@ def test_what_stands_beside_a_claim_about_detectors_is_shown_with_it(tmp_path: P
 
 
 def test_without_a_claim_the_section_says_so(tmp_path: Path) -> None:
-    section = claims_section(
-        COMPARISON_TABLE.frame(), CLAIMS_TABLE.frame(), Sheet(tmp_path, "data"), CONTROLS_TABLE.frame()
-    )
+    section = section_of(CLAIMS_TABLE.frame(), tmp_path)
     assert section.figures == {}
     assert "No claim was decided" in section.body
