@@ -19,21 +19,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
-from autola_analysis.statistics.claims import Claim
+from autola_analysis.core.tables import read_table
+from autola_analysis.statistics.claims import CLAIMS_TABLE
+from autola_analysis.study.comparison.readings import wiring_verdicts
+from autola_analysis.study.comparison.searched import SEARCH_RANDOM_TABLE
 from benchmarks.steps import Step, last_line, run
 
-CLAIM = Claim(
-    "searched wiring beats random wiring",
-    "The searched module outperforms wirings drawn at random (our words for the paper's rebuttal).",
-    "accuracy",
-    "top1",
-    stage="last",
-    direction=1,
-    margin=0.005,
-)
-"""Fixed before the first training: half a point of accuracy, since two seeds of one network differ by as much."""
 SEARCHES, RANDOM, RELEASED = 3, 8, 3
 RECIPE, BACKBONE = "cluttered-digits", "resnet8"
 SEARCHING = ("epochs=6", "batch_size=128", "evaluated_images=1000")
@@ -95,25 +86,21 @@ def _training(
 
 def _evaluation(folder: Path, checkpoints: Sequence[Path], how: How) -> Step:
     named = [text for path in checkpoints for text in ("--ckpt", f"{path.stem.rpartition('-')[0]}={path}")]
-    mixed = ["--wirings", "searched=mixed", "--wirings", "random=mixed", "--candidate", "searched"]
-    command = ["evaluate", *named, *mixed, "--data", how.data, "--split", "test", "--no-cache"]
+    mixed = ["--wirings", "searched=mixed", "--wirings", "random=mixed", "--runs", "searched=searches"]
+    images = ["--data", how.data, "--split", "test", "--no-cache"]
+    command = ["evaluate", *named, *mixed, "--candidate", "searched", *images]
     return how.step(folder / REPORT, command, [path.stem for path in checkpoints])
 
 
-def verdict(comparison: pd.DataFrame) -> str:
-    """Say what the experiment has shown.
+def verdict(report: Path) -> str:
+    """Say what the experiment has shown, as the page does.
 
     Args:
-        comparison: The table ``comparison.csv`` of the report.
+        report: Of the evaluation.
     """
-    rows = comparison[(comparison["analysis"] == CLAIM.analysis) & (comparison["statistic"] == CLAIM.statistic)]
-    row = rows[(rows["model"] == "searched") & (rows["against"] == "random")].iloc[0]
-    interval = float(row["ci_low"]), float(row["ci_high"])
-    return (
-        f"{CLAIM.name}: {CLAIM.verdict([interval], [interval], CLAIM.margin)}; difference of top-1 accuracy "
-        f"{100 * row['value']:+.2f} points, 95% interval {100 * interval[0]:+.2f} to {100 * interval[1]:+.2f}, margin "
-        f"{100 * CLAIM.margin:g} points (runs {row['runs']}, {row['scope']})."
-    )
+    tables = (read_table(report, table) for table in (CLAIMS_TABLE, SEARCH_RANDOM_TABLE))
+    (sentence,) = wiring_verdicts(*tables)
+    return sentence
 
 
 def main() -> None:
@@ -140,7 +127,7 @@ def main() -> None:
     if left:
         print(f"{len(steps) - len(left)} of {len(steps)} steps are done; to go on: {', '.join(left)}")
     else:
-        print(verdict(pd.read_csv(folder / REPORT / "tables" / "comparison.csv")))
+        print(verdict(folder / REPORT))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from autola_analysis.core.reading import TextFault, json_of, read_text
 
 NODES = 4
 EDGES = NODES * (NODES + 1) // 2
+RANDOM_WIRING = "hoga-random"
+"""Attention whose wiring is drawn by a seed: the control that shows what a search is worth"""
 STANDARD_EDGES = tuple((node, source) for node in range(1, NODES + 1) for source in range(node))
 """Node and source of each edge where every node reads its own group and all earlier nodes: 10 rows, in node order."""
 
@@ -152,6 +154,6 @@ def wiring_of(attention: str, options: Mapping[str, Any]) -> Genotype | None:
     """Return the wiring of a registered attention with its options; None for a module that has none."""
     if attention == "hoga":
         return as_genotype(options.get("genotype", RELEASED))
-    if attention == "hoga-random":
+    if attention == RANDOM_WIRING:
         return Genotype.random(options.get("genotype_seed", 0))
     return None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autola_analysis.attention.gating import add_output
-from autola_analysis.attention.genotype import NODES, RELEASED, Genotype, as_genotype
+from autola_analysis.attention.genotype import NODES, RANDOM_WIRING, RELEASED, Genotype, as_genotype
 from autola_analysis.attention.memory import for_convolution, with_gradient_for_norm
 from autola_analysis.attention.operations import OPERATIONS
 from autola_analysis.attention.registry import register_attention
@@ -96,7 +96,7 @@ class HighOrderGroupAttention(nn.Module):
         return self.se_b(x + with_gradient_for_norm(self.fuse(z)))  # x first: the sum takes its memory format
 
 
-@register_attention("hoga-random")
+@register_attention(RANDOM_WIRING)
 def random_hoga(channels: int, genotype_seed: int = 0, reduction: int = 8) -> HighOrderGroupAttention:
     """HOGA with a seeded random genotype: the control that shows what the search is worth."""
     return HighOrderGroupAttention(channels, Genotype.random(genotype_seed), reduction)

@@ -132,6 +132,14 @@ class CheckpointFlags:
             help="The files of a variant have HOGA with several wirings, one run each, and stand for more.",
         ),
     ] = field(default_factory=list)
+    runs: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]trainings|searches",
+            help="What the files of a variant with --wirings mixed are; searches: each trains what a search of its own "
+            "has found, and the verdict is about searching.",
+        ),
+    ] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -311,7 +319,7 @@ def command_of(
         checkpoints.ckpt,
         analyses,
         images.table(limit),
-        {**architecture.values(), "wirings": checkpoints.wirings},
+        {**architecture.values(), "wirings": checkpoints.wirings, "runs": checkpoints.runs},
         trust=architecture.trust_checkpoint,
         seed=images.seed,
         width=output.width,

@@ -63,11 +63,20 @@ def echo_study(report: StudyReport) -> None:
             echo_table(lines.header, lines.rows)
     else:
         _echo_claims(report)
+    _echo_wirings(report)
     for line in report.preprocessing:
         typer.echo(f"images: {line}")
     for warning in report.warnings:
         typer.echo(f"warning: {printable(warning)}", err=True)
     typer.echo(f"\nReport: {report.out / 'index.html'}")
+
+
+def _echo_wirings(report: StudyReport) -> None:
+    """Print what the verdict on searched and random wirings says."""
+    from autola_analysis.study.comparison.readings import wiring_verdicts
+
+    for sentence in wiring_verdicts(report.results.comparison.claims, report.results.searched):
+        typer.echo(f"\n{textwrap.fill(sentence, WIDTH)}")
 
 
 def _echo_claims(report: StudyReport) -> None:

@@ -82,25 +82,6 @@ def plural(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "ch", "x")) else "s")
 
 
-def metric_text(number: float, sign: str = "") -> str:
-    """Return a large number in thousands, millions or billions.
-
-    Args:
-        number: The number; NaN gives nothing.
-        sign: "+" writes the sign of a positive number too.
-
-    Example:
-        >>> metric_text(61_259, "+"), metric_text(41e6), metric_text(0)
-        ('+61.3 k', '41.0 M', '0')
-    """
-    if math.isnan(number):
-        return ""
-    for size, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(number) >= size:
-            return f"{number / size:{sign}.1f}{letter}"
-    return f"{number:{sign if number else ''}.0f}"
-
-
 def size_text(number: float) -> str:
     """Return a number of parameters or multiply-adds with two digits that count, in millions or billions.
 

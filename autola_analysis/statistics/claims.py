@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -30,16 +30,16 @@ CLAIMS_TABLE = Table(
         number("strict_high", "upper limit at that confidence"),
         number("margin", "differences up to here do not matter"),
         number("detectable", "true difference that so many runs and images find beyond the margin with 80% power"),
+        number("accuracy_difference", "top-1 accuracy of the candidate minus that of the other"),
+        number("parameters_ratio", "parameters of the candidate over those of the other"),
+        number("macs_ratio", "multiply-adds of one image, of the candidate over those of the other"),
         text("runs", "training runs of both"),
         text("scope", "what the interval speaks for: checkpoints or modules"),
         text("verdict_against", "against this variant alone"),
         text("verdict", "over all other variants"),
-        number("top1", "difference of top-1 accuracy, candidate minus other"),
-        number("parameters", "difference of the numbers of parameters"),
-        number("macs", "difference of multiply-adds of one image"),
     ),
     latex=True,
-    not_printed=("quote", "strict_low", "strict_high", "detectable", "parameters", "macs"),
+    not_printed=("quote", "strict_low", "strict_high", "detectable", "parameters_ratio", "macs_ratio"),
 )
 
 NO_INTERVAL = (float("nan"), float("nan"))
@@ -65,6 +65,7 @@ class Claim:
         task: Of the networks that it is about.
         extended: Whether the paper says it of classifiers, and it is tried on networks of another task here.
         beside: Statistics of the same analysis and layer that are shown beside it and decide nothing.
+        against: Whom it is decided against: all other variants, or those alone whose wiring was drawn at random.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Claim:
     task: str = "classification"
     extended: bool = False
     beside: tuple[str, ...] = ()
+    against: Literal["all", "random wiring"] = "all"
 
     def for_detectors(self, statistic: str | None = None, beside: tuple[str, ...] = ()) -> Claim:
         """Return what the paper says of classifiers as a claim about detectors, in the same direction and margin.
@@ -136,6 +138,7 @@ def decide(
     others: Sequence[str],
     stages: Sequence[str],
     seed: int = 0,
+    random_wirings: Collection[str] = (),
 ) -> tuple[pd.DataFrame, list[str]]:
     """Decide claims.
 
@@ -146,27 +149,32 @@ def decide(
         others: Names of all other variants; no claim is decided where there is none.
         stages: Names of the networks' stages, in order.
         seed: Of the bootstrap.
+        random_wirings: Names of the variants whose wiring was drawn at random.
 
     Returns:
-        A row per claim and other variant, columns of `CLAIMS_TABLE`, and a sentence per claim that was left out, or
-        that some variants do not decide.
+        A row per claim and variant that it is decided against, columns of `CLAIMS_TABLE`, and a sentence per claim that
+        was left out, or that some variants do not decide.
     """
     rows: list[dict[str, object]] = []
     left_out = []
     for claim in claims if others else ():
+        opponents = [name for name in others if claim.against == "all" or name in random_wirings]
+        if not opponents:
+            left_out.append(f"the claim '{claim.name}' is left out: no variant has wirings that were drawn at random.")
+            continue
         statistic = _statistic(claim, statistics, stages)
-        missing = [name for name in (candidate, *others) if statistic is None or name not in statistic.values]
+        missing = [name for name in (candidate, *opponents) if statistic is None or name not in statistic.values]
         if statistic is None or missing:
             what = f"{claim.statistic}{_where(claim, stages)}"
             whom = "" if statistic is None else f" for {', '.join(missing)}"
             left_out.append(f"the claim '{claim.name}' is left out: {what} was not measured{whom}.")
             continue
-        if hidden := _hidden(statistic, (candidate, *others)):
+        if hidden := _hidden(statistic, (candidate, *opponents)):
             left_out.append(
                 f"the claim '{claim.name}' says nothing of {', '.join(hidden)}: noise may make up the whole "
                 f"{claim.statistic}{_where(claim, stages)}; give more images."
             )
-        rows += _decided(claim, statistic, candidate, others, seed)
+        rows += _decided(claim, statistic, candidate, opponents, seed)
     return CLAIMS_TABLE.frame(rows), left_out
 
 

@@ -38,8 +38,8 @@ class Comparison:
         candidate: Name of the variant.
         table: A row per statistic and other variant, columns of `COMPARISON_TABLE`; differences are candidate minus
             other.
-        claims: A row per claim and other variant, columns of `claims.CLAIMS_TABLE`; a claim's verdict is over all
-            others and stands in each of its rows.
+        claims: A row per claim and variant that it is decided against, columns of `claims.CLAIMS_TABLE`; a claim's
+            verdict is over all of these and stands in each of its rows.
         warnings: Sentences that belong beside them.
     """
 
@@ -62,6 +62,7 @@ def compare(
     stages: Sequence[str] | None = None,
     seed: int = 0,
     guests: Collection[str] = (),
+    random_wirings: Collection[str] = (),
 ) -> Comparison:
     """Compare the candidate with every other variant in every statistic, and decide claims about it.
 
@@ -76,6 +77,7 @@ def compare(
             layers of the statistics, those of the first analysis that has layers.
         seed: Of the bootstrap.
         guests: Names of what is compared too, and that no claim is about.
+        random_wirings: Names of the variants whose wiring was drawn at random, for claims against those alone.
 
     Raises:
         OptionError: If there are no statistics of two variants.
@@ -100,7 +102,7 @@ def compare(
     if stages is None:
         stages = _stages([each for each in measured if isinstance(each, Statistic)])
     variants = [name for name in others if name not in guests]
-    decided, left_out = decide(claims, measured, candidate, variants, stages, seed)
+    decided, left_out = decide(claims, measured, candidate, variants, stages, seed, random_wirings)
     return Comparison(candidate, COMPARISON_TABLE.frame(rows), decided, tuple(left_out))
 
 

@@ -24,6 +24,7 @@ READING_OPTIONS = (
     "classes",
     "output",
     "wirings",
+    "runs",
 )
 """Options of a model table that a command line gives once for all variants or per variant."""
 
@@ -83,7 +84,11 @@ def model_tables(
                 paths=[str(path) for path in paths],
                 group=group,
                 trust=trust,
-                **{option: of_name.get(name, of_name.get("")) for option, of_name in values.items()},
+                **{
+                    option: value
+                    for option, of_name in values.items()
+                    if (value := of_name.get(name, of_name.get(""))) is not None
+                },
             )
             for name, paths in files.items()
         }

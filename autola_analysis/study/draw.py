@@ -21,6 +21,7 @@ from autola_analysis.report.thumbnails import read_thumbnails
 from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.statistics.compare import COMPARISON_TABLE
 from autola_analysis.study.comparison.controls import CONTROLS_TABLE
+from autola_analysis.study.comparison.searched import SEARCH_RANDOM_TABLE
 from autola_analysis.study.comparison.section import claims_section
 from autola_analysis.study.named import named_lines
 from autola_analysis.study.networks import ACCURACY_TABLE
@@ -71,7 +72,12 @@ def draw_report(directory: Path, layout: Layout, record: Mapping[str, Any], quie
             read_table(directory, table) for table in (COMPARISON_TABLE, CLAIMS_TABLE, CONTROLS_TABLE)
         )
         sheet = Sheet(directory, layout.data, layout.width, note=note)
-        sections.append(claims_section(comparison, claims, sheet, controls))
+        searched = (
+            read_table(directory, SEARCH_RANDOM_TABLE)
+            if has_table(directory, SEARCH_RANDOM_TABLE.name)
+            else SEARCH_RANDOM_TABLE.frame()
+        )
+        sections.append(claims_section(comparison, claims, sheet, controls, searched))
     variants = [model["model"] for model in record.get("models", [])]
     with (
         colours_of_report(variants),

@@ -20,6 +20,10 @@ from autola_analysis.core.reading import TextFault, read_text, toml_of
 OneOrMore = Annotated[list[str], Field(min_length=1)]
 Pixels = Annotated[Annotated[int, Field(ge=1, le=LARGEST_SIDE)] | Literal["none"], BeforeValidator(whole)]
 """A number of pixels, or no step of the kind."""
+Runs = Literal["trainings", "searches"]
+"""What the runs of a variant are."""
+TRAININGS: Runs = "trainings"
+SEARCHES: Runs = "searches"
 PLACE_KEYS = ("kind", "data", "models")
 """Keys of an analysis that say which, and on what; all others are its options."""
 
@@ -74,6 +78,8 @@ class ModelTable(_Table):
         output: As ``--output``.
         wirings: "mixed" where the files are HOGA modules of several wirings, one run each: the variant then stands for
             this population of wirings.
+        runs: What the runs of such a variant are: "trainings", or "searches" where every run trains what a search of
+            its own has found. Verdicts then speak of searching instead of these wirings.
         trust: As ``--trust-checkpoint``.
     """
 
@@ -91,12 +97,19 @@ class ModelTable(_Table):
     classes: str | None = None
     output: OutputKind | None = None
     wirings: Literal["mixed"] | None = None
+    runs: Runs = TRAININGS
     trust: bool = False
 
     @model_validator(mode="after")
     def _one_way_to_name_files(self) -> ModelTable:
         if (self.path is None) == (self.paths is None):
             raise ValueError("give either path, or paths for several training runs")
+        return self
+
+    @model_validator(mode="after")
+    def _searches_find_several_wirings(self) -> ModelTable:
+        if self.runs == SEARCHES and self.wirings is None:
+            raise ValueError('with runs = "searches" the runs have several wirings; say so with wirings = "mixed"')
         return self
 
     @property

@@ -18,6 +18,7 @@ from autola_analysis.core.results import Stored
 from autola_analysis.inference.run import PassRecord
 from autola_analysis.study.comparison.compared import StudyComparison, compare_groups
 from autola_analysis.study.comparison.controls import CONTROLS_TABLE, controls_frame
+from autola_analysis.study.comparison.searched import SEARCH_RANDOM_TABLE, search_random_frame
 from autola_analysis.study.networks import Network, loading_warnings
 from autola_analysis.study.passes import run_passes
 from autola_analysis.study.plan import Plan, PlannedAnalysis
@@ -33,6 +34,7 @@ class StudyResults:
         networks: Networks with their accuracy and cost.
         comparison: Differences of variants, and claims.
         controls: Rows of ``controls.csv``.
+        searched: Rows of ``search_random.csv``.
         passes: Records of the passes that were run.
         warnings: Sentences that belong beside the numbers, each once.
     """
@@ -41,6 +43,7 @@ class StudyResults:
     networks: Sequence[Network]
     comparison: StudyComparison = field(default_factory=StudyComparison)
     controls: pd.DataFrame = field(default_factory=CONTROLS_TABLE.frame)
+    searched: pd.DataFrame = field(default_factory=SEARCH_RANDOM_TABLE.frame)
     passes: Sequence[PassRecord] = ()
     warnings: Sequence[str] = ()
 
@@ -78,8 +81,9 @@ def measure_study(plan: Plan, reading: Reading, steps: Steps | None = None) -> S
         networks = passes.networks or _networks(plan, results)
         comparison = _with_wirings(compare_groups(plan, results, networks), plan)
         controls = controls_frame(comparison.table, networks)
+        searched = search_random_frame(plan, networks)
         warnings = _warnings(plan, results, comparison)
-    return StudyResults(results, networks, comparison, controls, passes.records, warnings)
+    return StudyResults(results, networks, comparison, controls, searched, passes.records, warnings)
 
 
 def _finishes(analysis: Analysis[Any, Any]) -> bool:

@@ -12,7 +12,7 @@ from autola_analysis.checkpoints.class_names import BUILT_IN
 from autola_analysis.checkpoints.detector_loading import LoadedDetector, holds_detector, load_detector
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.core.files import expanded
-from autola_analysis.study.file import ModelTable
+from autola_analysis.study.file import SEARCHES, ModelTable
 from autola_analysis.study.runs import DistinctFiles
 from autola_analysis.study.wirings import refuse_unlike_runs
 
@@ -76,7 +76,7 @@ def load_models(
             of_table.append(loaded)
             group = table.group or _group(loaded)
             models.append(StudyModel(key, group, as_variant(loaded, name, str(len(of_table))), loaded))
-        refuse_unlike_runs(name, of_table, table.wirings == "mixed")
+        refuse_unlike_runs(name, of_table, table.wirings == "mixed", table.runs == SEARCHES)
     return models
 
 

@@ -19,7 +19,7 @@ from autola_analysis.core.tables import Table
 from autola_analysis.data.source import Source
 from autola_analysis.inference.cost import Cost, cost_of
 from autola_analysis.inference.input_area import done_inside
-from autola_analysis.inference.tasks.accuracy import Accuracy
+from autola_analysis.inference.tasks.accuracy import ACCURACY, TOP1, Accuracy
 from autola_analysis.statistics.difference import Statistic
 from autola_analysis.study.models import StudyModel
 from autola_analysis.study.runs import one_training_warnings
@@ -99,7 +99,7 @@ def accuracy_statistic(networks: Sequence[Network]) -> list[Statistic]:
             by_model.setdefault(each.model.variant.name, []).append(each.correct.astype(float))
     if not by_model:
         return []
-    return [Statistic("accuracy", "", "top1", {name: np.stack(runs) for name, runs in by_model.items()})]
+    return [Statistic(ACCURACY, "", TOP1, {name: np.stack(runs) for name, runs in by_model.items()})]
 
 
 def recorded_models(models: Sequence[StudyModel], sources: Sequence[Source]) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.statistics.compare import COMPARISON_TABLE
 from autola_analysis.study.agreement import check_same_files, check_same_study
 from autola_analysis.study.comparison.controls import CONTROLS_TABLE
+from autola_analysis.study.comparison.searched import SEARCH_RANDOM_TABLE
 from autola_analysis.study.draw import Layout, draw_report
 from autola_analysis.study.file import StudyFile, parse_study, read_study
 from autola_analysis.study.inputs import image_folders, inputs_of
@@ -143,12 +144,14 @@ def _report_of_first(out: Path, overwrite: bool) -> Iterator[Path]:
 
 def _write(directory: Path, plan: Plan, results: StudyResults, cleaner: Cleaner | None, quiet: bool) -> None:
     """Write tables, arrays and small images."""
-    tables = [ACCURACY_TABLE, CLAIMS_TABLE]
+    tables = [ACCURACY_TABLE, CLAIMS_TABLE, SEARCH_RANDOM_TABLE]
     frames = {ACCURACY_TABLE: accuracy_frame(results.networks)}
     if len(results.comparison.table):
         frames[COMPARISON_TABLE] = results.comparison.table
         frames[CLAIMS_TABLE] = results.comparison.claims
         frames[CONTROLS_TABLE] = results.controls
+    if len(results.searched):
+        frames[SEARCH_RANDOM_TABLE] = results.searched
     if len(wirings := wirings_frame([model.variant for model in plan.models])):
         frames[WIRINGS_TABLE] = wirings
     for table, frame in frames.items():

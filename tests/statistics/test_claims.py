@@ -14,6 +14,7 @@ from autola_analysis.statistics.resampled import Resampled, ResampledStatistic
 from benchmarks.simulations.simulation import Simulation, rates
 from benchmarks.simulations.verdicts import SIMULATIONS
 from tests.statistics.studies import CLAIMS, per_image, unit_means
+from tests.study.naive_statistics import interval_around
 
 NAMES = [claim.name for claim in CLAIMS]
 STUDIES = 100
@@ -250,10 +251,59 @@ def test_no_claim_is_about_a_guest_but_its_difference_is_shown() -> None:
     assert compare("HOGA", [statistic], [claim], guests={"SE", "theirs"}).claims.empty
 
 
+SEARCHED = Claim(
+    "searched beats random", "It is said.", "networks", "top1", "network", 1, 0.05, against="random wiring"
+)
+
+
+def right_or_wrong(*runs: str) -> np.ndarray:
+    """Return whether runs are right on images, as a text of 1 and 0 per run."""
+    return np.array([[float(image) for image in run] for run in runs])
+
+
+def test_a_claim_about_random_wirings_is_decided_against_these_alone() -> None:
+    values = {
+        "none": right_or_wrong("11111111", "11111111", "11111111"),
+        "Rand": right_or_wrong("10001100", "10011000", "10001000"),
+        "HOGA": right_or_wrong("11111100", "11111010", "11111101"),
+    }
+    statistic = per_image("networks", "top1", values, layer="")
+    compared = compare("HOGA", [statistic], [SEARCHED], stages=[], random_wirings=["Rand", "gone"])
+    assert compared.warnings == ()
+    (row,) = compared.claims.to_dict("records")
+    low, high = interval_around([values["HOGA"], -values["Rand"]])
+    assert (row["against"], row["runs"], row["scope"]) == ("Rand", "3 v 3", "modules")
+    assert row["value"] == pytest.approx(19 / 24 - 8 / 24)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high))
+    assert (row["strict_low"], row["strict_high"]) == (row["ci_low"], row["ci_high"])  # it has one opponent
+    assert low > SEARCHED.margin
+    assert row["verdict"] == "supported"
+    others = {"none": values["none"], "Rand": values["HOGA"], "HOGA": values["Rand"]}
+    mirrored = compare("HOGA", [per_image("networks", "top1", others, "")], [SEARCHED], [], random_wirings=["Rand"])
+    assert mirrored.claims["verdict"].tolist() == ["contradicted"]
+    one_each = {name: each[:1] for name, each in values.items()}
+    alone = compare("HOGA", [per_image("networks", "top1", one_each, "")], [SEARCHED], [], random_wirings=["Rand"])
+    assert alone.claims[["runs", "scope"]].to_numpy().tolist() == [["1 v 1", "checkpoints"]]
+
+
+def test_without_random_wirings_a_claim_about_them_is_left_out_and_named() -> None:
+    values = {name: np.eye(3) for name in ("none", "HOGA", "Rand")}
+    compared = compare("HOGA", [per_image("networks", "top1", values, layer="")], [SEARCHED], stages=[])
+    assert compared.claims.empty
+    assert compared.warnings == (
+        "the claim 'searched beats random' is left out: no variant has wirings that were drawn at random.",
+    )
+    del values["Rand"]
+    missing = per_image("networks", "top1", values, layer="")
+    other = per_image("networks", "nll", {"Rand": np.eye(3), "HOGA": np.eye(3)}, layer="")
+    compared = compare("HOGA", [missing, other], [SEARCHED], stages=[], random_wirings=["Rand"])
+    assert compared.warnings == ("the claim 'searched beats random' is left out: top1 was not measured for Rand.",)
+
+
 def test_a_claim_extended_to_detectors_says_so_and_keeps_direction_stage_and_margin() -> None:
     claim = CLAIMS[0].for_detectors("mean_selectivity by objects", beside=("spread",))
     assert (claim.name, claim.quote) == ("less in depth (extended to detectors)", "[of classifiers] It is said.")
-    kept = {"analysis", "stage", "direction", "margin", "share"}
+    kept = {"analysis", "stage", "direction", "margin", "share", "against"}
     assert {name for name in vars(claim) if getattr(claim, name) == getattr(CLAIMS[0], name)} == kept
     assert (claim.task, claim.extended, claim.beside) == ("detection", True, ("spread",))
     assert CLAIMS[0].for_detectors().statistic == "mean_selectivity"

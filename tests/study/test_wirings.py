@@ -17,6 +17,7 @@ from autola_analysis.cli import main as entry
 from autola_analysis.core.errors import OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.study.command import model_tables
+from autola_analysis.study.comparison.readings import wiring_verdicts
 from autola_analysis.study.file import parse_study
 from autola_analysis.study.models import StudyModel, load_models
 from autola_analysis.study.redraw import redraw
@@ -92,6 +93,64 @@ def test_a_population_has_one_run_of_each_wiring(write: Callable[..., Path]) -> 
     )
 
 
+def searched(*files: Path) -> list[StudyModel]:
+    how = {"wirings": ["mixed"], "runs": ["found=searches"]}
+    return load_models(model_tables([f"found={file}" for file in files], how), Path())
+
+
+def test_searches_may_have_found_one_wiring_twice(write: Callable[..., Path]) -> None:
+    wirings = [Genotype.random(seed).to_pairs() for seed in (0, 0, 1)]
+    files = [write("r" * (1 + run), "hoga", genotype=wiring) for run, wiring in enumerate(wirings)]
+    assert [model.variant.run for model in searched(*files)] == ["1", "2", "3"]
+    with pytest.raises(OptionError, match="have the same wiring, and other runs of 'Rand' have others"):
+        loaded(*files)
+
+
+def test_runs_of_one_wiring_are_no_searches(write: Callable[..., Path]) -> None:
+    for files in ([write("a", "hoga")], [write("a", "hoga"), write("bb", "hoga")]):
+        with pytest.raises(OptionError) as caught:
+            searched(*files)
+        assert str(caught.value) == (
+            "the runs of 'found' are called \"searches\", and all have one wiring, as trainings of what one search "
+            "found; leave runs out of its table (--runs found=searches), or give the networks of several searches."
+        )
+
+
+def test_no_search_finds_what_was_drawn_at_random(write: Callable[..., Path]) -> None:
+    drawn = write("a", genotype_seed=0)
+    with pytest.raises(OptionError) as caught:
+        searched(write("bb", "hoga"), drawn)
+    assert str(caught.value) == (
+        f"{drawn} has a wiring that was drawn at random, and the runs of 'found' are called \"searches\"; leave runs "
+        "out of its table (--runs found=searches), or give the networks that searches found."
+    )
+
+
+def test_searches_without_mixed_wirings_are_refused_before_a_file_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = tmp_path / "nowhere.pth"
+    study = {
+        "data": {"d": {}},
+        "models": {"found": {"path": str(nowhere), "runs": "searches"}},
+        "analyses": [{"kind": "evaluate"}],
+    }
+    words = 'with runs = "searches" the runs have several wirings; say so with wirings = "mixed"'
+    with pytest.raises(OptionError, match=f"models.found.*{words}"):
+        parse_study(study)
+    asked = ["evaluate", "--ckpt", f"found={nowhere}", "--runs", "found=searches"]
+    assert entry._run(asked, debug=False) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert "nowhere" not in error
+    assert entry._run(["evaluate", "--ckpt", f"found={nowhere}", "--runs", "many"], debug=False) == 2
+    assert "--runs is one of trainings, searches; found 'many'" in capsys.readouterr().err
+    study["models"]["found"] |= {"wirings": "mixed"}
+    assert parse_study(study).values()["models"]["found"]["runs"] == "searches"
+    study["models"]["found"].pop("runs")
+    assert parse_study(study).models["found"].runs == "trainings"
+
+
 def test_other_words_than_mixed_are_refused(write: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     file = str(write("a"))
     with pytest.raises(OptionError, match=r"models\.Rand\.wirings is one of mixed; found 'many'"):
@@ -146,6 +205,19 @@ def test_a_report_speaks_of_wirings_and_of_controls_and_can_be_redrawn(
     controls = pd.read_csv(out / "tables" / "controls.csv").set_index("control")
     assert list(controls.index) == ["random wirings", "equal parameters", "equal accuracy"]
     assert controls.loc["random wirings", "held"]
+    found = pd.read_csv(out / "tables" / "search_random.csv", keep_default_na=False)
+    assert found[["variant", "runs", "genotypes", "against", "runs_are"]].to_numpy().tolist() == [
+        ["HOGA", 1, 1, "Rand", "trainings"],
+        ["Rand", 3, 3, "", "draws"],
+    ]
+    claims = pd.read_csv(out / "tables" / "claims.csv")
+    assert claims[["claim", "against", "runs"]].to_numpy().tolist() == [
+        ["searched wiring beats random wiring", "Rand", "1 v 3 wirings"]
+    ]
+    (said,) = wiring_verdicts(claims, found)
+    assert said.startswith("These checkpoints alone: ")
+    assert f"<p>{said}</p>" in page
+    assert "{yang2020," in (out / "references.bib").read_text()
 
     redraw(out)
     assert (out / "index.html").read_text() == page

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from scipy import special
 
 from autola_analysis.analyses.evaluate.predictions import Predictions
+from autola_analysis.inference.tasks.accuracy import TOP1 as TOP1
 from autola_analysis.statistics.intervals import CONFIDENCE, Interval, mean_interval
 
 FloatArray = NDArray[np.float64]
 
 BINS = 15
-TOP1, TOP5, NLL, ECE = "top1", "top5", "nll", "ece"
+TOP5, NLL, ECE = "top5", "nll", "ece"
 METRICS = (TOP1, TOP5, NLL, ECE)
 SHARES = (TOP1, TOP5)
 """Measures that count images: an image is a hit or none."""

@@ -47,8 +47,8 @@ FEW_WIRINGS = (
 NO_CEILING = "No wiring was trained twice, so that the ceiling is not known."
 LIMITS = (
     "What a search found is worth its time only if it is better than wirings drawn at random and trained in the same "
-    "way, which this section does not show: train both and compare them (python -m benchmarks.wiring_experiment, "
-    "docs/search.md).",
+    "way, which this section does not show: train both and evaluate them together (docs/search.md), which decides the "
+    "claim 'searched wiring beats random wiring'.",
 )
 
 

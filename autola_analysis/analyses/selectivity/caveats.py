@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from autola_analysis.analyses.object_items import FEWEST, IMAGES
+from autola_analysis.analyses.selectivity.chance import below_chance
 from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL
 from autola_analysis.analyses.selectivity.labelings import Labelings
 from autola_analysis.analyses.selectivity.result import SelectivityResult
@@ -80,32 +81,44 @@ def fold_caveats(labelings: Labelings) -> list[str]:
 
 
 def bias_caveats(results: Sequence[SelectivityResult]) -> list[str]:
-    """Return what is to be said of the bias, a sentence per layer and kind, with the network where it is largest.
+    """Return what is to be said of the bias: a sentence per kind, with all layers and where it is largest."""
+    return [*_biased(results), *_hidden(results)]
 
-    The jackknife takes off a bias that falls as one over the number of images. Where classes do not differ, that of the
-    index falls as its root, and much of it stays: a layer whose corrected mean is below chance may have nothing else.
-    """
-    biased: dict[str, list[tuple[float, str]]] = {}
-    drowned: dict[str, list[tuple[float, str]]] = {}
+
+def _biased(results: Sequence[SelectivityResult]) -> list[str]:
+    """Say in which layers of how many networks the plain mean is not to be used."""
+    found: dict[str, list[tuple[float, str]]] = {}
     for result in results:
         for row in result.summary.to_dict("records"):
             layer, plain, corrected = str(row["layer"]), float(row["mean"]), float(row["mean_corrected"])
-            chance = float(row["null_mean"])
             correction = abs(plain - corrected)  # NaN, without folds, is never larger
             if correction > BIAS or correction > RELATIVE_BIAS * plain:
-                words = f"{plain:.4f}, corrected {corrected:.4f}, in {result.title}"
-                biased.setdefault(layer, []).append((correction, words))
-            if chance > corrected:
-                words = f"{chance:.4f} by chance, {corrected:.4f} corrected, in {result.title}"
-                drowned.setdefault(layer, []).append((chance - corrected, words))
+                words = f"{plain:.4f}, corrected {corrected:.4f}, in {layer} of {result.title}"
+                found.setdefault(layer, []).append((correction, words))
+    if not found:
+        return []
     networks = counted(len(results), "network")
+    layers = ", ".join(f"{layer} ({len(of_layer)} of {networks})" for layer, of_layer in found.items())
+    _, most = max(each for of_layer in found.values() for each in of_layer)
     return [
-        f"noise of the class means biases the plain mean class selectivity of {layer} by more than "
-        f"{100 * RELATIVE_BIAS:g}% or {BIAS:g} in {len(found)} of {networks} (most: "
-        f"{max(found)[1]}); intervals and comparisons are about the corrected mean."
-        for layer, found in biased.items()
-    ] + [
-        f"noise of the class means hides the class selectivity of {layer} in {len(found)} of {networks} (most: "
-        f"{max(found)[1]}): what the correction leaves may be bias, in intervals and comparisons too; give more images."
-        for layer, found in drowned.items()
+        f"noise of the class means biases the plain mean class selectivity by more than {100 * RELATIVE_BIAS:g}% or "
+        f"{BIAS:g} in {layers}; most: {most}. Intervals and comparisons are about the corrected mean."
+    ]
+
+
+def _hidden(results: Sequence[SelectivityResult]) -> list[str]:
+    """Say of which variants, in which layers, class selectivity may be noise alone."""
+    found = below_chance(results)
+    if not found:
+        return []
+    variants: dict[str, list[str]] = {}
+    for model, layer in found:
+        variants.setdefault(layer, []).append(model)
+    where = "; ".join(f"{layer} in {', '.join(models)}" for layer, models in variants.items())
+    (model, layer), (chance, corrected) = max(found.items(), key=lambda each: each[1][0] - each[1][1])
+    runs = " (means over the runs of a variant)" if len(results) > len({result.model for result in results}) else ""
+    return [
+        f"noise of the class means hides the class selectivity of {where}; most: {chance:.4f} by chance, "
+        f"{corrected:.4f} corrected, in {layer} of {model}{runs}. What the correction leaves may be bias, in intervals "
+        "and comparisons too; give more images."
     ]

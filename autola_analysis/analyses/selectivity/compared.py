@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autola_analysis.analyses.selectivity.chance import below_chance
 from autola_analysis.analyses.selectivity.claims import SLOPE, mean_selectivity_by
 from autola_analysis.analyses.selectivity.jackknife import FOLDS_FOR_INTERVAL, corrected_blocks
 from autola_analysis.analyses.selectivity.result import SelectivityResult
@@ -24,7 +25,7 @@ def selectivity_statistics(results: Sequence[SelectivityResult]) -> tuple[list[C
     The blocks of a mean are those of `jackknife.corrected_blocks`, one per fold of images: their mean is the corrected
     mean, their spread its standard error, and differences of variants are paired fold by fold. Where a network has no
     folds, all of them take the plain mean of that layer, since corrected and plain means cannot be compared, and there
-    is no interval. A variant whose corrected mean is below chance decides no claim, see `caveats.bias_caveats`.
+    is no interval. A variant whose corrected mean is below chance decides no claim, see `chance.below_chance`.
 
     References:
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11.
@@ -36,6 +37,7 @@ def selectivity_statistics(results: Sequence[SelectivityResult]) -> tuple[list[C
     paired = len({key for of_runs in keys.values() for key in of_runs}) == 1
     means: list[Statistic] = []
     statistic = mean_selectivity_by(results[0].items) if results else ""
+    drowned = below_chance(results) if results else {}
     for layer in dict.fromkeys(layer for result in results for layer in result.layers):
         values = {}
         folded = all(_folded(result, layer) for result in results if layer in result.layers)
@@ -43,24 +45,18 @@ def selectivity_statistics(results: Sequence[SelectivityResult]) -> tuple[list[C
             runs = [result for result in results if result.model == name]
             if all(layer in run.layers for run in runs):
                 values[name] = np.stack([_blocks(run, layer, folded, clear[name]) for run in runs])
-        hidden = frozenset(name for name in values if _is_hidden(results, name, layer))
+        hidden = frozenset(name for name in values if (name, layer) in drowned)
         means.append(Statistic(ANALYSIS, layer, statistic, values, folds=True, paired=paired, hidden=hidden))
     slope = slope_over_stages(means)
     return [*means, *([slope] if slope else []), *unit_distributions(results)], _about_folds(results, clear, paired)
-
-
-def _is_hidden(results: Sequence[SelectivityResult], name: str, layer: str) -> bool:
-    """Return whether permuted labels give a variant more selectivity than is left of it, on average over its runs."""
-    rows = pd.concat([result.summary for result in results if result.model == name])
-    means = rows.loc[rows["layer"] == layer, ["null_mean", "mean_corrected"]].astype(float).mean()
-    return bool(means["null_mean"] > means["mean_corrected"])
 
 
 def slope_over_stages(means: Sequence[Statistic]) -> Statistic | None:
     """Return the least-squares slope of corrected mean selectivity on the number of the stage, per run and fold.
 
     A slope is a weighted sum over stages, so that the difference of two variants' slopes is the slope of their
-    difference, with the same folds and runs. None where fewer than two stages were measured.
+    difference, with the same folds and runs. None where fewer than two stages were measured. No variant is hidden here:
+    no claim is about a slope, and noise in a stage moves a slope but does not make up the whole of it.
     """
     parts = [mean for mean in means if STAGE.match(mean.layer)]
     if len(parts) < 2 or any(part.values.keys() != parts[0].values.keys() for part in parts):

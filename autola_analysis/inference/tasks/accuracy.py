@@ -19,6 +19,8 @@ from autola_analysis.data.imagenet import imagenet_classes
 from autola_analysis.inference.outputs import Output
 from autola_analysis.inference.stream import Batch
 
+ACCURACY, TOP1 = "accuracy", "top1"
+"""What comparisons call the accuracy of every pass: where it comes from, and the statistic"""
 SMALLEST_LOSS = 0.005
 """Difference from a recorded accuracy that other arithmetic explains"""
 

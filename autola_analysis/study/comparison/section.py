@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from autola_analysis.core.text import interval_text, metric_text, number_text
+from autola_analysis.core.text import interval_text, number_text
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.report.templating import render
 from autola_analysis.study.comparison.controls import lacking
 from autola_analysis.study.comparison.figure import plot_claims
 from autola_analysis.study.comparison.headline import headline
+from autola_analysis.study.comparison.readings import READING as WIRINGS
+from autola_analysis.study.comparison.readings import about_random_wirings, few_runs, wiring_verdicts
 from autola_analysis.study.comparison.verdicts import SCOPES, declared_claims, measured_text, verdict_text
 
 READING = (
@@ -37,13 +40,19 @@ EXTENDED = (
     "images, with the same directions and margins; of detectors it says only that they detect better. Maps are "
     "compared on the objects that every network detects."
 )
+METHODS_OF_WIRINGS = (
+    " Whether a searched wiring is more accurate was decided against wirings drawn at random alone, trained in the "
+    "same way; relative improvement over these is that of [@yang2020]."
+)
 LIMITS = (
     "Intervals over runs hold for runs that vary normally and images whose effects add; an outlying run among few "
     "makes them wide.",
 )
 
 
-def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet, controls: pd.DataFrame) -> Section:
+def claims_section(
+    comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet, controls: pd.DataFrame, searched: pd.DataFrame
+) -> Section:
     """Draw ``figures/claims.*``, one per candidate, and return the section.
 
     Args:
@@ -51,13 +60,14 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet,
         claims: A row per claim and other variant.
         sheet: What to draw on.
         controls: A row per candidate and control.
+        searched: Rows of `searched.SEARCH_RANDOM_TABLE`: searched wirings beside random ones.
     """
     figures: dict[str, str] = {}
     candidates = list(dict.fromkeys(claims["model"]))
     for number, candidate in enumerate(candidates, start=1):
         name = "claims" if len(candidates) == 1 else f"claims-{number}"
         rows = claims[claims["model"] == candidate].reset_index(drop=True)
-        figures |= sheet.draw(name, plot_claims(rows, sheet.width), claims_caption(candidate, _extended(rows)))
+        figures |= sheet.draw(name, plot_claims(rows, sheet.width), claims_caption(rows))
     declared = declared_claims()
     words: dict[str, Any] = {
         "several": len(candidates) > 1,
@@ -69,6 +79,7 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet,
     }
     blocks = [rows.to_dict("records") for _, rows in claims.groupby(["model", "claim"], sort=False)]
     tables = {"Is it the module? Controls that the study holds or lacks": controls} if len(controls) else {}
+    tables |= {"Searched wirings beside random ones": searched} if len(searched) else {}
     tables |= {"All differences between variants": comparison} if len(comparison) else {}
     return Section(
         "claims",
@@ -77,20 +88,29 @@ def claims_section(comparison: pd.DataFrame, claims: pd.DataFrame, sheet: Sheet,
         figures=figures,
         tables=tables,
         methods=claims_methods(claims) if len(claims) else "",
-        reading=[*(READING if len(claims) else READING[2:]), *([EXTENDED] if _extended(claims) else [])],
-        limits=[*(LIMITS if len(claims) else ()), *lacking(controls)],
-        body=render("claims.html.j2", __package__, blocks=blocks, **words),
+        reading=[
+            *(READING if len(claims) else READING[2:]),
+            *([EXTENDED] if _extended(claims) else []),
+            *([WIRINGS] if len(about_random_wirings(claims)) else []),
+        ],
+        limits=[*(LIMITS if len(claims) else ()), *lacking(controls), *few_runs(claims, searched)],
+        body=render("claims.html.j2", __package__, blocks=blocks, said=wiring_verdicts(claims, searched), **words),
     )
 
 
 def size_text(row: Mapping[str, float]) -> str:
-    """Say how the candidate differs in accuracy and size from the other variant of a row of claims."""
-    parts = {
-        "top-1": f"{100 * row['top1']:+.2f} points" if row["top1"] == row["top1"] else "",
-        "parameters": metric_text(row["parameters"], "+"),
-        "multiply-adds": metric_text(row["macs"], "+"),
-    }
-    return ", ".join(f"{name} {text}" for name, text in parts.items() if text)
+    """Say how the candidate differs in accuracy and size from the other variant of a row of claims.
+
+    Example:
+        >>> size_text({"accuracy_difference": -0.0025, "parameters_ratio": 1.225, "macs_ratio": float("nan")})
+        'top-1 -0.25 points, parameters +22.5 %'
+    """
+    parts = [
+        (f"top-1 {100 * row['accuracy_difference']:+.2f} points", row["accuracy_difference"]),
+        (f"parameters {100 * row['parameters_ratio'] - 100:+.1f} %", row["parameters_ratio"]),
+        (f"multiply-adds {100 * row['macs_ratio'] - 100:+.1f} %", row["macs_ratio"]),
+    ]
+    return ", ".join(text for text, value in parts if not math.isnan(value))
 
 
 def beside_text(row: Mapping[str, Any], comparison: pd.DataFrame) -> str:
@@ -118,17 +138,15 @@ def _extended(claims: pd.DataFrame) -> bool:
     return any(declared[name].extended for name in claims["claim"] if name in declared)
 
 
-def claims_caption(candidate: str, extended: bool = False) -> str:
-    """Say what the forest plot shows.
-
-    Args:
-        candidate: Name of the variant.
-        extended: Whether there are claims that the paper does not make of such networks.
-    """
-    more = ", and what it says of classifiers extended to detectors" if extended else ""
+def claims_caption(claims: pd.DataFrame) -> str:
+    """Say what the forest plot of the claims about one candidate shows."""
+    more = ", and what it says of classifiers extended to detectors" if _extended(claims) else ""
+    against = claims.groupby("claim")["against"].nunique()
+    alone = " The claim about random wirings is about no other variant." if against.nunique() > 1 else ""
     return (
-        f"The paper's claims{more}: {candidate} minus each other variant, with 95% intervals. The grey band holds "
-        "differences that do not matter, the arrow points where the claim says that the differences lie."
+        f"The paper's claims{more}: {claims['model'].iloc[0]} minus each other variant, with 95% intervals. The grey "
+        "band holds differences that do not matter, the arrow points where the claim says that the differences lie."
+        + alone
     )
 
 
@@ -144,4 +162,5 @@ def claims_methods(claims: pd.DataFrame) -> str:
         "[@efron1993]); where variants have three runs or more, over training runs and images, by components of "
         "variance [@searle1992] with the degrees of freedom of [@welch1947] for the runs."
         + (f" {EXTENDED}" if _extended(claims) else "")
+        + (METHODS_OF_WIRINGS if len(about_random_wirings(claims)) else "")
     )

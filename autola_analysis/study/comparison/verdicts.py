@@ -9,7 +9,7 @@ from autola_analysis.statistics.claims import Claim
 HOLDS, FAILS = "holds", "does not hold"
 SCOPES = {"checkpoints": "these checkpoints alone", "modules": "modules as trained here"}
 """What a difference speaks for: fewer than three runs of a variant say nothing of other trainings."""
-WORDS = {"ap": "average precision", "knn_accuracy": "kNN accuracy"}
+WORDS = {"ap": "average precision", "knn_accuracy": "kNN accuracy", "top1": "top-1 accuracy"}
 """Names of statistics that read better as words"""
 
 

@@ -1,5 +1,7 @@
 """Sentences beside the numbers: when they are given, and which numbers they name."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,12 @@ from torch.utils.data import TensorDataset
 
 from autola_analysis.analyses.selectivity.analysis import Selectivity
 from autola_analysis.analyses.selectivity.caveats import bias_caveats, fold_caveats, item_caveats
+from autola_analysis.analyses.selectivity.chance import below_chance
+from autola_analysis.analyses.selectivity.compared import selectivity_statistics
 from autola_analysis.analyses.selectivity.labelings import Labelings
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.selectivity.result import SUMMARY, SelectivityResult
+from autola_analysis.statistics.difference import Statistic
 from tests.analyses.selectivity.studies import selectivity_result
 from tests.analyses.selectivity.test_measure import QUIET, class_sorted
 from tests.inference.networks import Tiny
@@ -54,27 +59,54 @@ def test_what_folds_do_not_allow_is_said(sizes: tuple[int, ...] | None, folds: i
     assert "".join(caveats).startswith(words)
 
 
-def test_a_bias_beyond_2_percent_or_0_005_is_said_once_per_layer_with_the_largest() -> None:
+def test_a_bias_beyond_2_percent_or_0_005_is_said_once_with_all_layers_and_the_largest() -> None:
     results = [
         corrected("SE", "1", layer1=(0.0202, 0.02), layer3=(0.5, 0.4951), layer2=(0.1, float("nan"))),
         corrected("HOGA", "2", layer1=(0.0206, 0.02), layer3=(0.5, 0.4949), layer2=(0.1, 0.0985)),
     ]
-    (layer1, layer3) = bias_caveats(results)
-    assert layer1.startswith("noise of the class means biases the plain mean class selectivity of layer1 by more than")
-    assert "2% or 0.005 in 1 of 2 networks (most: 0.0206, corrected 0.0200, in HOGA (run 2))" in layer1
-    assert "layer3 by more than 2% or 0.005 in 1 of 2 networks" in layer3
-    assert list(Selectivity().warnings(results)) == [layer1, layer3]
+    sentence = (
+        "noise of the class means biases the plain mean class selectivity by more than 2% or 0.005 in layer1 (1 of 2 "
+        "networks), layer3 (1 of 2 networks); most: 0.5000, corrected 0.4949, in layer3 of HOGA (run 2). Intervals and "
+        "comparisons are about the corrected mean."
+    )
+    assert bias_caveats(results) == list(Selectivity().warnings(results)) == [sentence]
+    (alone,) = bias_caveats([corrected("HOGA", "2", layer1=(0.0206, 0.02), layer3=(0.5, 0.4951))])
+    assert "in layer1 (1 of 1 network); most: 0.0206, corrected 0.0200, in layer1 of HOGA (run 2)." in alone
+
+
+def below(chances: Mapping[tuple[str, str], tuple[float, float]]) -> list[SelectivityResult]:
+    """Return results whose corrected means are 0.499 and 0.139, with chance levels by variant and run."""
+    results = []
+    for (model, run), of_layers in chances.items():
+        results.append(corrected(model, run, layer1=(0.5, 0.499), layer3=(0.14, 0.139)))
+        results[-1].summary["null_mean"] = of_layers
+    return results
 
 
 def test_a_corrected_mean_below_chance_is_not_to_be_relied_on() -> None:
-    results = [corrected(name, "1", layer1=(0.5, 0.499), layer3=(0.14, 0.139)) for name in ("none", "SE")]
-    for result, chance in zip(results, (0.13, 0.145), strict=True):
-        result.summary["null_mean"] = [0.1, chance]
-    assert bias_caveats(results) == [
-        "noise of the class means hides the class selectivity of layer3 in 1 of 2 networks (most: 0.1450 by chance, "
-        "0.1390 corrected, in SE): what the correction leaves may be bias, in intervals and comparisons too; give more "
-        "images."
+    of_one_layer = below({("none", "1"): (0.1, 0.13), ("SE", "1"): (0.1, 0.145)})
+    assert bias_caveats(of_one_layer) == [
+        "noise of the class means hides the class selectivity of layer3 in SE; most: 0.1450 by chance, 0.1390 "
+        "corrected, in layer3 of SE. What the correction leaves may be bias, in intervals and comparisons too; give "
+        "more images."
     ]
+    of_both = below({("none", "1"): (0.1, 0.14), ("SE", "1"): (0.6, 0.145)})
+    (sentence,) = bias_caveats(of_both)
+    assert "of layer3 in none, SE; layer1 in SE; most: 0.6000 by chance, 0.4990 corrected, in layer1 of SE." in sentence
+
+
+@pytest.mark.parametrize(("chances", "hidden"), [((0.10, 0.17), False), ((0.13, 0.17), True), ((0.10, 0.18), True)])
+def test_runs_of_a_variant_are_below_chance_together_and_then_decide_no_claim(
+    chances: tuple[float, float], hidden: bool
+) -> None:
+    results = below({("SE", str(run)): (0.1, chance) for run, chance in enumerate(chances, 1)})
+    mean = sum(chances) / 2
+    expected = {("SE", "layer3"): pytest.approx((mean, 0.139))} if hidden else {}
+    assert below_chance(results) == expected
+    means = [each for each in selectivity_statistics(results)[0] if isinstance(each, Statistic) and not each.summary]
+    assert {each.layer: set(each.hidden) for each in means} == {"layer1": set(), "layer3": {"SE"} if hidden else set()}
+    words = f"most: {mean:.4f} by chance, 0.1390 corrected, in layer3 of SE (means over the runs of a variant)."
+    assert [words in text for text in bias_caveats(results)] == [True] * hidden
 
 
 def test_only_images_with_permuted_labels_have_their_selectivity_hidden() -> None:
@@ -84,7 +116,8 @@ def test_only_images_with_permuted_labels_have_their_selectivity_hidden() -> Non
     permuted.classes = data.classes
     for images, hidden in ((data, False), (permuted, True)):
         result = measure_selectivity(Tiny(), images, reading=QUIET, permutations=5)
-        assert any("hides the class selectivity of layer2 in 1 of 1" in text for text in result.warnings) == hidden
+        hides = [text.partition("; most")[0] for text in result.warnings if "hides the class selectivity of" in text]
+        assert any("layer2 in " in layers for layers in hides) == hidden
 
 
 def test_a_measurement_in_python_says_it_too() -> None:

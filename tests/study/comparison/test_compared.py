@@ -1,6 +1,7 @@
 """What the groups of a study differ in: statistics of all analyses, accuracy of the passes, claims."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +29,8 @@ from tests.statistics.test_compare import row_of
 DIGITS = ClutteredDigits("test", 1)
 CLAIM = Claim("better", "It is said.", "features", "knn_accuracy", "last", 1, 0.01)
 IMAGES = 60
+KINDS = {"HOGA": "hoga", "Rand": "hoga-random"}
+"""Attentions of networks by the beginnings of their names"""
 
 
 class Measured:
@@ -45,7 +48,8 @@ def models(**groups: Sequence[str]) -> list[StudyModel]:
     made = []
     for group, names in groups.items():
         for name in names:
-            spec = ModelSpec("resnet20", "hoga" if name.startswith("HOGA") else "none", 10)
+            attention = next((kind for start, kind in KINDS.items() if name.startswith(start)), "none")
+            spec = ModelSpec("resnet20", attention, 10)
             loaded = LoadedModel(Tiny(), spec, None, None, "0", Path("a.pth"))
             made.append(StudyModel(name, group, Variant(Tiny(), name, spec=spec), loaded))
     return made
@@ -127,6 +131,22 @@ def test_only_claims_about_networks_of_the_candidates_task_are_decided(monkeypat
     networks = models(all=["SE", "HOGA"])
     monkeypatch.setattr(Measured, "claims", (CLAIM, CLAIM.for_detectors()))
     assert compared(networks, values("SE", "HOGA")).claims["claim"].tolist() == [CLAIM.name]
+
+
+@pytest.mark.parametrize(("candidate", "against"), [("HOGA", ["Rand"]), ("SE", []), ("Rand", [])])
+def test_a_claim_about_random_wirings_is_about_a_candidate_with_a_searched_one(
+    candidate: str, against: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_wirings = replace(CLAIM, name="beats random", against="random wiring")
+    monkeypatch.setattr(Measured, "claims", (CLAIM, of_wirings))
+    names = ["SE", "HOGA", "Rand"]
+    found = compared(models(all=names), values(*names), candidate=candidate)
+    claims = found.claims.groupby("claim", sort=False)["against"].agg(list).to_dict()
+    others = [name for name in names if name != candidate]
+    assert claims == {"better": others} | ({"beats random": against} if against else {})
+    assert found.warnings == ("measured for a test.",)
+    (left_out,) = compared(models(all=["SE", "HOGA"]), values("SE", "HOGA")).warnings[1:]
+    assert left_out == "the claim 'beats random' is left out: no variant has wirings that were drawn at random."
 
 
 def test_the_named_candidate_counts_in_its_group_alone() -> None:

@@ -21,17 +21,18 @@ def claims() -> pd.DataFrame:
     return CLAIMS_TABLE.frame([{"claim": "better", "model": "HOGA", "against": name} for name in ("SE", "none")])
 
 
-def test_differences_are_of_means_over_runs() -> None:
+def test_differences_and_ratios_are_of_means_over_runs() -> None:
     pair = models(all=["SE", "none", "HOGA"])
     networks = [
         network(pair[0], 0.8, (100, 1000)), network(pair[0], 0.9, (100, 1000)), network(pair[1], None, (90, 900)),
         network(pair[2], 0.95, (120, 1500)),
     ]  # fmt: skip
     found = with_size(claims(), networks).set_index("against")
-    assert found.loc["SE", ["top1", "parameters", "macs"]].tolist() == pytest.approx([0.1, 20, 500])
-    assert np.isnan(found.loc["none", "top1"])
-    assert size_text(found.loc["SE"]) == "top-1 +10.00 points, parameters +20, multiply-adds +500"
-    assert size_text(found.loc["none"]) == "parameters +30, multiply-adds +600"
+    size = ["accuracy_difference", "parameters_ratio", "macs_ratio"]
+    assert found.loc["SE", size].tolist() == pytest.approx([0.1, 1.2, 1.5])
+    assert np.isnan(found.loc["none", "accuracy_difference"])
+    assert size_text(found.loc["SE"]) == "top-1 +10.00 points, parameters +20.0 %, multiply-adds +50.0 %"
+    assert size_text(found.loc["none"]) == "parameters +33.3 %, multiply-adds +66.7 %"
 
 
 def test_accuracy_is_that_of_the_most_images() -> None:
@@ -43,6 +44,6 @@ def test_accuracy_is_that_of_the_most_images() -> None:
     networks = [network(model, 0.5 + 0.1 * place, (1, 1), few) for place, model in enumerate(pair)]
     networks += [network(model, 0.9 - 0.1 * place, (1, 1), many) for place, model in enumerate(pair)]
     assert [each.accuracy.images for each in of_largest_pass(networks)] == [2000] * 3
-    assert with_size(claims(), networks)["top1"].tolist() == pytest.approx([-0.2, -0.1])
+    assert with_size(claims(), networks)["accuracy_difference"].tolist() == pytest.approx([-0.2, -0.1])
     assert of_largest_pass([]) == []
     assert with_size(CLAIMS_TABLE.frame(), networks).columns.tolist() == CLAIMS_TABLE.names
