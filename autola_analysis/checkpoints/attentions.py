@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,14 @@ from torch import Tensor
 from autola_analysis.attention import RELEASED, Genotype, create_attention, list_attentions
 from autola_analysis.attention.operations import OPERATIONS
 from autola_analysis.attention.squeeze_excitation import hidden_units
+from autola_analysis.backbones.blocks import Position
+from autola_analysis.backbones.imagenet import bottleneck_position
 from autola_analysis.core.errors import CheckpointError
 
 MAX_REDUCTION = 128
-Position = Literal["inner", "outer"]
+PLACES: tuple[Position, ...] = ("outer", "inner")
+TOLD_BY_PARTS = frozenset({"none", "se", "cbam", "hoga", "hoga-random", "hoga-search"})
+"""Modules whose parts are looked at one by one; of any other, the names and shapes of all tensors are compared."""
 Tensors = Mapping[str, Tensor]
 
 
@@ -35,6 +39,10 @@ class Site:
     block: str
     outer: int
     inner: int | None
+
+    def channels(self, position: Position) -> int | None:
+        """Return the channels at a place; None where the block has no such place."""
+        return self.outer if position == "outer" else self.inner
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,12 @@ def identify_attention(tensors: Tensors, sites: list[Site], path: Path, *, genot
     if len(bare) == len(sites):
         if genotype is not None:
             raise CheckpointError(f"a genotype was given, but {path} holds no attention modules; leave --genotype out.")
-        return Attention("none", evidence=("attention none: no block has attention tensors",))
+        return Attention(
+            "none",
+            evidence=(
+                "attention none: no block has attention tensors (one without any, as simam, is named by the user)",
+            ),
+        )
     if bare:
         raise CheckpointError(
             f"{path} has attention tensors in some blocks and none in {', '.join(bare[:3])}; known networks have the "
@@ -205,21 +218,25 @@ def _expected_shapes(operation: str, channels: int) -> dict[str, tuple[int, ...]
 
 
 def _registered(found: Mapping[str, Tensors], sites: list[Site], path: Path, parts: Iterable[str]) -> Attention:
-    """Try every other registered module: the one whose tensors have these names and shapes."""
-    site, own = sites[0], found[sites[0].block]
-    stored = {name: tuple(t.shape) for name, t in own.items() if not name.endswith("num_batches_tracked")}
+    """Try every other registered module: the one whose tensors have these names and shapes in every block."""
+    stored = {block: _shapes(own) for block, own in found.items()}
     fits: list[tuple[str, Position]] = []
-    for name in list_attentions():
-        for position, channels in (("outer", site.outer), ("inner", site.inner)):
-            if channels is not None and stored == _module_shapes(name, channels):
-                fits.append((name, position))  # type: ignore[arg-type]
-    if len(fits) == 1:
-        name, position = fits[0]
-        return Attention(
-            name,
-            position=None if site.inner is None else position,
-            evidence=(f"attention {name}: the tensors of {site.block}.attention have its names and shapes",),
-        )
+    for name in (each for each in list_attentions() if each not in TOLD_BY_PARTS):
+        for position in PLACES:
+            if all(stored[site.block] == _module_shapes(name, site.channels(position)) for site in sites):
+                fits.append((name, position))
+    names = {name for name, _ in fits}
+    if len(names) == 1:
+        name = names.pop()
+        evidence = f"attention {name}: the tensors of every block's attention have its names and shapes"
+        if len(fits) == 1:
+            position = fits[0][1]
+            return Attention(
+                name, position=None if position == bottleneck_position(name) else position, evidence=(evidence,)
+            )
+        return Attention(name, evidence=(evidence,), warnings=(_assumed_place(name),))
+    if (kernels := _eca_kernels(stored, sites)) is not None:
+        return kernels
     if fits:
         listed = ", ".join(f"{name} ({position})" for name, position in fits)
         raise CheckpointError(
@@ -231,13 +248,47 @@ def _registered(found: Mapping[str, Tensors], sites: list[Site], path: Path, par
     )
 
 
-def _module_shapes(name: str, channels: int) -> dict[str, tuple[int, ...]] | None:
+def _module_shapes(name: str, channels: int | None) -> dict[str, tuple[int, ...]] | None:
+    """Return the shapes of a registered module; None where it cannot be built or the place does not exist."""
+    if channels is None:
+        return None
     try:
         with torch.random.fork_rng(devices=[]):
-            state = create_attention(name, channels).state_dict()
+            return _shapes(create_attention(name, channels).state_dict())
     except Exception:  # noqa: BLE001 - a module of the user's that cannot be built here is simply not a candidate
         return None
-    return {key: tuple(t.shape) for key, t in state.items() if not key.endswith("num_batches_tracked")}
+
+
+def _shapes(tensors: Tensors) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(t.shape) for name, t in tensors.items() if not name.endswith("num_batches_tracked")}
+
+
+def _eca_kernels(stored: Mapping[str, Mapping[str, tuple[int, ...]]], sites: list[Site]) -> Attention | None:
+    """Return ECA whose kernels do not follow from the channels, as in the authors' networks; None where it is not."""
+    sizes: dict[int, int] = {}
+    for site in sites:
+        shapes = stored[site.block]
+        shape = shapes.get("conv.weight", ())
+        if len(shapes) > 1 or len(shape) != 3 or shape[:2] != (1, 1) or shape[2] % 2 == 0:
+            return None
+        if sizes.setdefault(site.outer, shape[2]) != shape[2]:
+            return None
+    listed = ", ".join(f"{size} of {channels} channels" for channels, size in sizes.items())
+    one = len(set(sizes.values())) == 1
+    return Attention(
+        "eca",
+        {"kernel_size": sizes[sites[0].outer] if one else [list(pair) for pair in sizes.items()]},
+        evidence=(f"attention eca: every block has the kernel of one convolution over channels, {listed}",),
+        warnings=() if sites[0].inner is None else (_assumed_place("eca"),),
+    )
+
+
+def _assumed_place(name: str) -> str:
+    return (
+        f"the attention's tensors do not show its place in a block; {bottleneck_position(name)!r}, the usual one of "
+        f"{name}, is assumed (if the network was trained with the other, say so with --arch SPEC.json, whose options "
+        "hold the position)"
+    )
 
 
 def _position(

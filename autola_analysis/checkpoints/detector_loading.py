@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autola_analysis.attention import list_attentions
+from autola_analysis.attention.registry import ATTENTIONS
 from autola_analysis.backbones.building import build_aside
 from autola_analysis.checkpoints.detector_shapes import OTHER_DETECTOR, options_of
 from autola_analysis.checkpoints.dialects import translate
@@ -122,7 +122,7 @@ def _check_recorded(found: Interpretation, bn_eps: float | None) -> None:
         )
     if bn_eps is not None:
         raise OptionError(f"{found.path} records the epsilon of its batch norms; leave bn_eps out.")
-    if found.detector.attention not in list_attentions():
+    if found.detector.attention not in ATTENTIONS:
         raise CheckpointError(
             f"{found.path} records the attention {found.detector.attention!r}, which is not known here; register its "
             "class under this name with register_attention first."

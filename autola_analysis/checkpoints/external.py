@@ -9,17 +9,18 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from functools import update_wrapper
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-from autola_analysis.attention.registry import AttentionFactory
+from autola_analysis.attention.foreign import guarded
+from autola_analysis.attention.registry import ATTENTIONS, AttentionFactory
 from autola_analysis.backbones.stem import input_side
 from autola_analysis.core.code import SOURCE
-from autola_analysis.core.errors import MissingExtraError, OptionError, UnknownNameError
+from autola_analysis.core.errors import OptionError, UnknownNameError
+from autola_analysis.core.extras import need_timm
 from autola_analysis.core.files import expanded
 from autola_analysis.core.own_code import is_of_own_code, reason_of
 from autola_analysis.core.registry import nearest
@@ -74,35 +75,21 @@ def side_of_named(arch: str, model: nn.Module) -> int | None:
 
 
 def load_attention(reference: str) -> AttentionFactory:
-    """Return the attention class or function that ``FILE.py:Class`` or ``package.module:Class`` names.
+    """Return the attention class or function of a registered name, ``FILE.py:Class`` or ``package.module:Class``.
 
     Raises:
-        OptionError: If it cannot be imported or is not callable.
+        UnknownNameError: If a name is not registered.
+        OptionError: If a reference cannot be imported or is not callable.
     """
+    if reference in ATTENTIONS or ":" not in reference:
+        return ATTENTIONS.get(reference)
     factory = load_attribute(reference, "--attention")
     if isinstance(factory, nn.Module):
         raise OptionError(
             f"--attention {reference} is {type(factory).__name__}; name a class or a function channels -> Module."
         )
 
-    def build(channels: int, **options: object) -> nn.Module:
-        try:
-            module = factory(channels, **options)
-        except BaseException as error:
-            if not is_of_own_code(error):
-                raise
-            raise OptionError(
-                f"--attention {reference} failed when called with {channels} channels ({reason_of(error)}); it has to "
-                "build a module for any number of channels."
-            ) from error
-        if not isinstance(module, nn.Module):
-            raise OptionError(
-                f"--attention {reference} returned {type(module).__name__}; it has to build an nn.Module."
-            )
-        return module
-
-    build.bottleneck_position = getattr(factory, "bottleneck_position", "outer")  # type: ignore[attr-defined]
-    return update_wrapper(build, factory, assigned=(), updated=())  # the signature is the factory's
+    return guarded(factory, f"--attention {reference}")
 
 
 def load_attribute(reference: str, flag: str) -> Callable[..., object]:
@@ -155,12 +142,9 @@ def _module_of_file(path: Path, flag: str) -> ModuleType:
 
 
 def _timm(name: str, num_classes: int | None) -> nn.Module:
-    try:
-        import timm
-    except ImportError as error:
-        raise MissingExtraError(
-            f"--arch timm:{name} needs timm, which is not installed; run pip install 'autola-analysis[timm]'."
-        ) from error
+    need_timm(f"--arch timm:{name}")
+    import timm
+
     if not timm.is_model(name):
         raise UnknownNameError(
             f"timm has no model {name!r}; the nearest: {', '.join(nearest(name, timm.list_models()))}."

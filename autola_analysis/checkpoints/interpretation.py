@@ -9,9 +9,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from autola_analysis.attention import Genotype, list_attentions
+from autola_analysis.attention import Genotype
 from autola_analysis.attention.genotype import as_genotype
-from autola_analysis.attention.registry import AttentionFactory
+from autola_analysis.attention.registry import ATTENTIONS, AttentionFactory
 from autola_analysis.backbones import ModelSpec, create_model, list_backbones
 from autola_analysis.backbones.building import build_aside, build_outline
 from autola_analysis.checkpoints.attentions import Attention
@@ -23,7 +23,7 @@ from autola_analysis.checkpoints.native import Record, checked_spec, is_native, 
 from autola_analysis.checkpoints.prefixes import Stripped, strip_resnet, strip_to_match
 from autola_analysis.checkpoints.reading import RawCheckpoint, check_stored, short_reason
 from autola_analysis.checkpoints.unwrapping import Unwrapped, unwrap
-from autola_analysis.core.errors import AutolaError, CheckpointError, OptionError
+from autola_analysis.core.errors import AutolaError, CheckpointError, MissingExtraError, OptionError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.reading import json_of, read_text
 from autola_analysis.core.text import counted
@@ -39,7 +39,7 @@ class Request:
     Attributes:
         arch: A spec, a backbone's name, the path of a spec in JSON, or an external reference; None: find out.
         genotype: The wiring of its HOGA modules.
-        attention: An own attention module: ``FILE.py:Class``, a class or a function.
+        attention: The attention module that the user named: a name, ``FILE.py:Class``, a class or a function.
         num_classes: Outputs of the head.
     """
 
@@ -173,15 +173,16 @@ def outline_of(found: Interpretation) -> nn.Module:
 
     Raises:
         CheckpointError: If the file describes a network that cannot be built.
+        MissingExtraError: If a package that it is built of is not installed.
     """
     assert found.build is not None
     spec = found.detector or found.spec
-    if spec is None or spec.attention not in list_attentions():
+    if spec is None or spec.attention not in ATTENTIONS:
         return build_aside(found.build)
     try:
         return build_outline(found.build)
     except (AutolaError, ArithmeticError, RuntimeError, TypeError, ValueError) as error:
-        if isinstance(error, AutolaError) and found.record is None:
+        if isinstance(error, MissingExtraError) or (isinstance(error, AutolaError) and found.record is None):
             raise
         raise CheckpointError(
             f"{found.path} describes a network that cannot be built here ({short_reason(error)}); use the version of "
@@ -212,7 +213,7 @@ def _recorded(found: Interpretation, spec: ModelSpec, request: Request) -> None:
     found.build = spec.build
     if request.attention is not None:
         found.build = _with_attention(spec, request.attention)
-    elif spec.attention not in list_attentions():
+    elif spec.attention not in ATTENTIONS:
         raise CheckpointError(
             f"{found.path} records the attention {spec.attention!r}, which is not known here; give its class with "
             "--attention FILE.py:Class."

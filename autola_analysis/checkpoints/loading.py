@@ -104,7 +104,8 @@ def load_model(
         arch: What the network is, where the file does not show it: a backbone's name, a `ModelSpec` or the path of one
             as JSON, ``timm:NAME``, ``torchvision:NAME``, ``package.module:function`` or ``FILE.py:function``.
         genotype: The wiring of HOGA modules: an object, (operation, source) pairs, or the path of a JSON file.
-        attention: An own attention module in a known backbone: ``FILE.py:Class``, a class or a function.
+        attention: The attention module in a known backbone, where its tensors do not show it: a registered name,
+            ``timm:NAME``, ``FILE.py:Class``, a class or a function.
         num_classes: Outputs of the head; an error where the file's head has another number.
         weights: Which of several sets of weights in the file (``model_ema`` beside ``model``, or the prefix ``student``
             of its tensors' names): its keys in the file, joined by dots. A file with one set needs none.

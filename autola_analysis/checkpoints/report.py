@@ -15,7 +15,7 @@ from autola_analysis.checkpoints.interpretation import Interpretation, Request, 
 from autola_analysis.checkpoints.loading import ignored_lines
 from autola_analysis.checkpoints.matching import check_match, number_formats
 from autola_analysis.checkpoints.reading import RawCheckpoint, check_finite, read_checkpoint
-from autola_analysis.core.errors import CheckpointError
+from autola_analysis.core.errors import CheckpointError, MissingExtraError
 from autola_analysis.core.text import counted, plural, printable
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.detectors import DetectorSpec
@@ -127,7 +127,7 @@ def inspect_checkpoint(path: str | Path, *, weights: str | None = None, trust: b
         check_finite(found.state, found.path)
         if found.build is not None:
             check_match(outline_of(found), found.state, found.path)
-    except CheckpointError as error:
+    except (CheckpointError, MissingExtraError) as error:
         problem = str(error)
     return _report(found, classes, problem)
 

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from autola_analysis.attention import list_attentions
 from autola_analysis.attention.genotype import as_genotype
+from autola_analysis.attention.registry import ATTENTIONS
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.backbones.building import build_aside
 from autola_analysis.checkpoints.matching import check_match
@@ -109,7 +109,7 @@ def _check_description(
             f"{len(classes)} class names were given for a network with {named_outputs(spec)} classes; give one per "
             "class."
         )
-    if spec.attention not in list_attentions():
+    if spec.attention not in ATTENTIONS:
         return  # a module of the user's: loading asks for its class and checks then
     try:
         check_match(build_aside(spec.build), model.state_dict(), path)

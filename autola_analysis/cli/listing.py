@@ -14,9 +14,9 @@ from autola_analysis.core.registry import nearest
 
 
 def _attentions() -> list[str]:
-    from autola_analysis.attention import list_attentions
+    from autola_analysis.attention.registry import ATTENTIONS
 
-    return list_attentions()
+    return [*ATTENTIONS.names(), *ATTENTIONS.families()]
 
 
 def _backbones() -> list[str]:

@@ -61,7 +61,12 @@ class ArchitectureFlags:
         list[str], typer.Option(metavar="[NAME=]FILE", help="JSON file with the genotype of a HOGA checkpoint.")
     ] = field(default_factory=list)
     attention: Annotated[
-        list[str], typer.Option(metavar="[NAME=]FILE.py:CLASS", help="Own attention module in a known backbone.")
+        list[str],
+        typer.Option(
+            metavar="[NAME=]ATTENTION",
+            help="Attention module in a known backbone: FILE.py:CLASS, timm:NAME, or a name, as of simam, which has no "
+            "parameters that show it.",
+        ),
     ] = field(default_factory=list)
     weights: Annotated[
         list[str],

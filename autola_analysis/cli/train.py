@@ -75,7 +75,9 @@ class NetworkFlags:
 
     def label(self) -> str:
         """Return what tells this attention from others in the name of a file."""
-        name = self.attention.rpartition(":")[2]
+        from autola_analysis.attention.registry import ATTENTIONS
+
+        name = self.attention if self.attention in ATTENTIONS else self.attention.rpartition(":")[2]
         wiring = [] if self.genotype is None else [self.genotype.stem]
         size = [] if self.match_parameters is None else [f"as-{self.match_parameters}"]
         return re.sub(r"[^\w.=-]", "_", "-".join([name, *wiring, *self.attention_option, *size]))

@@ -13,7 +13,20 @@ def need_lightning(what: str) -> None:
     Raises:
         MissingExtraError: In one sentence.
     """
-    if find_spec("pytorch_lightning") is None:
+    _need("pytorch-lightning", "train", what)
+
+
+def need_timm(what: str) -> None:
+    """Refuse what takes parts of timm where timm is not installed.
+
+    Raises:
+        MissingExtraError: In one sentence.
+    """
+    _need("timm", "timm", what)
+
+
+def _need(package: str, extra: str, what: str) -> None:
+    if find_spec(package.replace("-", "_")) is None:
         raise MissingExtraError(
-            f"{what} needs pytorch-lightning, which is not installed; pip install 'autola-analysis[train]' adds it."
+            f"{what} needs {package}, which is not installed; pip install 'autola-analysis[{extra}]' adds it."
         )

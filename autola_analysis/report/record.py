@@ -30,6 +30,7 @@ PACKAGES = (
     "matplotlib",
     "captum",
     "openTSNE",
+    "timm",
 )
 
 

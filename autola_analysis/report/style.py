@@ -16,8 +16,12 @@ from autola_analysis.core.errors import OptionError
 WIDTHS = {"neurips": 5.5, "cvpr": 6.875, "column": 3.25}
 """Text widths in inches, by name."""
 
-VARIANT_COLOURS = ("#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D00")
-"""After Okabe and Ito, "Color Universal Design", 2008; yellow is too light for lines and left out."""
+VARIANT_COLOURS = (
+    "#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D00",
+    "#0000FF", "#693C1E", "#69D278", "#693C5A",
+)  # fmt: skip
+"""The first eight after Okabe and Ito, "Color Universal Design", 2008; yellow is too light for lines and left out. The
+others lie far from these and from each other, chosen as `CLASS_COLOURS` are."""
 _OF_REPORT: ContextVar[tuple[str, ...]] = ContextVar("variants of the report", default=())
 
 CLASS_COLOURS = (

@@ -16,7 +16,16 @@ from autola_analysis.report.record import recorded_data
 from autola_analysis.report.references import citation_text, read_references
 
 PAPER = "ma2020"
-CITED = {"hoga": PAPER, "se": "hu2018", "cbam": "woo2018"}
+CITED = {
+    "hoga": PAPER,
+    "se": "hu2018",
+    "cbam": "woo2018",
+    "eca": "wang2020",
+    "coordinate": "hou2021",
+    "simam": "yang2021",
+    "triplet": "misra2021",
+    "global-context": "cao2019",
+}
 """The papers of attention modules, as keys of ``report/references.bib``."""
 
 
@@ -49,7 +58,13 @@ def named_lines(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _described(kind: str) -> str:
-    """Return the first line of the module that defines an attention of this package; nothing for one from elsewhere."""
+    """Return the first line of the module that defines an attention of this package; nothing for one of a user's.
+
+    One that a library makes is called by its name there: drawing a page again does not need the library.
+    """
+    if kind not in ATTENTIONS.names():
+        library, _, name = kind.partition(":")
+        return f"the attention {name} of {library}"
     factory = ATTENTIONS.get(kind)
     if not factory.__module__.startswith(f"{attention.__name__}."):
         return ""

@@ -1,4 +1,4 @@
-"""The attention module of a training, by name or by reference; its options are checked before any image is read."""
+"""The options of the attention module of a training, checked before any image is read."""
 
 from __future__ import annotations
 
@@ -9,25 +9,12 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from autola_analysis.attention.registry import ATTENTIONS, AttentionFactory, attention_factory
-from autola_analysis.checkpoints.external import load_attention
+from autola_analysis.attention.registry import AttentionFactory
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.registry import nearest
 
 GENOTYPE = "genotype"
 SCALARS: tuple[type, ...] = (bool, int, float, str, NoneType)
-
-
-def find_attention(attention: str) -> AttentionFactory:
-    """Return the module class or function behind a registered name or a reference ``FILE.py:Class``.
-
-    Raises:
-        UnknownNameError: If a name is not registered.
-        OptionError: If a reference cannot be imported.
-    """
-    if attention in ATTENTIONS or ":" not in attention:
-        return attention_factory(attention)
-    return load_attention(attention)
 
 
 def parse_option(text: str) -> tuple[str, Any]:

@@ -13,11 +13,12 @@ from autola_analysis.attention.registry import ATTENTIONS, AttentionFactory, att
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.backbones.building import build_aside, build_outline
 from autola_analysis.backbones.registry import BACKBONES, create_model, matched_width
+from autola_analysis.checkpoints.external import load_attention
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded, sha256_of
 from autola_analysis.detectors import DetectorSpec, create_detector
-from autola_analysis.training.attention import GENOTYPE, check_options, find_attention
+from autola_analysis.training.attention import GENOTYPE, check_options
 from autola_analysis.training.keeping import check_percent
 from autola_analysis.training.plan import Plan
 from autola_analysis.training.recipes import Recipe
@@ -32,7 +33,8 @@ class Training:
     Attributes:
         recipe_name: For the record.
         recipe: What to do.
-        attention: Registered name of the attention module, or ``FILE.py:Class`` or ``package.module:Class``.
+        attention: Registered name of the attention module, ``timm:NAME``, ``FILE.py:Class`` or
+            ``package.module:Class``.
         backbone: Registered name; None takes the recipe's.
         seed: Of the weights, the order of the images and the augmentation.
         attention_options: Options of the attention module; a genotype becomes (operation, source) pairs.
@@ -88,7 +90,7 @@ class Training:
         """
         if isinstance(self.match_parameters, str):
             attention_factory(self.match_parameters)
-        factory = find_attention(self.attention)
+        factory = load_attention(self.attention)
         check_options(self.attention, factory, self.attention_options)
         try:
             (build_outline if self.attention in ATTENTIONS else build_aside)(lambda: build_with(self.spec(2), factory))

@@ -104,6 +104,31 @@ def test_imagenet_networks_of_senet_pytorch(saved, backbone: str, options, convo
     assert torch.equal(logits(loaded.model, 64, 1), logits(ours, 64, 1))
 
 
+ECA_NET_SIZES = {
+    "resnet18": [[64, 3], [128, 5], [256, 7], [512, 7]],
+    "resnet50": [[256, 3], [512, 5], [1024, 5], [2048, 7]],
+}
+
+
+@pytest.mark.parametrize("backbone", ECA_NET_SIZES)
+def test_networks_of_eca_net_whose_kernels_were_chosen_by_stage(saved, backbone: str) -> None:
+    options = {"kernel_size": ECA_NET_SIZES[backbone]}
+    ours = randomise(create_model(backbone, "eca", 11, attention_options=options))
+    loaded = load_model(saved({"state_dict": rename(ours.state_dict(), ("attention.", "eca."))}))
+    assert loaded.spec == ModelSpec(backbone, "eca", 11, {}, options)
+    assert any("layer" in line and "a name that ECA-Net writes" in line for line in loaded.evidence)
+    assert torch.equal(logits(loaded.model, 64, 1), logits(ours, 64, 1))
+
+
+@pytest.mark.parametrize("name", ["ecaresnet26t", "gcresnext26ts"])
+def test_networks_of_timm_with_other_stems_are_refused_with_the_way_to_load_them(saved, name: str) -> None:
+    with torch.device("meta"):
+        shapes = timm.create_model(name, num_classes=2).state_dict()
+    state = {key: torch.zeros(tensor.shape, dtype=tensor.dtype) for key, tensor in shapes.items()}
+    with pytest.raises(CheckpointError, match=r"(another stem|holds no ResNet) .*--arch timm:NAME"):
+        load_model(saved(state))
+
+
 def test_option_b_shortcuts_of_pytorch_resnet_cifar10(saved) -> None:
     ours = randomise(create_model("resnet20", "none", 10))
     loaded = load_model(saved(rename(ours.state_dict(), ("fc.", "linear."), ("downsample", "shortcut"))))

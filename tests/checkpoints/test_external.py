@@ -6,7 +6,7 @@ import timm
 import torch
 import torchvision
 
-from autola_analysis.backbones import create_model
+from autola_analysis.backbones import ModelSpec, create_model
 from autola_analysis.checkpoints import load_model, save_model
 from autola_analysis.checkpoints.external import build_external
 from autola_analysis.core.errors import CheckpointError, MissingExtraError, OptionError, UnknownNameError
@@ -134,6 +134,14 @@ def test_own_attention_in_a_known_backbone(saved, code: Path, position: str) -> 
         assert torch.equal(logits(loaded.model, 64, 1), logits(theirs, 64, 1))
         assert loaded.spec.backbone == "resnet50"
     assert loaded.spec.options == {"inner_width": 16} | ({"position": "inner"} if position == "inner" else {})
+
+
+@pytest.mark.parametrize("attention", ["simam", "timm:gca"])
+def test_an_attention_that_its_tensors_do_not_show_is_named(saved, attention: str) -> None:
+    theirs = randomise(create_model("resnet8", attention, 4, width=8))
+    loaded = load_model(saved(theirs.state_dict()), attention=attention)
+    assert loaded.spec == ModelSpec("resnet8", attention, 4, {"width": 8})
+    assert torch.equal(logits(loaded.model), logits(theirs))
 
 
 def test_own_attention_whose_tensors_do_not_fit_is_refused(saved, code: Path) -> None:

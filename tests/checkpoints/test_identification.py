@@ -18,7 +18,7 @@ def tensors(spec: ModelSpec) -> dict[str, torch.Tensor]:
         return spec.build().state_dict()
 
 
-@pytest.mark.parametrize("attention", sorted({*list_attentions()} - {"hoga-random", "hoga-search"}))
+@pytest.mark.parametrize("attention", sorted({*list_attentions()} - {"hoga-random", "hoga-search", "simam"}))
 @pytest.mark.parametrize("backbone", [name for name in list_backbones() if name not in ("resnet110", "resnet152")])
 def test_every_network_is_identified_as_itself(backbone: str, attention: str) -> None:
     spec = ModelSpec(backbone, attention, 12)
@@ -42,11 +42,37 @@ def test_every_network_is_identified_as_itself(backbone: str, attention: str) ->
         ModelSpec("resnet20", "hoga", 10, {}, {"reduction": 2}),
         ModelSpec("resnet20", "hoga", 10, {}, {"authors_rounding": True}),
         ModelSpec("resnet18", "none", 0),
+        ModelSpec("resnet50", "eca", 10, {"position": "inner"}),
+        ModelSpec("resnet20", "eca", 10, {}, {"kernel_size": 7}),
+        ModelSpec("resnet50", "coordinate", 10, {"position": "inner"}),
+        ModelSpec("resnet50", "global-context", 10, {"position": "inner"}),
     ],
     ids=str,
 )
 def test_options_are_identified(spec: ModelSpec) -> None:
     assert identify(tensors(spec), PATH).spec == spec
+
+
+def test_a_module_without_parameters_does_not_show() -> None:
+    found = identify(tensors(ModelSpec("resnet20", "simam", 10)), PATH)
+    assert found.spec == ModelSpec("resnet20", "none", 10)
+    assert any("one without any, as simam, is named by the user" in line for line in found.evidence)
+
+
+@pytest.mark.parametrize("options", [{}, {"position": "inner"}], ids=["outer", "inner"])
+def test_tensors_that_are_the_same_at_both_places_are_taken_for_the_usual_one_with_a_warning(options) -> None:
+    found = identify(tensors(ModelSpec("resnet50", "triplet", 10, options)), PATH)
+    assert found.spec == ModelSpec("resnet50", "triplet", 10)
+    assert len(found.warnings) == 1
+    assert "'outer', the usual one of triplet, is assumed" in found.warnings[0]
+    assert identify(tensors(ModelSpec("resnet20", "triplet", 10)), PATH).warnings == ()
+
+
+def test_ecas_kernels_that_differ_within_a_stage_are_no_eca() -> None:
+    state = tensors(ModelSpec("resnet20", "eca", 10))
+    state["layer2.1.attention.conv.weight"] = torch.empty(1, 1, 5)
+    with pytest.raises(CheckpointError, match=r"\(its parts: conv\)"):
+        identify(state, PATH)
 
 
 def test_a_search_network_whose_mixture_is_not_in_its_tensors_is_refused() -> None:

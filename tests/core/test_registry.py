@@ -30,5 +30,19 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         registry.get("resnet51")
 
 
+def test_a_family_makes_what_is_asked_for_by_name() -> None:
+    registry: Registry[str] = Registry("module")
+    registry.register("own")("own")
+    registry.register_family("library")(lambda name: f"{name} of a library")
+    assert registry.get("library:gate") == "gate of a library"
+    assert "library:anything" in registry
+    assert "library" not in registry
+    assert "other:gate" not in registry
+    assert registry.names() == ["own"]
+    assert registry.families() == ["library:NAME"]
+    with pytest.raises(UnknownNameError, match="unknown module 'other:gate'"):
+        registry.get("other:gate")
+
+
 def test_nearest_falls_back_to_the_first_names_where_none_is_alike() -> None:
     assert nearest("zzz", ["a", "b", "c"], limit=2) == ["a", "b"]

@@ -1,5 +1,6 @@
 import pytest
 
+from autola_analysis.attention import list_attentions
 from autola_analysis.report.style import VARIANT_COLOURS, colours_of_report, grid_shape, variant_colours
 
 
@@ -8,6 +9,11 @@ from autola_analysis.report.style import VARIANT_COLOURS, colours_of_report, gri
 )
 def test_rows_of_panels_are_as_equally_full_as_can_be(panels: int, most: int, shape: tuple[int, int]) -> None:
     assert grid_shape(panels, most) == shape
+
+
+def test_a_variant_of_every_attention_beside_controls_has_a_colour_of_its_own() -> None:
+    names = [*list_attentions(), "plain"]
+    assert len(set(variant_colours(names).values())) == len(names)
 
 
 def test_a_variant_keeps_its_colour_in_a_report_whichever_are_drawn() -> None:

@@ -1,14 +1,15 @@
 """A page names the paper, the attention modules and the data in a line each."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
 from torch import nn
 
-from autola_analysis.attention import register_attention
+from autola_analysis.attention import list_attentions, register_attention
 from autola_analysis.attention.registry import ATTENTIONS
 from autola_analysis.report.record import read_record
-from autola_analysis.study.named import named_lines
+from autola_analysis.study.named import CITED, named_lines
 from autola_analysis.study.run import StudyReport
 
 
@@ -40,6 +41,19 @@ def test_paper_modules_and_data_have_a_line_with_their_citation() -> None:
     assert (
         lines["cluttered-digits"] == "Handwritten digits on photographs with the mask of each digit, made on the spot"
     )
+
+
+def test_an_attention_of_a_library_is_named_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    lines = named_lines({"models": [model("GC", "timm:gc"), model("E", "eca")]})
+    assert lines["GC"] == "the attention gc of timm"
+    assert "(Wang, Wu, Zhu, Li, Zuo and Hu, “ECA-Net: " in lines["E"]
+
+
+def test_every_attention_that_a_paper_describes_is_cited() -> None:
+    assert set(CITED) == {*list_attentions()} - {"none", "hoga-random", "hoga-search"}
+    models = [model(name, name) for name in CITED]
+    assert all(named_lines({"models": models})[name].endswith(")") for name in CITED)
 
 
 def test_what_is_not_known_has_no_line(own: str) -> None:

@@ -9,6 +9,7 @@ import torch
 from autola_analysis.attention import Genotype
 from autola_analysis.checkpoints import load_model, save_model
 from autola_analysis.cli import main as entry
+from autola_analysis.cli.train import NetworkFlags
 from autola_analysis.core.errors import OptionError
 from autola_analysis.training.attention import parse_option
 from autola_analysis.training.recipes import RECIPES
@@ -173,6 +174,11 @@ def test_flags_reach_an_own_module_and_its_file(tmp_path: Path, monkeypatch: pyt
         ("--attention mine.py:Scale --attention-option gain=much", "gain of the attention mine.py:Scale takes float"),
         ("--attention mine.py:Scle", "mine.py has no Scle; the nearest: Scale"),
         ("--attention missing.py:Scale", "names missing.py, and there is no such file"),
+        ("--attention eca --attention-option kernel-size=4", "kernel_size is an odd number from 1 on; found 4"),
+        ("--attention simam --attention-option regularisation=-1", "regularisation is a positive number; found -1"),
+        ("--attention timm:seca", "timm makes no attention 'seca'"),
+        ("--attention timm:gca --attention-option rd_ration=2", "no option 'rd_ration'; the nearest: rd_ratio"),
+        ("--attention timm:bottleneck", "the attention timm:bottleneck failed when called with 16 channels"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_before_any_image_is_read(
@@ -187,6 +193,10 @@ def test_options_that_make_no_sense_are_refused_before_any_image_is_read(
         "autola_analysis.training.classification.open_splits", lambda *arguments: pytest.fail("images opened")
     )
     assert message in refused("cluttered-digits", *arguments.split())
+
+
+def test_files_of_a_module_of_timm_and_of_one_of_ours_have_different_names() -> None:
+    assert [NetworkFlags(attention=name).label() for name in ("eca", "timm:eca")] == ["eca", "timm_eca"]
 
 
 @pytest.mark.parametrize(

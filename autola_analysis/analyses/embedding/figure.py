@@ -27,7 +27,7 @@ LABEL_SIZE = 6.0  # points
 LONGEST_NAME = 10  # characters of a class name that still fits into a panel
 MOST_NAMES = 12  # classes whose names are written into the panels
 COVERED = 0.22  # share of a panel that all points together would cover
-ATTENTION_NAMES = {"se": "SE", "cbam": "CBAM", "hoga": "HOGA"}
+ATTENTION_NAMES = {"se": "SE", "cbam": "CBAM", "hoga": "HOGA", "eca": "ECA", "simam": "SimAM"}
 CORNERS = ("#08306B", "#6BAED6", "#7F2704", "#FD9A3D")
 """Colours at lower left, upper left, lower right, upper right, where there are more classes than colours: dark and
 light blue to dark and light orange, which colour-blind readers can tell apart."""
