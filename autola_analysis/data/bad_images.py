@@ -36,7 +36,7 @@ def drop_unreadable(
         DataError: If no image can be decoded.
     """
     processes, found = current(), dict[int, BadImageError]()
-    count, said = processes.counter(), 0
+    count, shown = processes.counter(), 0
     with ThreadPoolExecutor(threads) as pool:
         for start in range(processes.rank * BLOCK, len(source), processes.world_size * BLOCK):
             block = range(start, min(start + BLOCK, len(source)))
@@ -45,8 +45,8 @@ def drop_unreadable(
                     found[index] = error
             done = count(len(block))
             if progress is not None:
-                progress(done - said)
-            said = done
+                progress(done - shown)
+            shown = done
     mine = [(index, str(error), error.path) for index, error in found.items()]
     errors = {index: BadImageError(*of) for each in processes.all_gather_object(mine) for index, *of in each}
     errors = dict(sorted(errors.items()))

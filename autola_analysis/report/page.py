@@ -101,22 +101,22 @@ def _json(value: object) -> Markup:
 def _limits_of_runs(accuracy: pd.DataFrame, wirings: Mapping[str, int] | None = None) -> list[str]:
     runs = accuracy.groupby("model", sort=False)["run"].nunique()
     few = [str(name) for name, count in runs.items() if count < RUNS_FOR_MODULES]
-    said = [
+    limits = [
         "Intervals over images tell how far a number would move with other images of the same kind. They say nothing "
         "of another training run."
     ]
     if few:
-        said.append(
+        limits.append(
             "One checkpoint cannot speak for an attention module: two trainings that differ in nothing but their seed "
             f"differ too. Fewer than {RUNS_FOR_MODULES} training runs are here of {', '.join(few)}; what is said of "
             "them is said of these checkpoints."
         )
-    said += [
+    limits += [
         f"Runs of {name} differ in their wiring and in their training ({wirings_text(number)}): an interval over them "
         "speaks for wirings and training together, and for no single wiring."
         for name, number in (wirings or {}).items()
     ]
-    return said
+    return limits
 
 
 def _counted(data: Mapping[str, Any]) -> str:

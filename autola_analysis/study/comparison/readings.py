@@ -76,14 +76,14 @@ def _sentence(rows: pd.DataFrame, searched: pd.DataFrame) -> str:
     drawn = sum(int(other["genotypes"]) for other in theirs.values())
     subject, one = _subject(ours)
     others = "the one wiring" if drawn == 1 else "a wiring" if one else "wirings"
-    said = VERDICTS[str(first["verdict"])].format(subject=subject, others=f"{others} drawn at random")
+    verdict = VERDICTS[str(first["verdict"])].format(subject=subject, others=f"{others} drawn at random")
     differences = ", and by ".join(
         f"{100 * row['value']:+.2f} points{_interval(row['ci_low'], row['ci_high'])} from that of "
         f"{_drawn(theirs[row['against']])} ({row['against']})"
         for row in rows.to_dict("records")
     )
     return (
-        f"{scope[0].upper()}{scope[1:]}: {said}. Top-1 accuracy of {_runs(ours)} differs by {differences}; the margin "
+        f"{scope[0].upper()}{scope[1:]}: {verdict}. Top-1 accuracy of {_runs(ours)} differs by {differences}; the margin "
         f"is {100 * first['margin']:g} points."
     )
 

@@ -94,7 +94,9 @@ def claims_section(
             *([WIRINGS] if len(about_random_wirings(claims)) else []),
         ],
         limits=[*(LIMITS if len(claims) else ()), *lacking(controls), *few_runs(claims, searched)],
-        body=render("claims.html.j2", __package__, blocks=blocks, said=wiring_verdicts(claims, searched), **words),
+        body=render(
+            "claims.html.j2", __package__, blocks=blocks, wiring_verdicts=wiring_verdicts(claims, searched), **words
+        ),
     )
 
 
