@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autola_analysis.analyses.variants import Variant
+from autola_analysis.attention.genotype import RANDOM_WIRING
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.core.errors import OptionError, UnknownNameError
 
@@ -14,8 +15,8 @@ def candidate_of(variants: Sequence[Variant], name: str | None = None) -> str:
 
     Args:
         variants: In the order given; training runs of one variant share its name.
-        name: Of the variant; None takes the one with HOGA as its attention, else (random genotypes are controls) the
-            one with a kind of HOGA, else the last.
+        name: Of the variant; None takes the one with HOGA of a single wiring, else the one with several that were not
+            drawn at random (those are controls), else the one with a kind of HOGA, else the last.
 
     Raises:
         UnknownNameError: If no variant has the name.
@@ -45,10 +46,12 @@ def claims_are_about(variants: Sequence[Variant], name: str | None = None) -> bo
 
 
 def _with_hoga(variants: Sequence[Variant]) -> list[str]:
-    """Return the names of the variants with HOGA; where there are none, of those with a kind of it."""
+    """Return the names of the variants with HOGA, of the most exact kind that there is."""
     specs: dict[str, list[ModelSpec]] = {}
     for variant in variants:
         if variant.spec is not None and variant.spec.attention.startswith("hoga"):
             specs.setdefault(variant.name, []).append(variant.spec)
-    exact = [name for name, runs in specs.items() if runs[0].attention == "hoga" and len({s.wiring for s in runs}) == 1]
-    return exact or list(specs)
+    kinds = {name: {spec.attention for spec in runs} for name, runs in specs.items()}
+    searched = [name for name in specs if RANDOM_WIRING not in kinds[name]]
+    exact = [name for name in searched if kinds[name] == {"hoga"} and len({spec.wiring for spec in specs[name]}) == 1]
+    return exact or searched or list(specs)

@@ -83,8 +83,8 @@ def _sentence(rows: pd.DataFrame, searched: pd.DataFrame) -> str:
         for row in rows.to_dict("records")
     )
     return (
-        f"{scope[0].upper()}{scope[1:]}: {verdict}. Top-1 accuracy of {_runs(ours)} differs by {differences}; the margin "
-        f"is {100 * first['margin']:g} points."
+        f"{scope[0].upper()}{scope[1:]}: {verdict}. Top-1 accuracy of {_runs(ours)} differs by {differences}; the "
+        f"margin is {100 * first['margin']:g} points."
     )
 
 

@@ -76,6 +76,7 @@ def claims_section(
         "directions": {name: claim.direction for name, claim in declared.items()},
         "measured": measured_text,
         "verdict": verdict_text,
+        "wiring_verdicts": wiring_verdicts(claims, searched),
     }
     blocks = [rows.to_dict("records") for _, rows in claims.groupby(["model", "claim"], sort=False)]
     tables = {"Is it the module? Controls that the study holds or lacks": controls} if len(controls) else {}
@@ -94,9 +95,7 @@ def claims_section(
             *([WIRINGS] if len(about_random_wirings(claims)) else []),
         ],
         limits=[*(LIMITS if len(claims) else ()), *lacking(controls), *few_runs(claims, searched)],
-        body=render(
-            "claims.html.j2", __package__, blocks=blocks, wiring_verdicts=wiring_verdicts(claims, searched), **words
-        ),
+        body=render("claims.html.j2", __package__, blocks=blocks, **words),
     )
 
 

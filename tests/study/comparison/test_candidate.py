@@ -43,3 +43,10 @@ def test_a_population_of_wirings_is_no_candidate_beside_the_searched_one() -> No
     rand = [variant("Rand", "hoga", genotype=Genotype.random(seed).to_pairs()) for seed in range(2)]
     assert candidate_of([variant("ours", "hoga"), *rand]) == "ours"
     assert candidate_of([variant("SE", "se"), *rand]) == "Rand"
+
+
+def test_a_population_that_searches_found_is_the_candidate_beside_drawn_ones() -> None:
+    found = [variant("Found", "hoga", genotype=Genotype.random(seed).to_pairs()) for seed in range(2)]
+    drawn = [variant("Rand", "hoga-random", genotype_seed=seed) for seed in range(2)]
+    assert candidate_of([*drawn, *found, variant("SE", "se")]) == "Found"
+    assert candidate_of([*drawn, *found, variant("ours", "hoga")]) == "ours"

@@ -12,6 +12,7 @@ from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.statistics.compare import COMPARISON_TABLE
 from autola_analysis.study.comparison.controls import CONTROLS_TABLE, Control, ControlledNetwork, controls_of
+from autola_analysis.study.comparison.searched import SEARCH_RANDOM_TABLE
 from autola_analysis.study.comparison.section import claims_section
 
 HOGA = ModelSpec("resnet20", "hoga", 10, {"width": 8})
@@ -128,7 +129,8 @@ def test_a_candidate_without_a_module_is_asked_for_accuracy_alone() -> None:
 def test_the_page_shows_all_controls_and_names_the_lacking_ones_among_its_limits(tmp_path: Path) -> None:
     rows = [["HOGA", "random wirings", True, "5 wirings"], ["HOGA", "equal accuracy", False, "no variant is near"]]
     controls = CONTROLS_TABLE.frame(rows)
-    section = claims_section(COMPARISON_TABLE.frame(), CLAIMS_TABLE.frame(), Sheet(tmp_path, "data"), controls)
+    comparison, claims, searched = COMPARISON_TABLE.frame(), CLAIMS_TABLE.frame(), SEARCH_RANDOM_TABLE.frame()
+    section = claims_section(comparison, claims, Sheet(tmp_path, "data"), controls, searched)
     (table,) = section.tables.values()
     pd.testing.assert_frame_equal(table, controls)
     assert section.limits == ["A control is lacking for HOGA, equal accuracy: no variant is near."]
