@@ -140,9 +140,9 @@ class CheckpointFlags:
     runs: Annotated[
         list[str],
         typer.Option(
-            metavar="[NAME=]trainings|searches",
-            help="What the files of a variant with --wirings mixed are; searches: each trains what a search of its own "
-            "has found, and the verdict is about searching.",
+            metavar="[NAME=]trainings|searches|draws",
+            help="What the files of a variant with HOGA are; searches: each trains what a search of its own has found, "
+            "and the verdict is about searching; draws: their wirings were drawn at random.",
         ),
     ] = field(default_factory=list)
 

@@ -20,10 +20,11 @@ from autola_analysis.core.reading import TextFault, read_text, toml_of
 OneOrMore = Annotated[list[str], Field(min_length=1)]
 Pixels = Annotated[Annotated[int, Field(ge=1, le=LARGEST_SIDE)] | Literal["none"], BeforeValidator(whole)]
 """A number of pixels, or no step of the kind."""
-Runs = Literal["trainings", "searches"]
+Runs = Literal["trainings", "searches", "draws"]
 """What the runs of a variant are."""
 TRAININGS: Runs = "trainings"
 SEARCHES: Runs = "searches"
+DRAWS: Runs = "draws"
 PLACE_KEYS = ("kind", "data", "models")
 """Keys of an analysis that say which, and on what; all others are its options."""
 
@@ -78,8 +79,9 @@ class ModelTable(_Table):
         output: As ``--output``.
         wirings: "mixed" where the files are HOGA modules of several wirings, one run each: the variant then stands for
             this population of wirings.
-        runs: What the runs of such a variant are: "trainings", or "searches" where every run trains what a search of
-            its own has found. Verdicts then speak of searching instead of these wirings.
+        runs: What the runs of a variant with HOGA are: "trainings"; "searches" where every run trains what a search of
+            its own has found, so that verdicts speak of searching instead of these wirings; "draws" where the wirings
+            were drawn at random, which files of ``hoga-random`` say by themselves.
         trust: As ``--trust-checkpoint``.
     """
 

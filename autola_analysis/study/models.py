@@ -12,9 +12,10 @@ from autola_analysis.checkpoints.class_names import BUILT_IN
 from autola_analysis.checkpoints.detector_loading import LoadedDetector, holds_detector, load_detector
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.core.files import expanded
-from autola_analysis.study.file import SEARCHES, ModelTable
+from autola_analysis.study.file import DRAWS, ModelTable, Runs
 from autola_analysis.study.runs import DistinctFiles
-from autola_analysis.study.wirings import refuse_unlike_runs
+from autola_analysis.study.unlike_runs import refuse_unlike_runs
+from autola_analysis.study.wirings import is_drawn
 
 LONGEST_NAME = 60
 CLASSIFIER_KEYS = ("arch", "genotype", "attention", "normalize", "resize", "crop", "classes", "output")
@@ -32,12 +33,14 @@ class StudyModel:
         group: Models of a group are compared with each other.
         variant: What the analyses take.
         loaded: What the file holds.
+        runs: What it and the other runs of its variant are.
     """
 
     key: str
     group: str
     variant: Variant
     loaded: LoadedModel | LoadedDetector
+    runs: Runs
 
     @property
     def title(self) -> str:
@@ -74,9 +77,12 @@ def load_models(
             loaded = _detector(path, key, table) if whole else _classifier(path, key, table, base)
             seen.add(path, loaded)
             of_table.append(loaded)
-            group = table.group or _group(loaded)
-            models.append(StudyModel(key, group, as_variant(loaded, name, str(len(of_table))), loaded))
-        refuse_unlike_runs(name, of_table, table.wirings == "mixed", table.runs == SEARCHES)
+        refuse_unlike_runs(name, of_table, table.wirings == "mixed", table.runs)
+        runs = DRAWS if all(is_drawn(loaded.spec) for loaded in of_table) else table.runs
+        models += [
+            StudyModel(key, table.group or _group(loaded), as_variant(loaded, name, str(run)), loaded, runs)
+            for run, loaded in enumerate(of_table, start=1)
+        ]
     return models
 
 

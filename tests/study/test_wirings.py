@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from autola_analysis.core.errors import OptionError
 from autola_analysis.data import ClutteredDigits, Preprocessing
 from autola_analysis.study.command import model_tables
 from autola_analysis.study.comparison.readings import wiring_verdicts
+from autola_analysis.study.comparison.searched import random_wirings, searched_wirings
 from autola_analysis.study.file import parse_study
 from autola_analysis.study.models import StudyModel, load_models
 from autola_analysis.study.redraw import redraw
@@ -126,6 +128,31 @@ def test_no_search_finds_what_was_drawn_at_random(write: Callable[..., Path]) ->
     )
 
 
+def test_wirings_are_drawn_where_files_or_their_user_say_so(write: Callable[..., Path]) -> None:
+    pairs = [Genotype.random(seed).to_pairs() for seed in (0, 1)]
+    files = [write("r" * (1 + run), "hoga", genotype=wiring) for run, wiring in enumerate(pairs)]
+    drawn = [write("d" * (3 + seed), genotype_seed=seed) for seed in (2, 3)]
+    tables = model_tables(
+        [f"files={file}" for file in drawn] + [f"user={file}" for file in files] + [f"plain={write('p', 'none')}"],
+        {"wirings": ["files=mixed", "user=mixed"], "runs": ["user=draws"]},
+    )
+    models = load_models(tables, Path())
+    assert [model.runs for model in models] == ["draws"] * 4 + ["trainings"]
+    assert random_wirings(models) == ["files", "user"]
+    assert searched_wirings(models) == []
+    assert searched_wirings([replace(model, runs="trainings") for model in models]) == ["files", "user"]
+
+
+def test_networks_without_wirings_were_not_drawn(write: Callable[..., Path]) -> None:
+    plain = write("a", "none")
+    with pytest.raises(OptionError) as caught:
+        load_models(model_tables([f"plain={plain}"], {"runs": ["draws"]}), Path())
+    assert str(caught.value) == (
+        f"{plain} has no wiring of HOGA that is known, and the runs of 'plain' are called \"draws\"; leave runs out of "
+        "its table (--runs plain=draws)."
+    )
+
+
 def test_searches_without_mixed_wirings_are_refused_before_a_file_is_opened(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,7 +171,7 @@ def test_searches_without_mixed_wirings_are_refused_before_a_file_is_opened(
     assert words in error
     assert "nowhere" not in error
     assert entry._run(["evaluate", "--ckpt", f"found={nowhere}", "--runs", "many"], debug=False) == 2
-    assert "--runs is one of trainings, searches; found 'many'" in capsys.readouterr().err
+    assert "--runs is one of trainings, searches, draws; found 'many'" in capsys.readouterr().err
     study["models"]["found"] |= {"wirings": "mixed"}
     assert parse_study(study).values()["models"]["found"]["runs"] == "searches"
     study["models"]["found"].pop("runs")

@@ -15,11 +15,11 @@ from autola_analysis.statistics.claims import CLAIMS_TABLE, Claim
 from autola_analysis.statistics.compare import COMPARISON_TABLE, Comparison, compare
 from autola_analysis.statistics.difference import Comparable
 from autola_analysis.study.comparison.candidate import candidate_of, claims_are_about
+from autola_analysis.study.comparison.searched import random_wirings, searched_wirings
 from autola_analysis.study.comparison.size import with_size
 from autola_analysis.study.models import StudyModel
 from autola_analysis.study.networks import Network, accuracy_statistic
 from autola_analysis.study.plan import Plan
-from autola_analysis.study.wirings import random_wirings, searched_wirings
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ def _compared(
     of_group = [restricted for each in statistics if (restricted := each.restricted({*names, *guests})).values]
     if claims_are_about(variants, named):
         task = task_of(next(variant for variant in variants if variant.name == candidate)).name
-        searched = candidate in searched_wirings(variants)
+        searched = candidate in searched_wirings(models)
         about = [claim for claim in claims if claim.task == task and (claim.against == "all" or searched)]
         about.sort(key=lambda claim: claim.against != "all")  # these name all variants in the order they are shown
-        return compare(candidate, of_group, about, stages, plan.file.seed, guests, random_wirings(variants))
+        return compare(candidate, of_group, about, stages, plan.file.seed, guests, random_wirings(models))
     compared = compare(candidate, of_group, (), stages, plan.file.seed, guests)
     unclaimed = (
         f"no variant among {', '.join(dict.fromkeys(each.name for each in variants))} has HOGA, which the paper's "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,13 +11,12 @@ from autola_analysis.core.columns import INTERVAL, count, number, text
 from autola_analysis.core.tables import Table
 from autola_analysis.statistics.difference import Statistic
 from autola_analysis.statistics.intervals import share_interval
+from autola_analysis.study.file import DRAWS, Runs
 from autola_analysis.study.models import StudyModel
 from autola_analysis.study.networks import Network, accuracy_statistic
 from autola_analysis.study.plan import Plan
-from autola_analysis.study.wirings import number_of_wirings, random_wirings, searched_wirings
+from autola_analysis.study.wirings import number_of_wirings, wiring_of_spec
 
-DRAWS = "draws"
-"""What the runs of a variant of random wirings are"""
 SEARCH_RANDOM_TABLE = Table(
     "search_random",
     (
@@ -38,6 +37,20 @@ SEARCH_RANDOM_TABLE = Table(
 )
 
 
+def random_wirings(models: Sequence[StudyModel]) -> list[str]:
+    """Return the names of the variants whose wirings were drawn at random."""
+    return _named(model for model in models if model.runs == DRAWS)
+
+
+def searched_wirings(models: Sequence[StudyModel]) -> list[str]:
+    """Return the names of the variants with HOGA whose wirings were not drawn at random."""
+    return _named(model for model in models if model.runs != DRAWS and wiring_of_spec(model.variant.spec) is not None)
+
+
+def _named(models: Iterable[StudyModel]) -> list[str]:
+    return list(dict.fromkeys(model.variant.name for model in models))
+
+
 def search_random_frame(plan: Plan, networks: Sequence[Network]) -> pd.DataFrame:
     """Return the rows of ``tables/search_random.csv``; none where a group has not both kinds of wirings.
 
@@ -55,10 +68,9 @@ def search_random_frame(plan: Plan, networks: Sequence[Network]) -> pd.DataFrame
     for accuracy in accuracy_statistic(networks):
         for models in plan.groups.values():
             measured = [model for model in models if model.variant.name in accuracy.values]
-            variants = [model.variant for model in measured]
-            drawn, searched = random_wirings(variants), searched_wirings(variants)
+            drawn, searched = random_wirings(measured), searched_wirings(measured)
             if drawn and searched:
-                runs_are = {model.variant.name: plan.file.models[model.key].runs for model in measured}
+                runs_are = {model.variant.name: model.runs for model in measured}
                 beside = [(name, other, runs_are[name]) for name in searched for other in drawn]
                 pairs = [*beside, *((name, "", DRAWS) for name in drawn)]
                 rows += [_row(name, other, kind, accuracy, measured, plan.file.seed) for name, other, kind in pairs]
@@ -66,7 +78,7 @@ def search_random_frame(plan: Plan, networks: Sequence[Network]) -> pd.DataFrame
 
 
 def _row(
-    name: str, other: str, runs_are: str, accuracy: Statistic, models: Sequence[StudyModel], seed: int
+    name: str, other: str, runs_are: Runs, accuracy: Statistic, models: Sequence[StudyModel], seed: int
 ) -> dict[str, Any]:
     values = accuracy.values[name]
     low, high = share_interval(values, seed)

@@ -18,10 +18,11 @@ from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.statistics.claims import Claim
 from autola_analysis.statistics.intervals import bootstrap_interval
 from autola_analysis.study.comparison.compared import compare_groups
-from autola_analysis.study.file import StudyFile, parse_study
+from autola_analysis.study.file import DRAWS, TRAININGS, StudyFile, parse_study
 from autola_analysis.study.models import StudyModel
 from autola_analysis.study.networks import Network, accuracy_statistic
 from autola_analysis.study.plan import Plan
+from autola_analysis.study.wirings import is_drawn
 from tests.inference.networks import Tiny
 from tests.statistics.studies import per_image
 from tests.statistics.test_compare import row_of
@@ -51,7 +52,8 @@ def models(**groups: Sequence[str]) -> list[StudyModel]:
             attention = next((kind for start, kind in KINDS.items() if name.startswith(start)), "none")
             spec = ModelSpec("resnet20", attention, 10)
             loaded = LoadedModel(Tiny(), spec, None, None, "0", Path("a.pth"))
-            made.append(StudyModel(name, group, Variant(Tiny(), name, spec=spec), loaded))
+            runs = DRAWS if is_drawn(spec) else TRAININGS
+            made.append(StudyModel(name, group, Variant(Tiny(), name, spec=spec), loaded, runs))
     return made
 
 

@@ -17,10 +17,11 @@ from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.statistics.claims import CLAIMS_TABLE
 from autola_analysis.study.comparison.readings import few_runs, wiring_verdicts
 from autola_analysis.study.comparison.searched import SEARCH_RANDOM_TABLE, search_random_frame
-from autola_analysis.study.file import parse_study
+from autola_analysis.study.file import DRAWS, SEARCHES, TRAININGS, parse_study
 from autola_analysis.study.models import StudyModel
 from autola_analysis.study.networks import Network
 from autola_analysis.study.plan import Plan
+from autola_analysis.study.wirings import is_drawn
 from tests.inference.networks import Tiny
 from tests.study.comparison.test_compared import DIGITS
 from tests.study.comparison.test_section import section_of
@@ -58,12 +59,10 @@ def table(
         for run, (spec, right) in enumerate(zip(SPECS[name][:runs], values(name), strict=False), 1):
             variant = Variant(Tiny(), name, str(run), spec=spec)
             loaded = LoadedModel(Tiny(), spec, None, None, "0", Path("a.pth"))
-            model = StudyModel(name, (groups or {}).get(name, ""), variant, loaded)
+            runs_are = SEARCHES if name in searches else DRAWS if is_drawn(spec) else TRAININGS
+            model = StudyModel(name, (groups or {}).get(name, ""), variant, loaded, runs_are)
             networks.append(Network(model, DIGITS, Accuracy(4, right.mean(), None), Cost(1, 1), right == 1))
-    tables = {
-        name: {"paths": ["a.pth"], **({"wirings": "mixed", "runs": "searches"} if name in searches else {})}
-        for name in names
-    }
+    tables = {name: {"path": "a.pth"} for name in names}
     file = parse_study({"data": {"d": {}}, "models": tables, "analyses": [{"kind": "evaluate"}]})
     return search_random_frame(Plan(file, [each.model for each in networks], []), networks)
 
