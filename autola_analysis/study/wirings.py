@@ -70,3 +70,13 @@ def with_wirings(frame: pd.DataFrame, wirings: Mapping[str, int]) -> pd.DataFram
         )
         words.append(f"{ours} v {theirs}")
     return frame.assign(runs=words)
+
+
+def runs_text(runs: str) -> str:
+    """Return what a row of `with_wirings` calls its runs.
+
+    Example:
+        >>> runs_text("3 v 5"), runs_text("3 v 5 wirings")
+        ('3 v 5 runs', '3 v 5 wirings')
+    """
+    return runs if "wirings" in runs else f"{runs} runs"

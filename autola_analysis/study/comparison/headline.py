@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from autola_analysis.study.comparison.verdicts import HOLDS, SCOPES, declared_claims, holds
+from autola_analysis.study.wirings import runs_text
 
 OUTCOMES = {
     "contradicted": "{} contradicted",
@@ -39,13 +40,13 @@ def _of_candidate(candidate: str, claims: pd.DataFrame) -> str:
     extended = {name for name, claim in declared.items() if claim.extended}
     first = claims.drop_duplicates("claim")
     verdicts = dict(zip(map(str, first["claim"]), map(str, first["verdict"]), strict=True))
-    others, runs = (", ".join(dict.fromkeys(claims[column])) for column in ("against", "runs"))
+    others, runs = (", ".join(dict.fromkeys(each)) for each in (claims["against"], map(runs_text, claims["runs"])))
     scope = SCOPES["modules" if (claims["scope"] == "modules").all() else "checkpoints"]
     counts = [
         _counted({name: verdict for name, verdict in verdicts.items() if (name in extended) == apart}, words)
         for apart, words in ((False, PAPER), (True, EXTENDED))
     ]
-    return f"{candidate} against {others} ({runs} runs, {scope}): {'; '.join(filter(None, counts))}."
+    return f"{candidate} against {others} ({runs}, {scope}): {'; '.join(filter(None, counts))}."
 
 
 def _counted(verdicts: Mapping[str, str], words: str) -> str:

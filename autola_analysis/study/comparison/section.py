@@ -18,6 +18,7 @@ from autola_analysis.study.comparison.headline import headline
 from autola_analysis.study.comparison.readings import READING as WIRINGS
 from autola_analysis.study.comparison.readings import about_random_wirings, few_runs, wiring_verdicts
 from autola_analysis.study.comparison.verdicts import SCOPES, declared_claims, measured_text, verdict_text
+from autola_analysis.study.wirings import runs_text
 
 READING = (
     "Differences are the candidate's value minus the other variant's, with a 95% interval. Statistics, layers, "
@@ -75,6 +76,7 @@ def claims_section(
         "beside": lambda row: "; ".join(filter(None, [size_text(row), beside_text(row, comparison)])),
         "directions": {name: claim.direction for name, claim in declared.items()},
         "measured": measured_text,
+        "runs": runs_text,
         "verdict": verdict_text,
         "wiring_verdicts": wiring_verdicts(claims, searched),
     }
