@@ -221,4 +221,4 @@ def test_no_tensor_of_ours_is_taken_for_another_projects() -> None:
     translation = translate(state, Path("file"), RELEASED)
     assert translation.dialect == "autola-analysis"
     assert translation.state.keys() == state.keys()
-    assert len(DIALECTS.names()) == 7
+    assert len(DIALECTS.names()) == 8

@@ -47,6 +47,10 @@ def redraws(command: Command) -> bool:
     return any(command.folder.glob(".old.partial-*"))
 
 
+def exports(command: Command) -> bool:
+    return any(command.folder.glob(".scenes.partial-*/images"))
+
+
 def reads_the_file(command: Command) -> bool:
     try:
         return any(fd.readlink().name == "huge.pth" for fd in Path(f"/proc/{command.pid}/fd").iterdir())
@@ -69,12 +73,13 @@ COMMANDS: dict[str, tuple[list[str], Sign]] = {
     "train": (TRAINING, trains),
     "train, 2 workers": ([*TRAINING, "--workers", "2"], trains_with_processes),
     "search": (["search", "cluttered-digits", "--set", "width=8", "--out", "found"], searches),
+    "data export": (["data", "export", "cluttered-scenes", "--out", "scenes"], exports),
     "inspect": (["inspect", "huge.pth"], reads_the_file),
     "layers": (["layers", "--ckpt", "huge.pth"], reads_the_file),
 }
 QUICK = {"list"}
 """Commands that are over before they can be interrupted."""
-SAMPLE = ["selectivity, 2 workers", "embed, 2 processes", "train", "inspect"]
+SAMPLE = ["selectivity, 2 workers", "embed, 2 processes", "train", "data export", "inspect"]
 SHORT = {"redraw": 0.2, "study": 0.3}
 """Seconds in which a command is sure to be under way still."""
 STAY = {"net.safetensors.training", "found.search", "cache", "features", "neighbours"}

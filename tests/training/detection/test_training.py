@@ -11,9 +11,9 @@ import torch
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints import load_model, save_model
 from autola_analysis.checkpoints.detector_loading import load_detector
+from autola_analysis.checkpoints.external import load_attention
 from autola_analysis.core.errors import AutolaError, DataError, OptionError
 from autola_analysis.core.files import sha256_of
-from autola_analysis.training.attention import find_attention
 from autola_analysis.training.detection.images import Batch
 from autola_analysis.training.detection.job import prepare
 from autola_analysis.training.detection.module import DetectorTraining
@@ -46,7 +46,7 @@ def test_a_training_leaves_a_checkpoint_with_everything_inside(tmp_path: Path, s
 def test_the_loss_falls(short: Make, name: str) -> None:
     """The same batch twenty times, so that no other batch hides it."""
     torch.manual_seed(0)
-    module = prepare(short(name, "none", learning_rate="0.02"), find_attention("none"), QUIET)
+    module = prepare(short(name, "none", learning_rate="0.02"), load_attention("none"), QUIET)
     (batch, *_) = module.loaders[0]
     optimizer = module.module.configure_optimizers()["optimizer"]
     losses = []
@@ -103,7 +103,7 @@ def test_a_training_begins_with_the_backbone_of_a_classifier(
     init = classifier(tmp_path)
     given = load_model(init).model.state_dict()
     training = short(name, init=init)
-    trunk = prepare(training, find_attention("se"), QUIET).module.model.backbone.body.state_dict()
+    trunk = prepare(training, load_attention("se"), QUIET).module.model.backbone.body.state_dict()
     assert {key.partition(".")[0] for key in trunk} == {"conv1", "bn1", *(f"layer{n + 1}" for n in range(stages))}
     assert [key for key in trunk if not torch.equal(trunk[key], given[key])] == []
     assert training.record()["init"] == {"file": init.name, "sha256": sha256_of(init)}
