@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from autola_analysis.core.errors import OptionError
+from autola_analysis.core.choices import checked_choice
 
 BadBoxes = Literal["clip", "drop"]
 """Cut them at the border, as torchvision's reference training does, or leave their annotations out"""
+WAYS: tuple[BadBoxes, ...] = get_args(BadBoxes)
 
 
 def checked_bad_boxes(name: str | None) -> BadBoxes | None:
@@ -16,9 +17,4 @@ def checked_bad_boxes(name: str | None) -> BadBoxes | None:
     Raises:
         OptionError: If there is no such way.
     """
-    for known in get_args(BadBoxes):
-        if name == known:
-            return known
-    if name is None:
-        return None
-    raise OptionError(f"--bad-boxes is one of {', '.join(get_args(BadBoxes))}; found {name!r}.")
+    return None if name is None else checked_choice("--bad-boxes", name, WAYS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from autola_analysis.core.errors import OptionError
+from autola_analysis.core.choices import checked_choice
 
 Decoder = Literal["cpu", "gpu"]
 """Pillow on the CPU, which every result is defined by; or a GPU's own decoder, whose pixels differ by a few levels"""
+DECODERS: tuple[Decoder, ...] = get_args(Decoder)
 
 DECODER: Decoder = "cpu"
 """The default: no decoder of a GPU puts out Pillow's pixels."""
@@ -19,7 +20,4 @@ def checked_decoder(name: str) -> Decoder:
     Raises:
         OptionError: If there is no such decoder.
     """
-    for known in get_args(Decoder):
-        if name == known:
-            return known
-    raise OptionError(f"--decode is one of {', '.join(get_args(Decoder))}; found {name!r}.")
+    return checked_choice("--decode", name, DECODERS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from autola_analysis.core.errors import OptionError
+from autola_analysis.core.choices import checked_choice
 
 OutputKind = Literal["softmax", "sigmoid", "probabilities"]
 """Logits that a softmax turns into probabilities, logits of which each has a sigmoid of its own, or probabilities"""
+OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
 
 
 def checked_output_kind(kind: str | None) -> OutputKind | None:
@@ -16,9 +17,4 @@ def checked_output_kind(kind: str | None) -> OutputKind | None:
     Raises:
         OptionError: If there is no such kind.
     """
-    for known in get_args(OutputKind):
-        if kind == known:
-            return known
-    if kind is None:
-        return None
-    raise OptionError(f"--output is one of {', '.join(get_args(OutputKind))}; found {kind!r}.")
+    return None if kind is None else checked_choice("--output", kind, OUTPUT_KINDS)

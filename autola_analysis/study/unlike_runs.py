@@ -29,7 +29,7 @@ def refuse_unlike_runs(
     Raises:
         OptionError: If two runs differ in more than their wiring, if they differ in it and are not to be mixed, or if
             some have the same wiring and others do not, though no searches have found it; if those of searches have a
-            single wiring, or one that was drawn; or if there is no wiring that was drawn.
+            single wiring, or one that was drawn; or if those that were drawn have no wiring.
     """
     first = runs[0]
     for other in runs[1:]:
