@@ -45,6 +45,20 @@ def home() -> Path:
         return Path(tempfile.gettempdir())
 
 
+@contextmanager
+def with_home() -> Iterator[None]:
+    """Let libraries that ask for the home directory when they are imported find that of `home`."""
+    known = os.environ.get("HOME")
+    os.environ["HOME"] = str(home())
+    try:
+        yield
+    finally:
+        if known is None:
+            del os.environ["HOME"]
+        else:
+            os.environ["HOME"] = known
+
+
 def sync(file: IO[bytes]) -> None:
     """Wait until what was written has reached the disk; a disk that is full may only say so now."""
     file.flush()

@@ -3,6 +3,7 @@ import hashlib
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from autola_analysis.core.files import (
     replacing,
     sha256_of,
     temporary_beside,
+    with_home,
 )
 
 
@@ -141,3 +143,15 @@ def test_without_locks_nothing_is_taken_for_dead(tmp_path: Path, monkeypatch: py
         temporary.write_text("whole")
     assert left.exists()
     assert (tmp_path / "place").read_text() == "whole"
+
+
+def test_a_library_that_asks_for_a_home_is_answered_where_the_user_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: int) -> None:
+        raise KeyError("uid not found")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with with_home():
+        assert Path.home() == Path(tempfile.gettempdir())
+    with pytest.raises(RuntimeError):
+        Path.home()

@@ -75,8 +75,9 @@ def run_in(case: Surroundings, checkpoint: Path, folder: Path) -> subprocess.Com
     folder.mkdir()
     if case.matplotlibrc:
         (folder / "matplotlibrc").write_text(case.matplotlibrc)
-    command = [sys.executable, "-m", "autola_analysis", "evaluate", "--ckpt", f"注意={checkpoint}", "--limit", "10"]
-    command += ["--data", "cluttered-digits", "--no-cache", "--device", "cpu", "--out", str(folder / "out")]
+    command = [sys.executable, "-m", "autola_analysis", "embed", "--ckpt", f"注意={checkpoint}", "--method", "pca"]
+    command += ["--data", "cluttered-digits", "--limit", "20", "--no-cache", "--device", "cpu"]
+    command += ["--out", str(folder / "out")]
     (folder / "startup").mkdir()
     (folder / "startup" / "sitecustomize.py").write_text(case.startup)
     paths = os.pathsep.join([str(folder / "startup"), str(ROOT)])

@@ -6,10 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.embed import components
-from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, HoverTool
-from bokeh.plotting import figure
-from bokeh.resources import Resources
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
@@ -17,8 +13,15 @@ from numpy.typing import NDArray
 from autola_analysis.analyses.embedding.figure import class_colours, first_of_seeds, panel_title, procrustes
 from autola_analysis.analyses.embedding.result import Embedding
 from autola_analysis.analyses.embedding.shown import shown_points
+from autola_analysis.core.files import with_home
 from autola_analysis.report.templating import raw, render
 from autola_analysis.report.thumbnails import Thumbnails
+
+with with_home():
+    from bokeh.embed import components
+    from bokeh.models import ColumnDataSource, CustomJS, CustomJSHover, HoverTool
+    from bokeh.plotting import figure
+    from bokeh.resources import Resources
 
 ALPHA = 0.75
 SOURCE = "images"
