@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -15,19 +13,19 @@ import pytest
 import autola_analysis
 from autola_analysis.analyses.registry import GROUP, registrations
 from autola_analysis.core.cache import cache_folder
+from tests import processes
 from tests.extending import examples, installed_package
+from tests.processes import Finished
 
 ROOT = Path(autola_analysis.__file__).parent
-Process = subprocess.CompletedProcess[str]
 
 
-def run(arguments: list[object], folder: Path, cwd: Path, cache: Path | None = None) -> Process:
+def run(arguments: list[object], folder: Path, cwd: Path, cache: Path | None = None) -> Finished:
     """Run the command line of the package in a folder's import path."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT.parent)])}
+    variables = {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT.parent)])}
     if cache is not None:
-        environment["AUTOLA_CACHE"] = str(cache)
-    command = [sys.executable, "-m", "autola_analysis", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd)
+        variables["AUTOLA_CACHE"] = str(cache)
+    return processes.run(["autola_analysis", *arguments], cwd, variables)
 
 
 @pytest.fixture
@@ -130,44 +128,9 @@ class PackageWithout:
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("*.safetensors"))
         (copy / "analyses" / registrations()[name].options.split(".")[2]).rename(folder / "away")
 
-    def call(self, *arguments: object) -> Process:
-        """Run a command."""
-        (done,) = self.calls([arguments])
-        return done
-
-    def calls(self, commands: Sequence[Sequence[object]]) -> list[Process]:
-        """Run commands one after the other, each in a fork of one process: loading torch takes longer than most."""
-        given = json.dumps([[*map(str, arguments)] for arguments in commands])
-        environment = {**os.environ, "PYTHONPATH": str(self.folder / "copy")}
-        command = [sys.executable, "-c", FORKED, given]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=self.folder)
-        assert done.returncode == 0, done.stderr
-        return [Process(*each) for each in json.loads(done.stdout)]
-
-
-FORKED = """
-import json, os, sys, tempfile
-import autola_analysis as a
-from autola_analysis.__main__ import main
-
-loaded = {name: getattr(a, name) for name in a.__all__}
-done = []
-for arguments in json.loads(sys.argv[1]):
-    files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]
-    if os.fork() == 0:
-        for stream, file in enumerate(files, start=1):
-            os.dup2(file.fileno(), stream)
-        if arguments == ["names"]:
-            print(*loaded)
-            sys.exit()
-        sys.argv[1:] = arguments
-        main()
-    status = os.waitstatus_to_exitcode(os.wait()[1])
-    texts = [os.pread(file.fileno(), 10**7, 0).decode() for file in files]
-    done.append([arguments, status, *texts])
-print(json.dumps(done))
-"""
-"""Commands in forks of one process; the command "names" prints the public names of the package."""
+    def call(self, module: str, *arguments: object) -> Finished:
+        """Run a module of it, or of the folder."""
+        return processes.run([module, *arguments], self.folder, {"PYTHONPATH": str(self.folder / "copy")})
 
 
 @pytest.mark.parametrize("name", list(registrations()))
@@ -182,8 +145,12 @@ def test_moving_a_folder_away_removes_the_analysis_everywhere(
     possible.write_text(f'[data.d]\nsource = "cluttered-digits"\nlimit = 12\n{models}{wanted}')
     impossible.write_text(f'{possible.read_text()}[[analyses]]\nkind = "{name}"\n')
 
-    commands = [["--help"], ["names"], ["study", possible, "--dry-run"], ["study", impossible, "--dry-run"]]
-    listed, public, planned, refused = PackageWithout(name, tmp_path).calls(commands)
+    (tmp_path / "names.py").write_text(
+        "import autola_analysis as a\nprint(*(name for name in a.__all__ if hasattr(a, name)))\n"
+    )
+    package = PackageWithout(name, tmp_path)
+    listed, public = package.call("autola_analysis", "--help"), package.call("names")
+    planned, refused = (package.call("autola_analysis", "study", path, "--dry-run") for path in (possible, impossible))
     assert f"  {registration.command_name} " not in listed.stdout
     assert all(f"  {each.command_name} " in listed.stdout for each in others)
     assert {each for other in others for each in other.public} <= set(public.stdout.split())
@@ -198,29 +165,30 @@ def test_without_an_analysis_the_others_are_run_and_drawn_again(
 ) -> None:
     package = PackageWithout("selectivity", tmp_path)
     flags = ["--ckpt", f"SE={checkpoint('se')}", "--ckpt", f"HOGA={checkpoint('hoga')}", "--limit", 12, "--quiet"]
-    done = package.call("compare", *flags, "--out", tmp_path / "out")
+    done = package.call("autola_analysis", "compare", *flags, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     kinds = [each.name for each in registrations().values() if each.by_default and each.name != "selectivity"]
     assert [each["kind"] for each in record["study"]["analyses"]] == kinds
-    assert package.call("redraw", tmp_path / "out").returncode == 0
+    assert package.call("autola_analysis", "redraw", tmp_path / "out").returncode == 0
 
 
 def test_the_guide_offers_its_analysis_by_the_entry_points_that_are_read() -> None:
     assert list(tomllib.loads(examples()["pyproject.toml"])["project"]["entry-points"]) == [GROUP]
 
 
-@pytest.mark.parametrize("name", ["attention.py", "source.py"])
+@pytest.mark.parametrize("name", ["attention", "source"])
 def test_an_example_of_the_guide_runs_as_it_stands(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(examples()[name])
-    done = subprocess.run([sys.executable, name], capture_output=True, text=True, cwd=tmp_path)
+    (tmp_path / f"{name}.py").write_text(examples()[f"{name}.py"])
+    done = processes.run([name], tmp_path)
     assert done.returncode == 0, done.stderr
 
 
 def test_a_backbone_of_the_guide_is_measured_by_the_command_that_stands_below_it(tmp_path: Path) -> None:
     (tmp_path / "backbone.py").write_text(examples()["backbone.py"])
     script = "import torch, backbone; torch.manual_seed(0); torch.save(backbone.tiny().state_dict(), 'tiny.pth')"
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    (tmp_path / "write.py").write_text(script)
+    processes.run(["write"], tmp_path).check_returncode()
     flags = ["--ckpt", "tiny.pth", "--arch", "backbone.py:tiny", "--normalize", "none", "--data", "cluttered-digits"]
     done = run(["selectivity", *flags, "--limit", 20, "--out", "out"], tmp_path, tmp_path)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ from autola_analysis.data import ClutteredDigits
 from autola_analysis.inference import distributed, heartbeats
 from autola_analysis.inference.heartbeats import AnsweringStore, Heartbeats
 from autola_analysis.study.demo import demo_checkpoints
-from tests.robustness.commands import context
+from tests.processes import context
 
 
 def launched(rank: int, port: int) -> None:

@@ -1,7 +1,4 @@
-"""Commands in processes of their own, to be interrupted, killed and starved.
-
-They are forked from a process that has imported everything already, so that starting one takes no seconds.
-"""
+"""Commands in processes of their own, to be interrupted, killed and starved."""
 
 import hashlib
 import json
@@ -11,23 +8,11 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing import get_context, set_start_method
 from pathlib import Path
 
-from autola_analysis.analyses.registry import registrations
+from tests.processes import become, context
 
-PRELOADED = [
-    "autola_analysis.cli.main",
-    "autola_analysis.study.demo",
-    "autola_analysis.study.run",
-    *(each.analysis.partition(":")[0] for each in registrations().values()),
-    "autola_analysis.training.trainer",
-    "tests.robustness.commands",
-]
 PATIENCE = 60.0  # seconds, on a busy machine
-
-context = get_context("forkserver")
-context.set_forkserver_preload(PRELOADED)
 
 
 class Command:
@@ -55,7 +40,7 @@ class Command:
         self._log = log or folder.with_name(f"{folder.name}.log")
         texts = [str(argument) for argument in arguments]
         self._process = context.Process(
-            target=_serve, args=(texts, str(folder), str(self._log), dict(environment or {}), file_size)
+            target=_serve, args=(texts, str(folder), str(self._log), {**os.environ, **(environment or {})}, file_size)
         )
         self._process.start()
         assert self._process.pid is not None
@@ -134,21 +119,13 @@ def _wait(condition: Callable[[], bool], what: str) -> None:
 def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str, str], file_size: int | None) -> None:
     import sys
 
-    import torch
-
     from autola_analysis.cli.main import main
 
-    set_start_method("fork", force=True)  # for its own processes: what a command has that nobody forked
     os.setsid()
-    os.chdir(folder)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(output, stream)
-    os.environ.update(environment)
+    become(folder, environment, log, log)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGHUP, signal.SIGQUIT):  # ignored where the tests run behind a terminal that may close
         signal.signal(number, signal.SIG_DFL)
-    torch.set_num_threads(1)
     if file_size is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
