@@ -23,6 +23,7 @@ PRELOADED = [
     "autola_analysis.study.run",
     *(each.analysis.partition(":")[0] for each in registrations().values()),
     "autola_analysis.training.trainer",
+    "tests.conftest",  # one thread
     "tests.robustness.commands",
 ]
 
@@ -76,8 +77,6 @@ def run(arguments: Sequence[object], folder: Path = ROOT, variables: Mapping[str
 
 def become(folder: str, environment: Mapping[str, str], out: str, err: str) -> None:
     """Be in a folder, with an environment and with files as the streams, as a process that was started anew."""
-    import torch
-
     set_start_method("fork", force=True)  # for its own processes: what a program has that nobody forked
     os.chdir(folder)
     for stream, path in ((1, out), (2, err)):
@@ -86,7 +85,6 @@ def become(folder: str, environment: Mapping[str, str], out: str, err: str) -> N
         os.close(opened)
     os.environ.clear()
     os.environ.update(environment)
-    torch.set_num_threads(1)
 
 
 def _run(

@@ -3,8 +3,7 @@
 import errno
 import logging
 import os
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,6 +37,7 @@ from autola_analysis.inference.address import network_address
 from autola_analysis.inference.run import Settings
 from tests.decoders import by_pillow
 from tests.inference.networks import InPlaceAfterwards, Tiny
+from tests.processes import context
 
 QUIET = Settings(device="cpu", quiet=True)
 DIGITS = ClutteredDigits("test", 40)
@@ -319,21 +319,23 @@ def test_of_networks_that_share_a_reading_each_is_kept_for_itself(
     assert said() == []
 
 
+def die_at_the_second_geometry(cache: Path) -> None:
+    original = Preprocessing.geometry
+
+    def deadly(self: Preprocessing, image: Image.Image) -> torch.Tensor:
+        if self.resize == 40:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(self, image)
+
+    Preprocessing.geometry = deadly  # type: ignore[method-assign]
+    selectivity_of(of_two_geometries(), cache)
+
+
 def test_a_killed_run_keeps_the_passes_that_were_finished(tmp_path: Path) -> None:
-    script = (
-        "import os, pathlib, signal, sys, torch\n"
-        "torch.set_num_threads(1)\n"
-        "from autola_analysis.data import Preprocessing\n"
-        "from tests.analyses.test_pass_cache import of_two_geometries, selectivity_of\n"
-        "original = Preprocessing.geometry\n"
-        "def deadly(self, image):\n"
-        "    if self.resize == 40: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return original(self, image)\n"
-        "Preprocessing.geometry = deadly\n"
-        "selectivity_of(of_two_geometries(), pathlib.Path(sys.argv[1]))\n"
-    )
-    process = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
-    assert process.returncode == -9, process.stderr
+    process = context.Process(target=die_at_the_second_geometry, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert len(list(tmp_path.rglob("*partial*"))) == 1
     networks = of_two_geometries()
     again, passes = selectivity_of(networks, tmp_path)
@@ -361,18 +363,19 @@ def test_a_cache_that_may_only_be_read_serves_what_it_holds_and_keeps_nothing(
     assert len(list(cache_folder(tmp_path, "passes").iterdir())) == 1
 
 
+def write_four_passes(cache: Path, out: Path) -> None:
+    found = [selectivity_of(variants(), cache / str(number))[0] for number in range(4)]
+    out.write_text("\n".join(map(str, found)))
+
+
 def test_processes_that_make_the_same_pass_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
-    script = (
-        "import pathlib, sys, torch\n"
-        "torch.set_num_threads(1)\n"
-        "from tests.analyses.test_pass_cache import selectivity_of, variants\n"
-        "for number in range(4): print(selectivity_of(variants(), pathlib.Path(sys.argv[1]) / str(number))[0])\n"
-    )
-    started = [
-        subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(3)
-    ]
-    said = [process.communicate(timeout=120) for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0], said
-    assert said[0] == said[1] == said[2]
+    cache, outs = tmp_path / "cache", [tmp_path / str(number) for number in range(3)]
+    started = [context.Process(target=write_four_passes, args=(cache, out)) for out in outs]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(120)
+    assert [process.exitcode for process in started] == [0, 0, 0]
+    first, second, third = (out.read_text() for out in outs)
+    assert first == second == third
     assert not list(tmp_path.rglob("*partial*"))

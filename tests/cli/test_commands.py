@@ -16,6 +16,7 @@ from autola_analysis.cli.main import command_table
 from autola_analysis.cli.options import ArchitectureFlags
 from autola_analysis.core.cache import cache_folder
 from autola_analysis.study.command import READING_OPTIONS
+from tests import processes
 from tests.data.conftest import write_image
 
 COMMANDS = list(command_table())
@@ -51,10 +52,6 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
         return status, captured.out, captured.err
 
     return call
-
-
-def in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "autola_analysis", *arguments], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -322,8 +319,9 @@ def test_a_misspelt_option_is_named_with_its_dashes_before_anything_heavy_is_imp
 
 
 def test_debug_shows_where_an_error_was_raised() -> None:
-    assert "Traceback" in in_a_process("inspect", "missing.pth", "--debug").stderr
-    plain = in_a_process("inspect", "missing.pth")
+    command = ["autola_analysis", "inspect", "missing.pth"]
+    assert "Traceback" in processes.run([*command, "--debug"]).stderr
+    plain = processes.run(command)
     assert plain.returncode == 2
     assert "Traceback" not in plain.stderr
 
