@@ -11,6 +11,7 @@ import pytest
 
 from autola_analysis.checkpoints import load_model
 from autola_analysis.data import ClutteredDigits
+from tests import processes
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = [
@@ -62,10 +63,21 @@ def python(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(900)
 def test_every_part_starts(tmp_path: Path) -> None:
-    run = call("gpu.sh", OUT=tmp_path, SIZE="--tiny", TESTS="-k stays_where_it_was", PATIENCE=500)
+    out, python, calls = tmp_path / "out", tmp_path / "python", tmp_path / "calls"
+    python.write_text(  # notes what is measured; tests and facts it runs
+        f'#!/bin/sh\n[ "$2" = benchmarks ] || exec {sys.executable} "$@"\necho "$@" >> {calls}\n'
+    )
+    python.chmod(0o755)
+    run = call("gpu.sh", OUT=out, SIZE="--tiny", TESTS="-k stays_where_it_was", PATIENCE=500, PYTHON=python)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert summary(tmp_path) == dict.fromkeys(PARTS, "done")
-    sections = [line[3:] for line in (tmp_path / "RESULTS-gpu.md").read_text().splitlines() if line[:3] == "## "]
+    assert summary(out) == dict.fromkeys(PARTS, "done")
+    assert " passed" in (out / "tests.txt").read_text()
+    noted = [line.split() for line in calls.read_text().splitlines()]
+    assert len(noted) == len(PARTS[2:])
+    for _, *arguments in noted:
+        done = processes.run(arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+    sections = [line[3:] for line in (out / "RESULTS-gpu.md").read_text().splitlines() if line[:3] == "## "]
     assert sections == PARTS[2:]
 
 
