@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,13 +72,19 @@ def _copied(model: nn.Module, known: dict[int, Any]) -> nn.Module:
     """Return a copy in evaluation mode, in which what is known already stands for the original with that id."""
     try:
         with TURN:
-            own = copy.deepcopy(model, known)
+            own = copy.deepcopy(model, known | _empty(model))
     except _UNCOPYABLE as error:
         lines = str(error).splitlines()
         raise CopyError(lines[0] if lines else type(error).__name__) from error
     own.eval()
     _pass_by(module for module in own.modules() if _is_wrapped(module))
     return own
+
+
+def _empty(model: nn.Module) -> dict[int, OrderedDict[Any, Any]]:
+    """Return a new dictionary for each that is empty in the network: a module has eight, half of the time of a copy."""
+    values = (value for module in model.modules() for value in vars(module).values())
+    return {id(value): OrderedDict() for value in values if type(value) is OrderedDict and not value}
 
 
 @contextmanager

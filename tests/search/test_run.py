@@ -21,12 +21,13 @@ from autola_analysis.search.result import SearchResult
 from autola_analysis.search.run import Search, run_search
 from autola_analysis.statistics.intervals import bootstrap_interval
 from autola_analysis.training.settings import Machine
+from tests.drafts import drafts
 
 KINDS = ("caption.txt", "pdf", "png")
 QUIET = Machine(device="cpu", quiet=True)
 LENGTHS = "autola_analysis.data.cluttered_digits.DEFAULT_LENGTH"
 FEW = {"train": 64, "test": 20}
-SHORT = {"epochs": "3", "batch_size": "16", "width": "4", "evaluated_images": "20"}
+SHORT = {"epochs": "3", "batch_size": "16", "width": "4", "evaluated_images": "16"}
 
 
 def short(order: int = 1, hessian: str = "exact", seed: int = 3, **values: str) -> Search:
@@ -36,8 +37,10 @@ def short(order: int = 1, hessian: str = "exact", seed: int = 3, **values: str) 
 
 
 @pytest.fixture(autouse=True)
-def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_images(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(LENGTHS, FEW)
+    with drafts():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, S
         patch.setattr(LENGTHS, FEW)
         out = tmp_path_factory.mktemp("searches") / "found"
         before = torch.get_rng_state()
-        result = run_search(short(order=2, curvature_every="3"), out, QUIET)
+        with drafts():
+            result = run_search(short(order=2, curvature_every="3"), out, QUIET)
         assert torch.equal(torch.get_rng_state(), before)
         yield out, result
 

@@ -19,6 +19,7 @@ from autola_analysis.statistics.compare import compare
 from autola_analysis.study.comparison.verdicts import claimed_directions
 from autola_analysis.study.demo import demo_checkpoints, demo_study
 from autola_analysis.study.run import run_study
+from tests.drafts import drafts
 from tests.study.naive_statistics import interval_around, verdict
 
 VARIANTS = ("none", "HOGA", "CBAM")
@@ -46,7 +47,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values["models"] = {name: {"paths": [str(path) for path in demo_checkpoints()[name]]} for name in VARIANTS}
     values["analyses"] = [{**table, **FEWER.get(table["kind"], {})} for table in values["analyses"]]
     assert {table["kind"] for table in values["analyses"]} == set(MEASURED)
-    return run_study(values, tmp_path_factory.mktemp("demo") / "out", Reading(Settings(device="cpu", quiet=True))).out
+    with drafts():
+        return run_study(
+            values, tmp_path_factory.mktemp("demo") / "out", Reading(Settings(device="cpu", quiet=True))
+        ).out
 
 
 def table(report: Path, name: str) -> pd.DataFrame:
