@@ -12,9 +12,9 @@ from autola_analysis.data import ClutteredDigits, Preprocessing
 def write_network(
     folder: Path, attention: str = "none", seed: int = 0, name: str | None = None, num_classes: int = 10
 ) -> Path:
-    """Write a small random ResNet-20 with an attention and return the file."""
+    """Write a small random ResNet-8 with an attention and return the file."""
     torch.manual_seed(seed)
-    spec = ModelSpec("resnet20", attention, num_classes, {"width": 8})
+    spec = ModelSpec("resnet8", attention, num_classes, {"width": 8})
     return save_model(
         folder / f"{name or attention}{seed}.safetensors",
         spec.build(),

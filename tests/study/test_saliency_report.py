@@ -63,7 +63,7 @@ def test_the_report_holds_what_programs_and_readers_need(report: Path) -> None:
         assert_drawn(report / "figures" / name)
     record = json.loads((report / "run.json").read_text())
     assert record["settings"]["saliency"]["target"] == "label"
-    assert record["settings"]["saliency"]["networks"]["HOGA"]["guided_relus"] == 109
+    assert record["settings"]["saliency"]["networks"]["HOGA"]["guided_relus"] == 37
     assert any("no better than chance" in warning for warning in record["warnings"])
 
     caption = (report / "figures" / "saliency.caption.txt").read_text()

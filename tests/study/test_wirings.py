@@ -41,7 +41,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
     def written(name: str, attention: str = "hoga-random", width: int = 4, **options: Any) -> Path:
         torch.manual_seed(len(name))
-        spec = ModelSpec("resnet20", attention, 10, {"width": width}, options)
+        spec = ModelSpec("resnet8", attention, 10, {"width": width}, options)
         model = spec.build()
         with torch.no_grad():
             model.fc.bias += torch.rand(10)
