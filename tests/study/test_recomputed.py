@@ -27,7 +27,7 @@ LAYERS = ("layer1", "layer2", "layer3")
 RUNS = ("1", "2", "3")
 IMAGES = 120
 FEWER: dict[str, dict[str, Any]] = {
-    "saliency": {"limit": 8, "sanity": 2, "faithfulness": True},
+    "saliency": {"limit": 8, "sanity": 2, "sanity_draws": 3, "faithfulness": True},
     "embedding": {"limit": 80, "method": "pca"},
     "context": {"limit": 30},
 }

@@ -14,6 +14,7 @@ FloatArray = NDArray[np.float64]
 
 DENSE = 4096  # largest side of a covariance that is written out
 ROWS = 4096
+FEW = 4  # times as many dimensions as points: their own decomposition is faster than that of the covariance
 
 
 def principal_components(values: NDArray[Any]) -> FloatArray:
@@ -40,7 +41,9 @@ def principal_components(values: NDArray[Any]) -> FloatArray:
 
 def _axes(values: NDArray[Any], mean: FloatArray) -> FloatArray:
     """Return the two leading eigenvectors of the covariance as columns, ``(D, 2)``; one where D is 1."""
-    width = values.shape[1]
+    points, width = values.shape
+    if width <= DENSE and FEW * points <= width:
+        return np.ascontiguousarray(np.linalg.svd(values - mean, full_matrices=False).Vh[:2].T)
     if width <= DENSE:
         covariance = np.zeros((width, width))
         for rows in _blocks(len(values)):

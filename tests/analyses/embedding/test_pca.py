@@ -10,7 +10,7 @@ def up_to_sign(coords: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return coords * np.sign((coords * expected).sum(axis=0))
 
 
-@pytest.mark.parametrize(("n", "width"), [(200, 12), (30, 80)])
+@pytest.mark.parametrize(("n", "width"), [(200, 12), (30, 80), (15, 80)])
 @pytest.mark.parametrize("dense", [4096, 4])
 def test_components_are_scikit_learns(n: int, width: int, dense: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "DENSE", dense)
@@ -27,7 +27,8 @@ def test_directions_without_variance_are_zero() -> None:
     one = principal_components(np.arange(20, dtype=np.float32)[:, None])
     np.testing.assert_allclose(np.abs(one[:, 0]), np.abs(np.arange(20) - 9.5))
     assert not one[:, 1].any()
-    line = np.outer(np.arange(20), [0.1, 0.2, 0.7]).astype(np.float64) + 5
-    assert principal_components(line)[:, 0].any()
-    assert not principal_components(line)[:, 1].any()
+    for directions in ([0.1, 0.2, 0.7], np.linspace(0.1, 0.7, 100)):
+        line = np.outer(np.arange(20), directions) + 5
+        assert principal_components(line)[:, 0].any()
+        assert not principal_components(line)[:, 1].any()
     assert not principal_components(np.full((20, 3), 0.1, dtype=np.float32)).any()
