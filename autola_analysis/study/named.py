@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autola_analysis import attention
+from autola_analysis.attention.genotype import RELEASED, Genotype
 from autola_analysis.attention.registry import ATTENTIONS
 from autola_analysis.data.open import SOURCES
 from autola_analysis.data.open_objects import OBJECT_SOURCES
@@ -40,14 +41,12 @@ def named_lines(record: Mapping[str, Any]) -> dict[str, str]:
     variants: dict[str, list[str]] = {}
     for model in record.get("models", []):
         spec = model["spec"] or {}
-        kind = str((spec["backbone"] if "kind" in spec else spec).get("attention"))
-        if kind in ATTENTIONS and model["model"] not in variants.setdefault(kind, []):
-            variants[kind].append(model["model"])
-    for kind, names in variants.items():
-        lines[", ".join(names)] = _described(kind)
-        if kind in CITED:
-            cited = "of the paper" if CITED[kind] == PAPER else citation_text(entries[CITED[kind]])
-            lines[", ".join(names)] += f" ({cited})"
+        network = spec["backbone"] if "kind" in spec else spec
+        kind = str(network.get("attention"))
+        if kind in ATTENTIONS:
+            names = variants.setdefault(_cited(kind, network.get("attention_options") or {}, entries), [])
+            names += [model["model"]] if model["model"] not in names else []
+    lines |= {", ".join(names): described for described, names in variants.items()}
     for data in recorded_data(record):
         name = str(data["name"])
         kind = name.partition(":")[0]
@@ -55,6 +54,17 @@ def named_lines(record: Mapping[str, Any]) -> dict[str, str]:
             opener = SOURCES.get(kind) if kind in SOURCES else OBJECT_SOURCES.get(kind)
             lines[name] = _first_line(opener.__doc__).rpartition(": ")[0]
     return {name: line for name, line in lines.items() if line}
+
+
+def _cited(kind: str, options: Mapping[str, Any], entries: Mapping[str, str]) -> str:
+    """Return what an attention of networks is, and where it was published."""
+    if kind not in CITED:
+        return _described(kind)
+    if CITED[kind] != PAPER:
+        return f"{_described(kind)} ({citation_text(entries[CITED[kind]])})"
+    wiring = Genotype.from_pairs(options["genotype"]) if "genotype" in options else RELEASED
+    other = "" if wiring.canonical() == RELEASED.canonical() else ", in another wiring"
+    return f"{_described(kind)} (of the paper{other})"
 
 
 def _described(kind: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from torch import nn
 
-from autola_analysis.attention import list_attentions, register_attention
+from autola_analysis.attention import RELEASED, Genotype, list_attentions, register_attention
 from autola_analysis.attention.registry import ATTENTIONS
 from autola_analysis.report.record import read_record
 from autola_analysis.study.named import CITED, named_lines
@@ -48,6 +48,15 @@ def test_an_attention_of_a_library_is_named_without_importing_it(monkeypatch: py
     lines = named_lines({"models": [model("GC", "timm:gc"), model("E", "eca")]})
     assert lines["GC"] == "the attention gc of timm"
     assert "(Wang, Wu, Zhu, Li, Zuo and Hu, “ECA-Net: " in lines["E"]
+
+
+def test_a_wiring_that_is_not_the_papers_is_not_called_so() -> None:
+    other, own = (model(name, "hoga") for name in ("Other", "Own"))
+    other["spec"] = {"attention": "hoga", "attention_options": {"genotype": Genotype.random(1).to_pairs()}}
+    own["spec"] = {"attention": "hoga", "attention_options": {"genotype": RELEASED.to_pairs()}}
+    lines = named_lines({"models": [model("H", "hoga"), other, own]})
+    assert lines["H, Own"].endswith("(of the paper)")
+    assert lines["Other"].endswith("(of the paper, in another wiring)")
 
 
 def test_every_attention_that_a_paper_describes_is_cited() -> None:
