@@ -12,7 +12,7 @@ import pytest
 
 from autola_analysis.core.errors import OptionError
 from autola_analysis.inference.launching import Launch
-from tests.inference.launching import ROOT
+from tests.processes import ROOT
 
 RIGHT = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
 FAR = {**RIGHT, "MASTER_ADDR": "192.0.2.1"}  # an address for documentation, which belongs to nobody
