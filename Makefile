@@ -11,6 +11,9 @@ endif
 
 WORKERS ?= 2
 
+# Bytecode is written for what is imported: compiling all that is installed takes a minute and a half.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test fuzz lint types imports check bench reports clean
 
 demo: $(READY)
@@ -43,8 +46,8 @@ bench: $(READY)
 
 .venv/ready: pyproject.toml
 	python3 -m venv .venv
-	.venv/bin/python -m pip install --quiet --upgrade pip
-	.venv/bin/python -m pip install --quiet --editable '.[dev]'
+	.venv/bin/python -m pip install --quiet --no-compile --upgrade pip
+	.venv/bin/python -m pip install --quiet --no-compile --editable '.[dev]'
 	touch $@
 
 clean:
