@@ -155,3 +155,7 @@ def test_a_library_that_asks_for_a_home_is_answered_where_the_user_has_none(monk
         assert Path.home() == Path(tempfile.gettempdir())
     with pytest.raises(RuntimeError):
         Path.home()
+    monkeypatch.setenv("HOME", "/known")
+    with with_home():
+        assert Path.home() == Path("/known")
+    assert Path.home() == Path("/known")
