@@ -7,6 +7,7 @@ machine. What a test shows about imports, or about a fresh interpreter, it start
 import atexit
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,7 @@ class Program:
         self.kill()
         assert status is not None, f"{self._arguments} was not done after {patience:g} s"
         texts = [(self._streams / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err")]
+        shutil.rmtree(self._streams)
         return Finished(self._arguments, status, *texts)
 
     def kill(self) -> None:

@@ -25,7 +25,7 @@ def build_outline(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Draws no number that no memory holds, which was two thirds of the time."""
+    """Draws no number that no memory holds, which was half of the time."""
 
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
