@@ -10,6 +10,7 @@ import typer
 
 from autola_analysis.cli.analysis import Candidate, given_options, option_flags
 from autola_analysis.cli.grouping import grouped_options
+from autola_analysis.cli.loading import loading
 from autola_analysis.cli.options import (
     ArchitectureFlags,
     CheckpointFlags,
@@ -67,7 +68,8 @@ def compare(
         candidate=candidate,
         group="all",
     )
-    from autola_analysis.study.fitting import fitting  # brings PyTorch: everything above refuses without it
+    with loading(quiet=machine.silent):  # everything above refuses without it
+        from autola_analysis.study.fitting import fitting
 
     out = output.directory("compare")
     run_and_show(fitting(study), out, machine, overwrite=output.overwrite, anonymous=output.anonymous, show=show)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from autola_analysis.cli.loading import loading
 from autola_analysis.cli.options import NoProgress, Quiet
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded
@@ -36,7 +37,9 @@ def data(
     if action != EXPORT:
         raise OptionError(f"data is followed by {EXPORT}; found {action!r}.")
     from autola_analysis.core.progress import progress_bar
-    from autola_analysis.data.embedded_export import check_place, embedded_objects, export_embedded
+
+    with loading():
+        from autola_analysis.data.embedded_export import check_place, embedded_objects, export_embedded
 
     check_place(out, overwrite)
     images = embedded_objects(source, split, limit)

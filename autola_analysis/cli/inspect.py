@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from autola_analysis.cli import options
+from autola_analysis.cli.loading import loading
 
 
 def inspect(
@@ -23,7 +24,8 @@ def inspect(
 
     Example: autola-analyze inspect r50_hoga.pth
     """
-    from autola_analysis.checkpoints import inspect_checkpoint
+    with loading():
+        from autola_analysis.checkpoints import inspect_checkpoint
     from autola_analysis.core.errors import OptionError
     from autola_analysis.study.command import split_named_path
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
+from autola_analysis.cli.loading import loading
 from autola_analysis.cli.options import ArchitectureFlags
 from autola_analysis.cli.printing import echo_table
 
@@ -25,10 +26,11 @@ def layers(
 
     Example: autola-analyze layers --ckpt r50_hoga.pth
     """
-    from autola_analysis.inference.layers import stage_names
-    from autola_analysis.inference.shapes import layer_outputs
-    from autola_analysis.study.command import model_tables
-    from autola_analysis.study.models import load_models
+    with loading():
+        from autola_analysis.inference.layers import stage_names
+        from autola_analysis.inference.shapes import layer_outputs
+        from autola_analysis.study.command import model_tables
+        from autola_analysis.study.models import load_models
 
     tables = model_tables([ckpt], architecture.values(), architecture.trust_checkpoint)
     (model,) = load_models(tables, Path())

@@ -16,6 +16,7 @@ import typer
 from autola_analysis.analyses.registry import registrations
 from autola_analysis.cli import analysis, compare, data, demo, inspect, layers, listing, redraw, search, study, train
 from autola_analysis.cli.environment import check_working_directory, draw_into_files, mend_streams, say_errors_only
+from autola_analysis.cli.loading import loading
 from autola_analysis.core.distributed import ProcessError, current
 from autola_analysis.core.errors import AutolaError
 from autola_analysis.core.interrupts import end_on_signals, ignore_signals
@@ -130,7 +131,8 @@ def _processes(arguments: list[str]) -> Iterator[None]:
     if not arguments or not _is_shared(arguments[0]) or not _is_launched():
         yield
         return
-    from autola_analysis.inference.distributed import joined
+    with loading():
+        from autola_analysis.inference.distributed import joined
 
     if os.environ["RANK"] != "0":
         warnings.simplefilter("ignore")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from autola_analysis.cli.loading import loading
 from autola_analysis.cli.options import NoProgress, Quiet
 from autola_analysis.core.files import expanded
-from autola_analysis.core.progress import progress_bar
 
 
 def redraw(
@@ -26,7 +26,7 @@ def redraw(
     Example: autola-analyze redraw reports/demo --width cvpr
     """
     out, silent = expanded(out), quiet or no_progress
-    with progress_bar(None, "loading matplotlib and the analyses", quiet=silent):
+    with loading("matplotlib and the analyses", quiet=silent):
         from autola_analysis.study.redraw import redraw as draw_again
 
     draw_again(out, width, silent)

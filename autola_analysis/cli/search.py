@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
+from autola_analysis.cli.loading import loading
 from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed, overrides
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.extras import need_lightning
@@ -66,10 +67,11 @@ def search(
     Example: autola-analyze search cifar10 --order 2 --data cifar10:/data --seed 1
     """
     need_lightning("a search")
-    from autola_analysis.search.recipes import SEARCH_RECIPES
-    from autola_analysis.search.result import GENOTYPE_FILE
-    from autola_analysis.search.run import Search, run_search
-    from autola_analysis.training.settings import Machine
+    with loading():
+        from autola_analysis.search.recipes import SEARCH_RECIPES
+        from autola_analysis.search.result import GENOTYPE_FILE
+        from autola_analysis.search.run import Search, run_search
+        from autola_analysis.training.settings import Machine
 
     if what.hessian is not None and what.order != 2:
         raise OptionError("--hessian says how second order is computed; give --order 2 with it, or leave it out.")

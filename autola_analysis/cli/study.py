@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
+from autola_analysis.cli.loading import loading
 from autola_analysis.cli.options import Anonymous, MachineFlags, Open, OutputFlags, Overwrite, split_commas
 from autola_analysis.cli.printing import echo_table
 from autola_analysis.cli.summary import run_and_show
@@ -65,8 +66,9 @@ def study(
 
 
 def _echo_plan(file: StudyFile, base: Path, kinds: list[str] | None, reading: Reading) -> None:
-    from autola_analysis.study.dry_run import steps_of, total
-    from autola_analysis.study.plan import make_plan
+    with loading():
+        from autola_analysis.study.dry_run import steps_of, total
+        from autola_analysis.study.plan import make_plan
 
     current().leave_to_first()
     plan = make_plan(file, base, kinds, quiet=reading.settings.quiet)

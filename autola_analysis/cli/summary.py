@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from autola_analysis.cli.loading import loading
 from autola_analysis.cli.options import MachineFlags
 from autola_analysis.cli.printing import WIDTH, echo_table
-from autola_analysis.core.progress import progress_bar
 from autola_analysis.core.text import printable
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run_and_show(
         anonymous: Whether paths, host and user are left out of everything written.
         show: Whether to open the page.
     """
-    with progress_bar(None, "loading PyTorch and the analyses", quiet=machine.silent):
+    with loading("PyTorch and the analyses", quiet=machine.silent):
         from autola_analysis.study.run import run_study
 
         reading = machine.reading()

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from autola_analysis.cli.grouping import grouped_options
+from autola_analysis.cli.loading import loading
 from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed, overrides
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.extras import need_lightning
@@ -117,10 +118,11 @@ def train(
     Example: autola-analyze train cifar10 --attention hoga --backbone resnet56 --data cifar10:/data --set cutout=16
     """
     need_lightning("training")
-    from autola_analysis.training.keeping import kept_path
-    from autola_analysis.training.recipes import RECIPES
-    from autola_analysis.training.settings import Machine, Training
-    from autola_analysis.training.trainer import run_training
+    with loading():
+        from autola_analysis.training.keeping import kept_path
+        from autola_analysis.training.recipes import RECIPES
+        from autola_analysis.training.settings import Machine, Training
+        from autola_analysis.training.trainer import run_training
 
     training = Training(
         recipe_name=recipe,
