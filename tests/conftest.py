@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import tests.collector  # isort: skip  # before PyTorch is imported
 import pytest
 import torch
 
@@ -22,6 +23,11 @@ torch.set_num_threads(1)  # tests run side by side, and small tensors gain nothi
 
 GPU_DEVICE = os.environ.get("AUTOLA_TEST_GPU", "cuda")
 """Device of the tests marked "gpu"; "cpu" rehearses those that need no memory of a GPU."""
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again: all that is imported for tests has been imported."""
+    tests.collector.resume()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

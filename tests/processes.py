@@ -26,6 +26,7 @@ PRELOADED = [
     "autola_analysis.training.trainer",
     "tests.conftest",  # one thread
     "tests.robustness.commands",
+    "tests.forked",  # the last
 ]
 
 context = get_context("forkserver")

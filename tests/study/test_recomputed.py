@@ -25,11 +25,11 @@ from tests.study.naive_statistics import interval_around, verdict
 VARIANTS = ("none", "HOGA", "CBAM")
 LAYERS = ("layer1", "layer2", "layer3")
 RUNS = ("1", "2", "3")
-IMAGES = 120
+IMAGES = 100
 FEWER: dict[str, dict[str, Any]] = {
-    "saliency": {"limit": 8, "sanity": 2, "sanity_draws": 3, "faithfulness": True},
-    "embedding": {"limit": 80, "method": "pca"},
-    "context": {"limit": 30},
+    "saliency": {"limit": 4, "sanity": 2, "sanity_draws": 3, "faithfulness": True},
+    "embedding": {"limit": 50, "method": "pca"},
+    "context": {"limit": 20},
 }
 """Options that make the demo small enough for a test."""
 EXACT = 1e-9
