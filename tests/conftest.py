@@ -1,14 +1,13 @@
 """Real data and checkpoints where the machine has them, and small networks everywhere."""
 
 import os
-import signal
 import tempfile
 import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import tests.collector  # isort: skip  # before PyTorch is imported
+import tests.surroundings  # isort: skip  # before PyTorch is imported
 import pytest
 import torch
 
@@ -16,18 +15,13 @@ from tests.small_networks import write_network
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "autola"
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-torch.set_num_threads(1)  # tests run side by side, and small tensors gain nothing from a second thread
-
 GPU_DEVICE = os.environ.get("AUTOLA_TEST_GPU", "cuda")
 """Device of the tests marked "gpu"; "cpu" rehearses those that need no memory of a GPU."""
 
 
 def pytest_collection_finish() -> None:
     """Collect garbage again: all that is imported for tests has been imported."""
-    tests.collector.resume()
+    tests.surroundings.all_is_imported()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,5 +1,5 @@
-"""The last that the process which all others are forked from imports."""
+"""The last that the process which programs are forked from imports."""
 
-from tests.collector import resume
+from tests.surroundings import all_is_imported
 
-resume()
+all_is_imported()

@@ -19,12 +19,12 @@ from autola_analysis.analyses.registry import registrations
 
 ROOT = Path(__file__).parents[1]
 PRELOADED = [
+    "tests.surroundings",  # the first
     "autola_analysis.cli.main",
     "autola_analysis.study.demo",
     "autola_analysis.study.run",
     *(each.analysis.partition(":")[0] for each in registrations().values()),
     "autola_analysis.training.trainer",
-    "tests.conftest",  # one thread
     "tests.robustness.commands",
     "tests.forked",  # the last
 ]
@@ -53,8 +53,9 @@ class Program:
     ) -> None:
         self._arguments = [str(each) for each in arguments]
         self._streams = Path(tempfile.mkdtemp())
-        given = (self._arguments, str(folder), dict(variables or {}), dict(os.environ), str(self._streams))
-        self._process = context.Process(target=_run, args=given)
+        given = (["-m", *self._arguments], str(folder), dict(variables or {}), dict(os.environ))
+        streams = (f"{self._streams}/out", f"{self._streams}/err")
+        self._process = context.Process(target=run_python, args=(*given, *streams))
         self._process.start()
 
     def finished(self, patience: float = 300) -> Finished:
@@ -90,21 +91,27 @@ def become(folder: str, environment: Mapping[str, str], out: str, err: str) -> N
     os.environ.update(environment)
 
 
-def _run(
+def run_python(
     arguments: Sequence[str],
     folder: str,
     variables: Mapping[str, str],
     environment: Mapping[str, str],
-    streams: str,
+    out: str,
+    err: str,
 ) -> None:
-    become(folder, {**environment, **variables}, f"{streams}/out", f"{streams}/err")
-    sys.argv = [*arguments]
+    """Be ``python ARGUMENTS``, which begin with ``-m`` or ``-c``; see `become` and `Program`."""
+    become(folder, {**environment, **variables}, out, err)
+    kind, what, *others = arguments
+    sys.argv = [what if kind == "-m" else kind, *others]
     sys.path.insert(0, folder)
     if "PYTHONPATH" in variables:
         sys.path[1:1] = variables["PYTHONPATH"].split(os.pathsep)
         for name in [name for name in sys.modules if name.partition(".")[0] == "autola_analysis"]:
             del sys.modules[name]
     try:
-        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+        if kind == "-m":
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        else:
+            exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
     finally:
         atexit._run_exitfuncs()  # which a forked process leaves out

@@ -5,13 +5,16 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from autola_analysis.checkpoints import load_model
 from autola_analysis.data import ClutteredDigits
 from tests import processes
+from tests.forked_python import forked_python
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = [
@@ -28,10 +31,16 @@ PARTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def forked() -> Iterator[Path]:
+    """What stands in for Python where the scripts shall run it."""
+    with TemporaryDirectory() as folder, forked_python(Path(folder)) as path:
+        yield path
+
+
 def call(script: str, *arguments: object, **values: object) -> subprocess.CompletedProcess[str]:
     """Run a script with values in its environment."""
-    given = {"PYTHON": sys.executable, "DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
-    given |= {name: str(value) for name, value in values.items()}
+    given = {"DEVICE": "cpu", "OMP_NUM_THREADS": "1"} | {name: str(value) for name, value in values.items()}
     command = ["bash", str(REPOSITORY / "benchmarks" / script), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **given})
 
@@ -62,10 +71,10 @@ def python(tmp_path: Path) -> Path:
 
 
 @pytest.mark.timeout(900)
-def test_every_part_starts(tmp_path: Path) -> None:
+def test_every_part_starts(tmp_path: Path, forked: Path) -> None:
     out, python, calls = tmp_path / "out", tmp_path / "python", tmp_path / "calls"
     python.write_text(  # notes what is measured; tests and facts it runs
-        f'#!/bin/sh\n[ "$2" = benchmarks ] || exec {sys.executable} "$@"\necho "$@" >> {calls}\n'
+        f'#!/bin/sh\n[ "$2" = benchmarks ] || exec {forked} "$@"\necho "$@" >> {calls}\n'
     )
     python.chmod(0o755)
     run = call("gpu.sh", OUT=out, SIZE="--tiny", TESTS="-k stays_where_it_was", PATIENCE=500, PYTHON=python)
@@ -132,9 +141,18 @@ def zipped(images: Path) -> Path:
 
 
 @pytest.mark.timeout(900)
-def test_trainings_leave_checkpoints_and_are_not_run_again(tmp_path: Path, images: Path) -> None:
+def test_trainings_leave_checkpoints_and_are_not_run_again(tmp_path: Path, images: Path, forked: Path) -> None:
     out = tmp_path / "out"
-    values = {"OUT": out, "EPOCHS": 1, "ATTENTIONS": "none", "SEEDS": "0", "GENOTYPES": 1, "JOBS": 1, "SET": "width=8"}
+    values = {
+        "PYTHON": forked,
+        "OUT": out,
+        "EPOCHS": 1,
+        "ATTENTIONS": "none",
+        "SEEDS": "0",
+        "GENOTYPES": 1,
+        "JOBS": 1,
+        "SET": "width=8",
+    }
     run = call("gpu-cifar.sh", zipped(images), **values)
     assert run.returncode == 0, run.stdout + run.stderr
     with tarfile.open(out / "checkpoints.tar") as opened:
@@ -151,13 +169,13 @@ def test_trainings_leave_checkpoints_and_are_not_run_again(tmp_path: Path, image
 
 
 @pytest.mark.timeout(900)
-def test_a_training_that_was_ended_goes_on_in_the_next_call(tmp_path: Path, images: Path) -> None:
+def test_a_training_that_was_ended_goes_on_in_the_next_call(tmp_path: Path, images: Path, forked: Path) -> None:
     # A stand-in for Python ends the training as the time limit does, but after its first epoch.
     python = tmp_path / "python"
     python.write_text(
         "#!/bin/bash\n"
-        f'case "$*" in *train*cifar10-short*) ;; *) exec {sys.executable} "$@" ;; esac\n'
-        f'{sys.executable} "$@" & training=$!\n'
+        f'case "$*" in *train*cifar10-short*) ;; *) exec {forked} "$@" ;; esac\n'
+        f'{forked} "$@" & training=$!\n'
         'until [ -e "$WORK/trainings/none-0.safetensors.training/last.ckpt" ]; do sleep 0.02; done\n'
         "kill $training; wait $training; exit 124\n"
     )
@@ -169,13 +187,13 @@ def test_a_training_that_was_ended_goes_on_in_the_next_call(tmp_path: Path, imag
     assert run.returncode == 0
     assert sorted(path.name for path in first.iterdir()) == ["log.txt", "unfinished.tar.00"]
 
-    run = call("gpu-cifar.sh", zipped(images), **values, OUT=then, STATE=first)
+    run = call("gpu-cifar.sh", zipped(images), **values, OUT=then, STATE=first, PYTHON=forked)
     assert "none-0: finished" in run.stdout, run.stdout + run.stderr
     assert sorted(path.name for path in then.iterdir()) == ["accuracy.md", "checkpoints.tar", "log.txt"]
 
 
-def test_a_training_that_fails_is_named(tmp_path: Path, images: Path) -> None:
-    values = {"OUT": tmp_path / "out", "ATTENTIONS": "none", "SEEDS": "0", "GENOTYPES": 0, "JOBS": 1}
+def test_a_training_that_fails_is_named(tmp_path: Path, images: Path, forked: Path) -> None:
+    values = {"PYTHON": forked, "OUT": tmp_path / "out", "ATTENTIONS": "none", "SEEDS": "0", "GENOTYPES": 0, "JOBS": 1}
     run = call("gpu-cifar.sh", images, **values, SET="no_such_value=1")
     assert run.returncode == 1
     assert "none-0: FAILED with status 2: autola-analyze: a recipe has no value 'no_such_value'" in run.stdout
