@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Thread
 
@@ -35,38 +36,45 @@ sys.exit(status)
 
 @contextmanager
 def forked_python(folder: Path) -> Iterator[Path]:
-    """Write the executable into a folder, and serve it."""
+    """Write the executable into a folder, and serve it; programs that are under way in the end are killed."""
     path, address = folder / "forked-python", str(folder / "forked-python.socket")
     path.write_text(CLIENT.format(python=sys.executable, address=address))
     path.chmod(0o755)
+    programs: list[ForkServerProcess] = []
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         server.listen()
-        Thread(target=_serve, args=(server, path), daemon=True).start()
-        yield path
-        with suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
+        Thread(target=_serve, args=(server, path, programs), daemon=True).start()
+        try:
+            yield path
+        finally:
+            with suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            for program in programs:
+                program.kill()
+                program.join()
 
 
-def _serve(server: socket.socket, path: Path) -> None:
+def _serve(server: socket.socket, path: Path, programs: list[ForkServerProcess]) -> None:
     with suppress(OSError):  # raised when the server is closed
         while True:
-            Thread(target=_answer, args=(server.accept()[0], path), daemon=True).start()
+            Thread(target=_answer, args=(server.accept()[0], path, programs), daemon=True).start()
 
 
-def _answer(client: socket.socket, path: Path) -> None:
+def _answer(client: socket.socket, path: Path, programs: list[ForkServerProcess]) -> None:
     with client, client.makefile() as asked:
         arguments, folder, environment, number = json.loads(asked.readline())
         streams = [f"/proc/{number}/fd/{stream}" for stream in (1, 2)]
-        process = context.Process(target=_program, args=(path, arguments, folder, environment, *streams))
-        process.start()
-        client.sendall(f"{process.pid}\n".encode())
-        wait([process.sentinel, client])
-        if process.exitcode is None:  # the client was killed
-            process.kill()
-        process.join()
+        program = context.Process(target=_program, args=(path, arguments, folder, environment, *streams))
+        program.start()
+        programs.append(program)
+        client.sendall(f"{program.pid}\n".encode())
+        wait([program.sentinel, client])
+        if program.exitcode is None:  # the client was killed
+            program.kill()
+        program.join()
         with suppress(OSError):
-            client.sendall(f"{process.exitcode}\n".encode())
+            client.sendall(f"{program.exitcode}\n".encode())
 
 
 def _program(path: Path, arguments: list[str], folder: str, environment: dict[str, str], out: str, err: str) -> None:
