@@ -9,6 +9,7 @@ import pytest
 
 from autola_analysis.analyses.registry import registrations
 from autola_analysis.study.run import StudyReport, run_study
+from tests.shared import made_once
 from tests.small_networks import write_network
 from tests.study.asked import QUIET
 
@@ -25,10 +26,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """All analyses of two variants, one of them with two training runs."""
-    folder = tmp_path_factory.mktemp("networks")
-    files: dict[str, list[str]] = {}
-    for seed, (attention, name, _) in enumerate(RUNS):
-        files.setdefault(name, []).append(str(write_network(folder, attention, seed)))
+    files: dict[str, list[str]] = made_once(tmp_path_factory, "networks", _networks)
     return {
         "title": "Study",
         "data": {"digits": {"source": "cluttered-digits", "limit": IMAGES}},
@@ -37,10 +35,17 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
 
 
+def _networks(folder: Path) -> dict[str, list[str]]:
+    files: dict[str, list[str]] = {}
+    for seed, (attention, name, _) in enumerate(RUNS):
+        files.setdefault(name, []).append(str(write_network(folder, attention, seed)))
+    return files
+
+
 @pytest.fixture(scope="session")
 def written(study: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> StudyReport:
     """What the study measured and wrote."""
-    return run_study(study, tmp_path_factory.mktemp("report") / "out", QUIET)
+    return made_once(tmp_path_factory, "report", lambda folder: run_study(study, folder / "out", QUIET))
 
 
 @pytest.fixture(scope="session")
