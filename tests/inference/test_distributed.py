@@ -18,7 +18,7 @@ from autola_analysis.data import ClutteredDigits
 from autola_analysis.inference.stream import open_stream
 from tests.data.conftest import write_image
 from tests.inference.launching import launch
-from tests.inference.together import COUNTS, measured
+from tests.inference.together import COUNTS, measured, measured_besides
 
 
 def assert_same_panels(one: Any, other: Any) -> None:
@@ -41,6 +41,11 @@ def test_several_processes_find_what_one_finds(tmp_path: Path, checkpoint: Calla
         alone = measured(ClutteredDigits("test", images), tmp_path / "cache of one")
         several = [pickle.loads((tmp_path / f"{images} of {rank}.pickle").read_bytes()) for rank in range(3)]
         assert_same(several, alone, images)
+    alone = measured_besides()
+    several = [pickle.loads((tmp_path / f"besides of {rank}.pickle").read_bytes()) for rank in range(3)]
+    assert_same_objects([each["objects"] for each in several], alone["objects"])
+    broken = tuple(f"path {index}" for index in range(50, 600, 100))
+    assert all(each["left out"] == broken for each in (alone, *several))
     # The report is the first one's, and so are the words.
     assert (tmp_path / "report" / "run.json").exists()
     assert "plane kNN" in processes[0].stdout
@@ -55,10 +60,7 @@ def assert_same(several: list[dict[str, Any]], alone: dict[str, Any], images: in
     assert_same_pass(
         [each["of some images"] for each in several], alone["of some images"], images
     )  # of which one process alone has seen any
-    assert_same_objects([each["objects"] for each in several], alone["objects"])
     assert all(each["passes again"] == 0 for each in several)
-    broken = tuple(f"path {index}" for index in range(50, 600, 100))
-    assert all(each["left out"] == broken for each in (alone, *several))
     np.testing.assert_array_equal(first["loaded"][0], alone["loaded"][0])
     np.testing.assert_array_equal(first["loaded"][1], alone["loaded"][1])
     for name in ("cached", "again"):

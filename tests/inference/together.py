@@ -81,8 +81,8 @@ def networks() -> list[Variant]:
     torch.manual_seed(0)
     larger = Preprocessing(resize=40, crop=36)
     return [
-        Variant(create_model("resnet20", "cbam", 10, width=8), "CBAM"),
-        Variant(create_model("resnet20", "none", 10, width=8), "none", preprocessing=larger),
+        Variant(create_model("resnet8", "cbam", 10, width=8), "CBAM"),
+        Variant(create_model("resnet8", "none", 10, width=8), "none", preprocessing=larger),
     ]
 
 
@@ -160,8 +160,6 @@ def measured(source: ClutteredDigits, cache: Path) -> dict[str, Any]:
     return {
         **observed(source),
         "of some images": observed(source, CHOSEN),
-        "objects": observed_objects(),
-        "left out": drop_unreadable(Broken(600))[1],
         "loaded": (loaded.values, loaded.labels),
         "cached": [each.values[:] for each in features[0]],
         "again": [each.values[:] for each in features[1]],
@@ -169,6 +167,11 @@ def measured(source: ClutteredDigits, cache: Path) -> dict[str, Any]:
         "saliency": measure_saliency(pair, source, shown, reading),
         "saliency kept": [measure_saliency(pair, source, shown, cached) for _ in range(2)],
     }
+
+
+def measured_besides() -> dict[str, Any]:
+    """Return what does not depend on how many images there are."""
+    return {"objects": observed_objects(), "left out": drop_unreadable(Broken(600))[1]}
 
 
 def main() -> None:
@@ -183,6 +186,7 @@ def main() -> None:
         for images in COUNTS:
             found = measured(ClutteredDigits("test", images), folder / "cache")
             (folder / f"{images} of {rank}.pickle").write_bytes(pickle.dumps(found))
+        (folder / f"besides of {rank}.pickle").write_bytes(pickle.dumps(measured_besides()))
         command = [
             "embed",
             "--ckpt",
