@@ -49,6 +49,8 @@ class CocoOptions:
                 )
 
 
+NOTHING_SAID = CocoOptions()
+
 ObjectOpener = Callable[[str, str | None, CocoOptions], ObjectSource]
 """Takes what follows the colon, and the split, "" and None where they were not given, and what else was said."""
 
