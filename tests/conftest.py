@@ -11,7 +11,10 @@ import tests.surroundings  # isort: skip  # before PyTorch is imported
 import pytest
 import torch
 
+from tests.drafts import without_pictures
 from tests.small_networks import write_network
+
+__all__ = ["without_pictures"]
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "autola"
 

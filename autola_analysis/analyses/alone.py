@@ -56,6 +56,7 @@ def measure_alone(
     with channel_axis(reading.settings.channel_axis):
         subject = Subject(variants, data)
         check_task(analysis.name, analysis.tasks, variants, data)
+        analysis.check_source(options, data)
         analysis.check(options, subject)
         watchers = analysis.watch(options, subject)
         observations = observe_all(variants, data, watchers, reading) if watchers else []

@@ -133,8 +133,17 @@ class Analysis(ABC, Generic[OptionsT, ResultT]):
         """
         return None
 
+    def check_source(self, options: OptionsT, source: ImageData) -> None:
+        """Refuse what options and images show by themselves, as files that options name and that cannot be used.
+
+        A study asks for it before it loads a checkpoint, wherever the images do not follow from one.
+
+        Raises:
+            AutolaError: In one sentence.
+        """
+
     def check(self, options: OptionsT, subject: Subject) -> None:
-        """Refuse, before the first image is read, what cannot be measured.
+        """Refuse, before the first image is read, what cannot be measured; `check_source` has been asked.
 
         Raises:
             AutolaError: In one sentence.

@@ -42,6 +42,22 @@ Open = Annotated[bool, typer.Option("--open", help="Show the page in a browser."
 Anonymous = Annotated[
     bool, typer.Option("--anonymous", help="Leave paths, host and user out of everything written, for reviewers.")
 ]
+ImagesRoot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where the images of coco:ROOT or objects:FILE.json lie, if not beside the annotations: the folder "
+        "that their names start from.",
+    ),
+]
+BadBoxesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="clip|drop",
+        help="Cut annotated boxes that reach more than a pixel beyond their images at the border, or leave their "
+        "annotations out; also those without area. Default: refuse the file.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report at --out.")]
 
 
@@ -169,22 +185,8 @@ class ImageFlags:
             help="Names of the images' classes in the order of the head's outputs, one per line. Default: sorted.",
         ),
     ] = None
-    images_root: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where the images of coco:ROOT or objects:FILE.json lie, if not beside the annotations: the folder "
-            "that their names start from.",
-        ),
-    ] = None
-    bad_boxes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="clip|drop",
-            help="Cut annotated boxes that reach more than a pixel beyond their images at the border, or leave their "
-            "annotations out; also those without area. Default: refuse the file.",
-        ),
-    ] = None
+    images_root: ImagesRoot = None
+    bad_boxes: BadBoxesOption = None
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave out images that cannot be decoded, and list them.")
     ] = False

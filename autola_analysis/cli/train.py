@@ -11,7 +11,8 @@ import typer
 
 from autola_analysis.cli.grouping import grouped_options
 from autola_analysis.cli.loading import loading
-from autola_analysis.cli.options import Device, NoProgress, Quiet, Seed, overrides
+from autola_analysis.cli.options import BadBoxesOption, Device, ImagesRoot, NoProgress, Quiet, Seed, overrides
+from autola_analysis.core.bad_boxes import checked_bad_boxes
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.extras import need_lightning
 from autola_analysis.core.files import expanded
@@ -92,6 +93,8 @@ def train(
     data: Annotated[
         str | None, typer.Option(metavar="SOURCE", help="Where the images are. Default: the recipe's source.")
     ] = None,
+    images_root: ImagesRoot = None,
+    bad_boxes: BadBoxesOption = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", parser=expanded, help="Checkpoint to write (.safetensors).")
     ] = None,
@@ -119,6 +122,7 @@ def train(
     """
     need_lightning("training")
     with loading():
+        from autola_analysis.data.open_objects import CocoOptions
         from autola_analysis.training.keeping import kept_path
         from autola_analysis.training.recipes import RECIPES
         from autola_analysis.training.settings import Machine, Training
@@ -135,6 +139,7 @@ def train(
         match_parameters=network.wanted_parameters(),
         keep_at_accuracy=keep_at_accuracy,
         init=init,
+        coco=CocoOptions(images_root, checked_bad_boxes(bad_boxes)),
     )
     backbone = network.backbone or training.recipe.backbone
     out = expanded(out) if out else Path(f"{backbone}_{network.label()}_{recipe}_seed{network.seed}.safetensors")

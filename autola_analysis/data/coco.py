@@ -152,15 +152,12 @@ class CocoObjects(ObjectSource):
         Raises:
             DataError: Saying what was looked for, and where.
         """
-        root, meant = self.roots[0], f"--images-root names the folder that holds the images of {self.path.name}"
-        if not root.is_dir():
-            found = f"{root} is a file" if root.exists() else f"there is no folder {root}"
-            raise DataError(f"{found}, and {meant}; check the path.")
+        root = self.roots[0]
         if self.ids and all(self._found(index) is None for index in range(len(self.ids))):
             names = " or ".join(map(str, self._names(0)))
             raise DataError(
                 f"{root} holds none of the images that {self.path} lists, of which {names} was looked for first; "
-                f"{meant}, where the names in the file start."
+                f"{_meant(self.path)}, where the names in the file start."
             )
 
     def _by_image(self, entries: Sequence[Entry]) -> tuple[list[list[Entry]], BoxChanges]:
@@ -218,6 +215,21 @@ class CocoObjects(ObjectSource):
 
     def _wrong(self, what: str, advice: str = "mend it or use the original file") -> DataError:
         return DataError(f"{self.path} contradicts itself: {what}; {advice}.")
+
+
+def check_images_folder(root: Path, annotations: Path) -> None:
+    """Refuse a folder of images that is none, before any annotation is read.
+
+    Raises:
+        DataError: Saying what it is.
+    """
+    if not root.is_dir():
+        found = f"{root} is a file" if root.exists() else f"there is no folder {root}"
+        raise DataError(f"{found}, and {_meant(annotations)}; check the path.")
+
+
+def _meant(annotations: Path) -> str:
+    return f"--images-root names the folder that holds the images of {annotations.name}"
 
 
 class _Files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 from autola_analysis.core.bad_boxes import BadBoxes
@@ -23,9 +24,12 @@ DATA_VARIABLE = "AUTOLA_DATA"
 """Environment variable: the folder that holds the data sets, ``$AUTOLA_DATA/cifar10`` and so on, or one of them."""
 
 SourceOpener = Callable[[Path | None, str | None], ImageSource]
-"""Takes what follows the colon, and the split; None where they were not given."""
+"""Takes the path behind the colon, and the split; None where they were not given."""
 
-SOURCES: Registry[SourceOpener] = Registry("data source")
+FullOpener = Callable[[str, str | None, CocoOptions], ImageSource]
+"""Takes what follows the colon as it is, and what was said of data in COCO's format, as openers of objects do."""
+
+SOURCES: Registry[FullOpener] = Registry("data source")
 """What ``--data`` accepts before the colon; the first line of an opener's docstring describes it."""
 
 OBJECT_CROPS = "object-crops"
@@ -43,7 +47,17 @@ def register_source(name: str) -> Callable[[SourceOpener], SourceOpener]:
     Raises:
         OptionError: If the name is taken.
     """
-    return SOURCES.register(name)
+
+    def register(opener: SourceOpener) -> SourceOpener:
+        @wraps(opener)
+        def open_path(argument: str, split: str | None, options: CocoOptions) -> ImageSource:
+            options.refuse_for(name)
+            return opener(expanded(argument) if argument else None, split)
+
+        SOURCES.register(name)(open_path)
+        return opener
+
+    return register
 
 
 def open_source(
@@ -80,12 +94,7 @@ def open_source(
         raise OptionError(f"--data {spec} has no path after its colon; write --data {name}:PATH.")
     if split is not None and split != Path(split).name:
         raise OptionError(f"--split is the name of a folder, without a path; found {split!r}.")
-    root = expanded(argument) if argument else None
-    if name == OBJECT_CROPS:
-        source = _object_crops(root, split, CocoOptions(images_root, bad_boxes))
-    else:
-        CocoOptions(images_root, bad_boxes).refuse_for(name)
-        source = opener(root, split)
+    source = opener(argument, split, CocoOptions(images_root, bad_boxes))
     return source if limit is None else limit_source(source, limit, seed)
 
 
@@ -147,20 +156,16 @@ def open_folder(root: Path | None, split: str | None) -> ImageSource:
     return source
 
 
-@register_source(OBJECT_CROPS)
-def open_object_crops(root: Path | None, split: str | None) -> ImageSource:
+@SOURCES.register(OBJECT_CROPS)
+def open_object_crops(argument: str, split: str | None, options: CocoOptions) -> ImageSource:
     """Objects as images, the square around each, labelled with its class: object-crops:coco:ROOT."""
-    return _object_crops(root, split, CocoOptions())
-
-
-def _object_crops(root: Path | None, split: str | None, options: CocoOptions) -> ImageSource:
-    if root is None:
+    if not argument:
         raise OptionError(
             "object-crops needs a source of objects; write object-crops:coco:ROOT, object-crops:objects:FILE.json or "
             "object-crops:cluttered-scenes."
         )
     return ObjectCrops(
-        open_objects(str(root), split=split, images_root=options.images_root, bad_boxes=options.bad_boxes)
+        open_objects(argument, split=split, images_root=options.images_root, bad_boxes=options.bad_boxes)
     )
 
 

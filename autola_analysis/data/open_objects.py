@@ -11,7 +11,7 @@ from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.files import expanded
 from autola_analysis.core.registry import Registry
 from autola_analysis.data.cluttered_scenes import ClutteredScenes
-from autola_analysis.data.coco import CocoObjects
+from autola_analysis.data.coco import CocoObjects, check_images_folder
 from autola_analysis.data.digit_puppets import DigitPuppets
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.subset import limit as limited
@@ -48,6 +48,8 @@ class CocoOptions:
                     "leave it out."
                 )
 
+
+NOTHING_SAID = CocoOptions()
 
 ObjectOpener = Callable[[str, str | None, CocoOptions], ObjectSource]
 """Takes what follows the colon, and the split, "" and None where they were not given, and what else was said."""
@@ -145,6 +147,8 @@ def _coco(argument: str, split: str | None, options: CocoOptions, name: str, pre
 
 def _read(annotations: Path, options: CocoOptions, usual: Path | None = None) -> CocoObjects:
     """Read a file; its images lie in a folder that the user names, and must be there, else in the usual one."""
+    if options.images_root is not None:
+        check_images_folder(expanded(options.images_root), annotations)
     source = CocoObjects(annotations, options.images_root or usual, bad_boxes=options.bad_boxes)
     if options.images_root is not None:
         source.check_images_found()

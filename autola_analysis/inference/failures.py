@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -31,9 +32,9 @@ def forward_of(name: str, shape: Sequence[int], advice: str = SIZES, memory_too:
         yield
     except BaseException as error:
         memory = out_of_memory(error)
-        if not (_raised_in_a_module(error) or memory) or not is_of_own_code(error) or (memory and not memory_too):
+        if not (memory and memory_too and is_of_own_code(error)) and not failed_in_module(error):
             raise
-        text = f"{name} cannot run on images of shape {tuple(shape)}: {reason_of(error)}"
+        text = f"{name} cannot run on images of shape {tuple(shape)}: {place_of(error)}"
         raise DataError(f"{text}; {advice}.") from error
 
 
@@ -42,11 +43,30 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or lacks_memory(error)
 
 
-def _raised_in_a_module(error: BaseException) -> bool:
-    """Return whether an error was raised while a module of torch ran, rather than by the code that called it."""
+def failed_in_module(error: BaseException) -> bool:
+    """Return whether an error is that of a module of torch, rather than of the code that called it, or of memory."""
+    return next(_calls(error), None) is not None and is_of_own_code(error) and not out_of_memory(error)
+
+
+def place_of(error: BaseException) -> str:
+    """Return the reason of an error; of one that says nothing, also the module that raised it and what that was given.
+
+    timm's modules that cut maps into blocks assert that the sides are multiples of a block's, without a word.
+    """
+    if str(error).strip():
+        return reason_of(error)
+    where = ""
+    for values in _calls(error):  # the last that runs is the one that raised it
+        shapes = [str(tuple(value.shape)) for value in values.get("args", ()) if isinstance(value, torch.Tensor)]
+        if shapes and "self" in values:
+            where = f" in {type(values['self']).__name__}, given a map of shape {' and '.join(shapes)}"
+    return reason_of(error) + where
+
+
+def _calls(error: BaseException) -> Iterator[Mapping[str, Any]]:
+    """Yield the local variables of the calls of modules, outer first, in which an error was raised."""
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_globals.get("__name__") == torch.nn.modules.module.__name__:
-            return True
+            yield trace.tb_frame.f_locals
         trace = trace.tb_next
-    return False

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autola_analysis.analyses.variants import Variant, as_variant
+from autola_analysis.attention.genotype import as_genotype
 from autola_analysis.checkpoints import LoadedModel, load_model
-from autola_analysis.checkpoints.class_names import BUILT_IN
+from autola_analysis.checkpoints.class_names import BUILT_IN, read_class_names
 from autola_analysis.checkpoints.detector_loading import LoadedDetector, holds_detector, load_detector
+from autola_analysis.checkpoints.formats import opened
 from autola_analysis.core.errors import CheckpointError, OptionError
 from autola_analysis.core.files import expanded
 from autola_analysis.study.file import DRAWS, ModelTable, Runs
@@ -48,6 +50,32 @@ class StudyModel:
         return self.variant.title
 
 
+def check_tables(tables: Mapping[str, ModelTable], base: Path) -> None:
+    """Refuse equal names, checkpoints that are not there, and classes and wirings that cannot be read; load nothing.
+
+    Args:
+        tables: By key.
+        base: Directory that relative paths are relative to.
+
+    Raises:
+        CheckpointError: If a checkpoint cannot be opened.
+        OptionError: If two tables have one name, a name would not survive tables and figures, or a file of class names
+            or of a wiring cannot be used.
+    """
+    _refuse_equal_names(tables)
+    for key, table in tables.items():
+        for file in table.files:
+            path = base / expanded(file)
+            if not path.exists() and Path(file).stem != key:  # an '=' in a file's name looks like that of NAME=PATH
+                raise CheckpointError(f"there is no checkpoint file {path}, read from {key}={file}; check the path.")
+            with opened(path):
+                pass
+        if table.classes is not None:
+            read_class_names(_names_or_file(table.classes, base))
+        if table.genotype is not None:
+            as_genotype(base / expanded(table.genotype))
+
+
 def load_models(
     tables: Mapping[str, ModelTable], base: Path, detectors: Collection[str] = (), either: Collection[str] = ()
 ) -> list[StudyModel]:
@@ -60,19 +88,17 @@ def load_models(
         either: Keys of the tables whose files are read as what they hold.
 
     Raises:
-        OptionError: If two tables have one name, two files hold one set of weights, runs of one table are different
-            networks, or a name would not survive tables and figures.
+        OptionError: As `check_tables` does, or if two files hold one set of weights, or runs of one table are different
+            networks.
         CheckpointError: If a file cannot be loaded.
     """
-    _refuse_equal_names(tables)
+    check_tables(tables, base)
     models: list[StudyModel] = []
     seen = DistinctFiles()
     for key, table in tables.items():
         name, of_table = table.name or key, []
         for file in table.files:
             path = base / expanded(file)
-            if not path.exists() and Path(file).stem != key:  # an '=' in a file's name looks like that of NAME=PATH
-                raise CheckpointError(f"there is no checkpoint file {path}, read from {key}={file}; check the path.")
             whole = key in detectors or (key in either and holds_detector(path, table.weights, table.trust))
             loaded = _detector(path, key, table) if whole else _classifier(path, key, table, base)
             seen.add(path, loaded)

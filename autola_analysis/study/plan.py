@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +18,16 @@ from autola_analysis.data.agreement import check_same_images
 from autola_analysis.data.source import Source
 from autola_analysis.data.subset import limit
 from autola_analysis.report.style import figure_width
-from autola_analysis.study.file import AnalysisRequest, StudyFile
-from autola_analysis.study.models import StudyModel, load_models
-from autola_analysis.study.sources import StudyData, holds_objects, open_data, readable
+from autola_analysis.study.file import AnalysisRequest, DataTable, StudyFile
+from autola_analysis.study.models import StudyModel, check_tables, load_models
+from autola_analysis.study.sources import (
+    StudyData,
+    holds_objects,
+    open_data,
+    read_through,
+    readable,
+    suggested_source,
+)
 
 OWN_IMAGES = "image files"
 """What captions call images that an analysis was given by name."""
@@ -108,12 +116,18 @@ def make_plan(file: StudyFile, base: Path, only: Sequence[str] | None = None, qu
     figure_width(file.width)
     used = {key for request in file.analyses for key in request.models or file.models}
     tables = {key: table for key, table in file.models.items() if key in used}
-    models = load_models(tables, base, *_detectors(file))
+    kinds = _detectors(file)
+    check_tables(tables, base)
+    asked = [_Asked.of(request, file, base) for request in file.analyses]
+    opened: dict[str, StudyData] = {}
+    for each in asked:
+        _open_named(each, file, base, opened)
+    models = load_models(tables, base, *kinds)
     names = list(dict.fromkeys(model.variant.name for model in models))
     if file.candidate is not None and file.candidate not in names:
         raise UnknownNameError(f"the candidate {file.candidate!r} is none of the models; there are {', '.join(names)}.")
     plan = Plan(file, models, [], {})
-    planned = [_planned(request, plan, base, quiet) for request in file.analyses]
+    planned = [_planned(each, plan, opened, base, quiet) for each in asked]
     _refuse_missing_needs(planned)
     order = _in_order(planned)
     return Plan(file, models, sorted(planned, key=lambda each: order.index(each.name)), plan.data)
@@ -151,40 +165,101 @@ def _restricted(file: StudyFile, only: Sequence[str] | None) -> StudyFile:
     return file.model_copy(update={"analyses": [request for request in file.analyses if request.kind in only]})
 
 
-def _planned(request: AnalysisRequest, plan: Plan, base: Path, quiet: bool) -> PlannedAnalysis:
-    analysis = analysis_of(request.kind)
+@dataclass(frozen=True)
+class _Asked:
+    """An analysis of a study before any network is loaded.
+
+    Attributes:
+        request: Which.
+        analysis: What to do.
+        options: Its options, with the study's seed and absolute paths.
+        key: Of its data table; None where the options name images of their own.
+    """
+
+    request: AnalysisRequest
+    analysis: Analysis[Any, Any]
+    options: AnalysisOptions
+    key: str | None
+
+    @classmethod
+    def of(cls, request: AnalysisRequest, file: StudyFile, base: Path) -> _Asked:
+        """Look up an analysis; images of its own that are not there are refused."""
+        analysis, options = analysis_of(request.kind), request.options.relative_to(base)
+        if "seed" not in options.model_fields_set:
+            options = options.model_copy(update={"seed": file.seed})
+        if analysis.own_images(options) is None:
+            return cls(request, analysis, options, _key_of_data(request, file))
+        if request.data is not None:
+            raise OptionError(f"{request.kind} names images of its own and data; give one of them.")
+        return cls(request, analysis, options, None)
+
+    def sample(self, source: Source) -> Source:
+        """Return the images of a source that it looks at."""
+        return source if self.options.limit == "all" else limit(source, self.options.limit, self.options.seed)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Put the name of the analysis before what it refuses."""
+        try:
+            yield
+        except (LayerError, UnknownNameError, OptionError) as error:
+            raise type(error)(f"{self.request.kind}: {error}") from error
+
+
+def _key_of_data(request: AnalysisRequest, file: StudyFile) -> str:
+    if request.data is None and len(file.data) > 1:
+        raise OptionError(f"{request.kind} does not say which data; give data = one of {', '.join(file.data)}.")
+    return request.data or next(iter(file.data))
+
+
+def _open_named(asked: _Asked, file: StudyFile, base: Path, opened: dict[str, StudyData]) -> None:
+    """Open the images of an analysis where the study names them, before any checkpoint is loaded."""
+    key = asked.key
+    if key is None or (source := file.data[key].source) is None:
+        return
+    if key not in opened:
+        opened[key] = open_data(key, file.data[key], source, base, file.seed)
+    if _known_before_networks(file.data[key]):
+        with asked.named():
+            asked.analysis.check_source(asked.options, asked.sample(opened[key].source))
+
+
+def _known_before_networks(table: DataTable) -> bool:
+    """Return whether neither a checkpoint nor a look at all images decides which images there are."""
+    return table.source is not None and not table.skip_bad_images
+
+
+def _planned(asked: _Asked, plan: Plan, opened: Mapping[str, StudyData], base: Path, quiet: bool) -> PlannedAnalysis:
+    analysis, options, request = asked.analysis, asked.options, asked.request
     models = [model for model in plan.models if request.models is None or model.key in request.models]
-    options = request.options.relative_to(base)
-    if "seed" not in options.model_fields_set:
-        options = options.model_copy(update={"seed": plan.file.seed})
-    finds_objects = any(model.variant.finds_objects for model in models)
-    source, data = analysis.own_images(options, finds_objects), None
-    if source is not None and request.data is not None:
-        raise OptionError(f"{request.kind} names images of its own and data; give one of them.")
-    if source is None:
-        data = _data_of(request, plan, models, base, quiet)
-        source = data.source
-    sample = source if options.limit == "all" else limit(source, options.limit, options.seed)
+    if asked.key is None:
+        source = analysis.own_images(options, any(model.variant.finds_objects for model in models))
+        assert source is not None
+        data, checked = None, False
+    else:
+        data = _data_of(asked.key, plan, opened, models, base, quiet)
+        source, checked = data.source, _known_before_networks(plan.file.data[asked.key])
+    sample = asked.sample(source)
     check_same_images(sample)
     left_out: tuple[str, ...] = ()
     if data is None and any(table.skip_bad_images for table in plan.file.data.values()):
         sample, left_out = readable(sample, quiet)
     planned = PlannedAnalysis(analysis, options, models, data, sample, left_out)
-    try:
+    with asked.named():
         check_task(request.kind, analysis.tasks, planned.subject.variants, sample)
+        if not checked:
+            analysis.check_source(options, sample)
         analysis.check(options, planned.subject)
-    except (LayerError, UnknownNameError, OptionError) as error:
-        raise type(error)(f"{request.kind}: {error}") from error
     return planned
 
 
-def _data_of(request: AnalysisRequest, plan: Plan, models: Sequence[StudyModel], base: Path, quiet: bool) -> StudyData:
-    tables = plan.file.data
-    if request.data is None and len(tables) > 1:
-        raise OptionError(f"{request.kind} does not say which data; give data = one of {', '.join(tables)}.")
-    key = request.data or next(iter(tables))
+def _data_of(
+    key: str, plan: Plan, opened: Mapping[str, StudyData], models: Sequence[StudyModel], base: Path, quiet: bool
+) -> StudyData:
     if key not in plan.data:
-        plan.data[key] = open_data(key, tables[key], models, base, plan.file.seed, quiet)
+        table = plan.file.data[key]
+        data = opened.get(key) or open_data(key, table, suggested_source(models), base, plan.file.seed)
+        plan.data[key] = read_through(data, table, quiet)
     return plan.data[key]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autola_analysis.checkpoints.class_names import read_class_names
@@ -48,45 +48,53 @@ class StudyData:
         return f"{kind} {folder.name}, {split} split" if root else f"{kind}, {split} split"
 
 
-def open_data(
-    key: str, table: DataTable, models: Sequence[StudyModel], base: Path, seed: int, quiet: bool
-) -> StudyData:
-    """Open the images of a data table.
+def open_data(key: str, table: DataTable, source_name: str, base: Path, seed: int) -> StudyData:
+    """Open the images of a data table; none of them is read.
 
     Args:
         key: Of the table.
         table: Which images.
-        models: Networks that will see them, which may suggest a source.
+        source_name: The table's source, or the one that the checkpoints suggest.
         base: Directory that a relative path is relative to.
         seed: Of the images that are drawn.
-        quiet: Whether to leave out the progress bar of checking images.
 
     Raises:
-        OptionError: If no source was given and the checkpoints do not suggest one and the same.
+        OptionError: If a file of classes cannot be used.
         DataError: If the source is not where it should be.
     """
-    name = _placed(table.source or suggested_source(models), base)
+    order = None if table.class_order is None else read_class_names(base / expanded(table.class_order), "--class-order")
+    name = _placed(source_name, base)
     kind = name.partition(":")[0]
     root = None if table.images_root is None else base / expanded(table.images_root)
     opened = open_objects if kind in OBJECT_SOURCES else open_source
     source: Source = opened(name, split=table.split, images_root=root, bad_boxes=table.bad_boxes)
     box_changes = source.box_changes
-    if table.class_order is not None:
+    if order is not None:
         if not isinstance(source, ImageSource):
             raise OptionError(f"--class-order numbers the labels of images, and {kind} has objects; leave it out.")
-        order = base / expanded(table.class_order)
-        source = Reordered(source, read_class_names(order, "--class-order"))
+        source = Reordered(source, order)
     if table.limit is not None:
         source = limited(source, table.limit, seed)
     check_same_images(source)
-    left_out: tuple[str, ...] = ()
+    return StudyData(key, source, box_changes=box_changes)
+
+
+def read_through(data: StudyData, table: DataTable, quiet: bool) -> StudyData:
+    """Return the images of a data table after reading all of them, where it asks for that.
+
+    Args:
+        data: As `open_data` returns them.
+        table: Whether bad images are left out, and contents hashed.
+        quiet: Whether to leave out the progress bar of checking images.
+    """
+    source, left_out = data.source, data.left_out
     if table.skip_bad_images:
         source, left_out = readable(source, quiet)
     if table.hash_contents:
         source.fingerprint()  # before the contents, so that a change since then is noticed
         source.contents_hash = source.hash_contents()
-        current().check_same(lambda: {f"contents of the images of data.{key}": source.contents_hash})
-    return StudyData(key, source, left_out, box_changes)
+        current().check_same(lambda: {f"contents of the images of data.{data.key}": source.contents_hash})
+    return replace(data, source=source, left_out=left_out)
 
 
 def _placed(source: str, base: Path) -> str:

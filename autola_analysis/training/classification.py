@@ -66,7 +66,7 @@ def prepare(training: Training, attention: AttentionFactory, machine: Machine) -
     """
     recipe = training.recipe
     assert isinstance(recipe, Recipe)
-    train, test = open_splits(training.data or recipe.data, recipe.test_split)
+    train, test = open_splits(training.data or recipe.data, recipe.test_split, training.coco)
     spec = spec_that_fits(training, len(train.classes), attention, machine)
     preprocessing = preprocessing_of(recipe, train, machine.workers, machine.quiet)
     seed_everything(training)

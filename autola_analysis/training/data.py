@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,21 +16,40 @@ from autola_analysis.core.files import expanded
 from autola_analysis.core.progress import progress_bar
 from autola_analysis.data.folder import SPLIT_NAMES
 from autola_analysis.data.open import open_source
+from autola_analysis.data.open_objects import NOTHING_SAID, CocoOptions
 from autola_analysis.data.preprocessing import NORMALIZATIONS, Preprocessing
-from autola_analysis.data.source import ImageSource
+from autola_analysis.data.source import ImageSource, Source
 from autola_analysis.data.workers import SupervisedLoader, leave_process_group
 from autola_analysis.training.images import PreprocessedImages
 from autola_analysis.training.recipes import MEASURE, Recipe
 
+logger = logging.getLogger(__name__)
 TRAIN = "train"
+S = TypeVar("S", bound=Source)
 
 
-def open_splits(data: str, test_split: str) -> tuple[ImageSource, ImageSource]:
+def opened(opener: Callable[..., S], data: str, split: str | None, coco: CocoOptions) -> S:
+    """Open one split with what was said of data in COCO's format, and say what that did to their boxes.
+
+    Args:
+        opener: `open_source` or `open_objects`.
+        data: As ``--data`` takes it.
+        split: Name of the split; None for a file that is one.
+        coco: What was said.
+    """
+    source = opener(data, split=split, images_root=coco.images_root, bad_boxes=coco.bad_boxes)
+    if source.box_changes:
+        logger.warning("%s, %s split: %s", source.name, source.split, source.box_changes.sentence())
+    return source
+
+
+def open_splits(data: str, test_split: str, coco: CocoOptions = NOTHING_SAID) -> tuple[ImageSource, ImageSource]:
     """Open the split to train on and the split to test on.
 
     Args:
         data: As ``--data`` takes it; of a folder, the one that holds both splits.
         test_split: Name of the split to test on.
+        coco: What was said of data in COCO's format.
 
     Raises:
         OptionError: If a folder does not hold both splits.
@@ -36,7 +58,7 @@ def open_splits(data: str, test_split: str) -> tuple[ImageSource, ImageSource]:
     kind, _, argument = data.partition(":")
     if kind == "folder" and argument:
         _check_folder(expanded(argument), test_split)
-    train, test = open_source(data, split=TRAIN), open_source(data, split=test_split)
+    train, test = (opened(open_source, data, split, coco) for split in (TRAIN, test_split))
     if train.classes != test.classes:
         odd = sorted(set(train.classes) ^ set(test.classes))
         raise DataError(

@@ -17,6 +17,7 @@ from autola_analysis.checkpoints.external import load_attention
 from autola_analysis.core.device import resolve_device
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.files import expanded, sha256_of
+from autola_analysis.data.open_objects import NOTHING_SAID, CocoOptions
 from autola_analysis.detectors import DetectorSpec, create_detector
 from autola_analysis.training.attention import GENOTYPE, check_options
 from autola_analysis.training.keeping import check_percent
@@ -44,6 +45,9 @@ class Training:
         keep_at_accuracy: Accuracy on the test split in percent; the checkpoint of the first epoch that reaches it is
             kept beside the last one's.
         init: Checkpoint of a classifier, with whose backbone the training of a detector begins; None begins at random.
+        coco: Where the images of data in COCO's format lie, and what is done with their bad boxes. The latter is
+            recorded; the folder is not, as the path in `data` is not, but an unfinished training goes on with the same
+            images only.
 
     Raises:
         OptionError: If a genotype cannot be read or is not possible, an accuracy is no percentage, or an option is not
@@ -60,6 +64,7 @@ class Training:
     match_parameters: int | str | None = None
     keep_at_accuracy: float | None = None
     init: Path | None = None
+    coco: CocoOptions = NOTHING_SAID
 
     def __post_init__(self) -> None:
         if not isinstance(self.recipe, Recipe):
@@ -131,7 +136,11 @@ class Training:
     def record(self) -> dict[str, Any]:
         """Return everything that decides the outcome, JSON-ready; an own module is recorded by its file's content."""
         file = self.attention.rpartition(":")[0]
-        controls = {"match_parameters": self.match_parameters, "keep_at_accuracy": self.keep_at_accuracy}
+        controls = {
+            "match_parameters": self.match_parameters,
+            "keep_at_accuracy": self.keep_at_accuracy,
+            "bad_boxes": self.coco.bad_boxes,
+        }
         own: dict[str, Any] = {"attention_sha256": sha256_of(expanded(file))} if file.endswith(".py") else {}
         if not isinstance(self.recipe, Recipe):  # None: the backbone begins with random weights
             own["init"] = self.init and {"file": self.init.name, "sha256": sha256_of(self.init)}

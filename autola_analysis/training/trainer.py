@@ -16,6 +16,7 @@ from autola_analysis.checkpoints.writing import save_model
 from autola_analysis.core.allocator import freed_memory_kept
 from autola_analysis.core.errors import DataError, TrainingError
 from autola_analysis.core.files import expanded, refuse_existing, replacing
+from autola_analysis.inference.failures import failed_in_module, place_of
 from autola_analysis.training import classification
 from autola_analysis.training.batches import EpochBatches
 from autola_analysis.training.detection import job as detection
@@ -130,6 +131,16 @@ def _fit(job: Job, state: Path, machine: Machine, keeper: KeepAtAccuracy | None)
         if last_state(state) is None:
             discard(state)
         raise
+    except BaseException as error:
+        if not failed_in_module(error):
+            raise
+        if last_state(state) is None:
+            discard(state)
+        raise TrainingError(
+            f"a network with the attention {job.spec.attention} cannot run on the images of the training: "
+            f"{place_of(error)}; give images of another size, other options of the module with --attention-option, or "
+            "another --attention."
+        ) from error
     return dict(metrics)
 
 

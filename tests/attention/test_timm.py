@@ -15,7 +15,8 @@ from autola_analysis.attention import create_attention, list_attentions
 from autola_analysis.attention.registry import ATTENTIONS
 from autola_analysis.backbones import ModelSpec
 from autola_analysis.checkpoints import inspect_checkpoint, load_model, save_model
-from autola_analysis.core.errors import MissingExtraError, OptionError, UnknownNameError
+from autola_analysis.core.errors import DataError, MissingExtraError, OptionError, UnknownNameError
+from autola_analysis.inference.failures import forward_of
 from tests.checkpoints.helpers import logits, randomise
 
 TINY = {"width": 8}
@@ -122,3 +123,11 @@ def test_without_timm_one_sentence_says_what_to_install(stored: Path, read, monk
     report = inspect_checkpoint(stored).to_text()
     assert "attention timm:se, 4 classes" in report
     assert "pip install 'autola-analysis[timm]'" in report
+
+
+@pytest.mark.parametrize("name", ["bat", "halo"])
+def test_a_forward_that_fails_without_a_word_is_named_with_module_and_map(name: str) -> None:
+    module = create_attention(f"timm:{name}", 16).eval()
+    said = r"net .*: AssertionError in \w+, given a map of shape \(1, \d+, 5, 9\); give --resize"
+    with pytest.raises(DataError, match=said), forward_of("net", (16, 5, 9)):
+        module(torch.zeros(1, 16, 5, 9))

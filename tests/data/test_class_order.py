@@ -44,6 +44,6 @@ def test_an_order_that_is_none_is_refused(trees: ImageFolderSource) -> None:
 def test_a_study_reads_the_order_beside_it(trees: ImageFolderSource, tmp_path: Path) -> None:
     (tmp_path / "order.txt").write_text("fir\nelm\nash\n")
     table = DataTable(source=f"folder:{trees.root}", class_order="order.txt")
-    data = open_data("images", table, [], tmp_path, 0, True)
+    data = open_data("images", table, str(table.source), tmp_path, 0)
     assert data.source.classes == ("fir", "elm", "ash")
     assert data.source.labels.tolist() == [2, 1, 1, 0, 0, 0]

@@ -69,7 +69,7 @@ def test_sources_of_objects_are_opened_as_crops_by_their_name(source: CocoObject
     with pytest.raises(OptionError, match="write object-crops:coco:ROOT"):
         open_source("object-crops")
     table = DataTable(source="object-crops:objects:mine.json")
-    assert len(open_data("images", table, [], tmp_path, 0, True).source) == 3  # relative to the study
+    assert len(open_data("images", table, str(table.source), tmp_path, 0).source) == 3  # relative to the study
 
 
 def test_a_crop_of_a_scene_shows_the_stroke_of_its_digit() -> None:

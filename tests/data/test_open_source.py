@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from autola_analysis.core.errors import DataError, OptionError, UnknownNameError
-from autola_analysis.data import SOURCES, ClutteredDigits, default_source_for, open_source
+from autola_analysis.data import SOURCES, ClutteredDigits, ImageSource, default_source_for, open_source
 from autola_analysis.data.cifar import Cifar10Source, Cifar100Source
+from autola_analysis.data.open import register_source
 
 MakeImage = Callable[..., Path]
 
@@ -41,6 +42,26 @@ def test_the_documented_sources_are_registered() -> None:
 def test_every_source_has_a_line_for_the_list(name: str) -> None:
     line = (SOURCES.get(name).__doc__ or "").splitlines()[0]
     assert f": {name}" in line
+
+
+def test_a_source_of_ones_own_gets_its_path_and_nothing_that_is_said_of_cocos_format(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SOURCES, "_items", dict(SOURCES._items))
+    asked = []
+
+    @register_source("mine")
+    def open_mine(root: Path | None, split: str | None) -> ImageSource:
+        """Mine: mine[:PATH]."""
+        asked.append((root, split))
+        return ClutteredDigits("test")
+
+    assert open_mine(None, None).split == "test"  # the decorator leaves the function as it is
+    open_source("mine:~/a:b", split="val")
+    assert asked[1:] == [(Path.home() / "a:b", "val")]
+    with pytest.raises(OptionError, match=r"--bad-boxes is for data in COCO's format, .* and mine is not; leave"):
+        open_source("mine", bad_boxes="clip")
+    assert len(asked) == 2
 
 
 def test_cluttered_digits_need_no_path_and_give_the_test_split() -> None:

@@ -23,6 +23,8 @@ from autola_analysis.statistics.intervals import bootstrap_interval
 from autola_analysis.training.settings import Machine
 from tests.drafts import drafts
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 KINDS = ("caption.txt", "pdf", "png")
 QUIET = Machine(device="cpu", quiet=True)
 LENGTHS = "autola_analysis.data.cluttered_digits.DEFAULT_LENGTH"
@@ -37,10 +39,8 @@ def short(order: int = 1, hessian: str = "exact", seed: int = 3, **values: str) 
 
 
 @pytest.fixture(autouse=True)
-def few_images(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LENGTHS, FEW)
-    with drafts():
-        yield
 
 
 @pytest.fixture(scope="module")

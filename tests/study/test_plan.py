@@ -1,5 +1,6 @@
 """What a study will run: in which order, with which needs, on which images."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from autola_analysis.analyses.observation import Reading
 from autola_analysis.analyses.options import AnalysisOptions
 from autola_analysis.analyses.selectivity.measure import measure_selectivity
 from autola_analysis.analyses.selectivity.section import selectivity_caption, selectivity_methods
-from autola_analysis.core.errors import LayerError, OptionError, UnknownNameError
+from autola_analysis.core.errors import AutolaError, LayerError, OptionError, UnknownNameError
 from autola_analysis.core.results import Format, Stored
 from autola_analysis.data import ClutteredDigits, limit
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.study import plan as module
-from autola_analysis.study.file import AnalysisRequest, DataTable, ModelTable, StudyFile
+from autola_analysis.study.file import AnalysisRequest, DataTable, ModelTable, StudyFile, parse_study
 from autola_analysis.study.measure import measure_study
 from autola_analysis.study.plan import Plan, make_plan
 from tests.study.asked import QUIET
@@ -101,6 +102,57 @@ def test_what_nobody_needs_keeps_the_order_of_the_page(make: Make) -> None:
 def test_needs_that_cannot_be_met_are_one_sentence(make: Make, fakes: Sequence[Fake], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         make([request(each.name) for each in fakes], fakes)
+
+
+OBJECTS = {
+    "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30}],
+    "categories": [{"id": 1, "name": "person"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 20, 20]}],
+}
+DIGITS = {"source": "cluttered-digits"}
+SCENES = {"source": "objects:objects.json"}
+
+
+@pytest.mark.parametrize(
+    ("data", "of_model", "analysis", "message"),
+    [
+        (DIGITS, {"path": "b=a.pth"}, {}, "there is no checkpoint file .*b=a.pth, read from hoga=b=a.pth"),
+        (DIGITS, {"classes": "no.txt"}, {}, "--classes names .*no.txt, which cannot be read"),
+        (DIGITS, {"classes": "list.json"}, {}, "--classes names .*list.json, which is no JSON list of names"),
+        (DIGITS, {"genotype": "no.json"}, {}, "no.json"),
+        ({**DIGITS, "class_order": "no.txt"}, {}, {}, "--class-order names .*no.txt, which cannot be read"),
+        ({**DIGITS, "class_order": "twice.txt"}, {}, {}, "the class order names 'cat' twice"),
+        ({"source": "folder:no"}, {}, {}, r"/no\b"),
+        ({**SCENES, "images_root": "no"}, {}, {}, "there is no folder .*no, and --images-root names"),
+        ({**SCENES, "images_root": "."}, {}, {}, "holds none of the images that .*objects.json lists"),
+        (SCENES, {}, {"boxes": "no.json"}, "cannot read .*no.json"),
+        (SCENES, {}, {"boxes": "list.json"}, "no list of detections"),
+        (SCENES, {}, {"detections": ["YOLO=others.json"]}, "others.json holds detections of other images"),
+        (DIGITS, {}, {"kind": "saliency", "boxes": "no.json"}, "cannot read .*no.json"),
+        (DIGITS, {}, {"kind": "context", "boxes": "no.json"}, "cannot read .*no.json"),
+        (DIGITS, {}, {"kind": "search", "searches": ["no"]}, r"/no\b"),
+        ({}, {}, {"kind": "saliency", "images": ["no.png"]}, "no.png"),
+    ],
+)
+def test_files_that_cannot_be_used_are_refused_before_a_checkpoint_is_loaded(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data: dict[str, str],
+    of_model: dict[str, str],
+    analysis: dict[str, Any],
+    message: str,
+) -> None:
+    (tmp_path / "a.pth").write_bytes(b"")
+    (tmp_path / "list.json").write_text('{"1": "cat"}')
+    (tmp_path / "twice.txt").write_text("cat\ncat\n")
+    (tmp_path / "objects.json").write_text(json.dumps(OBJECTS))
+    other = {"image_id": 2, "category_id": 1, "bbox": [0, 0, 20, 20], "score": 0.5}
+    (tmp_path / "others.json").write_text(json.dumps([other]))
+    monkeypatch.setattr(module, "load_models", lambda *_: pytest.fail("checkpoints are loaded"))
+    hoga = {"path": "a.pth", **of_model}
+    values = {"data": {"images": data}, "models": {"hoga": hoga}, "analyses": [{"kind": "evaluate", **analysis}]}
+    with pytest.raises(AutolaError, match=message):
+        make_plan(parse_study(values), tmp_path, quiet=True)
 
 
 def test_needs_are_met_by_what_only_leaves(make: Make) -> None:

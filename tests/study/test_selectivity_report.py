@@ -14,9 +14,7 @@ from autola_analysis.core.files import sha256_of
 from autola_analysis.core.results import read_arrays
 from autola_analysis.inference.run import Settings
 from autola_analysis.report.thumbnails import read_thumbnails
-from autola_analysis.study.command import model_tables
 from autola_analysis.study.file import DataTable
-from autola_analysis.study.models import load_models
 from autola_analysis.study.sources import open_data
 from tests.data.conftest import write_image
 from tests.pictures import assert_drawn
@@ -138,11 +136,10 @@ def test_images_that_cannot_be_decoded_stop_the_run_or_are_listed(
     assert any("cannot be decoded" in warning for warning in record["warnings"])
 
 
-def test_captions_call_a_folder_by_its_name(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+def test_captions_call_a_folder_by_its_name(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         write_image(tmp_path / "pets" / name / "0.png", size=(40, 30))
-    models = load_models(model_tables([str(checkpoint("none"))], {}), Path())
-    data = open_data("images", DataTable(source=f"folder:{tmp_path / 'pets'}"), models, Path(), 0, quiet=True)
+    data = open_data("images", DataTable(), f"folder:{tmp_path / 'pets'}", Path(), 0)
     assert data.left_out == ()
     assert data.title == f"folder pets, {data.source.split} split"
     assert data.source.split

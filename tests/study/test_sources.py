@@ -36,7 +36,7 @@ def base(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kind", ["", "object-crops:"])
 def test_images_lie_elsewhere_and_the_number_of_changed_boxes_is_recorded_and_said(base: Path, kind: str) -> None:
     table = DataTable(source=f"{kind}objects:mine.json", images_root=f"../{SECRET}", bad_boxes="clip")
-    data = open_data("images", table, [], base, 0, quiet=True)
+    data = open_data("images", table, str(table.source), base, 0)
     assert data.source.image(0).size == ((30, 30) if kind else (40, 30))
     assert recorded_data(data)["box_changes"] == {"clipped": 1, "left_out": 1}
     _, (said,) = loading_warnings([], [data])
@@ -51,7 +51,7 @@ def test_a_source_of_images_with_labels_has_no_use_for_annotations(base: Path) -
         DataTable(source="digit-puppets", bad_boxes="drop"),
     ):
         with pytest.raises(OptionError, match=f"is for data in COCO's format, .* and {table.source} is not"):
-            open_data("images", table, [], base, 0, quiet=True)
+            open_data("images", table, str(table.source), base, 0)
 
 
 def test_a_study_file_takes_both_and_an_anonymous_report_has_no_path(base: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,11 @@ from autola_analysis.study.file import StudyFile
 from autola_analysis.study.measure import StudyResults
 from autola_analysis.study.plan import Plan, make_plan
 from autola_analysis.study.run import StudyReport, opened, run_study
-from tests.drafts import drafts
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 QUIET = Reading(Settings(device="cpu", quiet=True), batch_size=16)
 IMAGES = 40
-
-
-@pytest.fixture(autouse=True)
-def without_pictures() -> Iterator[None]:
-    with drafts():
-        yield
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,9 @@ from autola_analysis.study.models import StudyModel, load_models
 from autola_analysis.study.redraw import redraw
 from autola_analysis.study.run import run_study
 from autola_analysis.study.wirings import with_wirings
-from tests.drafts import drafts
 from tests.study.asked import QUIET
 
-
-@pytest.fixture(autouse=True)
-def without_pictures() -> Iterator[None]:
-    with drafts():
-        yield
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 @pytest.fixture

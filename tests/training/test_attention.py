@@ -206,3 +206,14 @@ def test_files_of_a_module_of_timm_and_of_one_of_ours_have_different_names() -> 
 def test_values_are_json_scalars_or_texts(text: str, value: object) -> None:
     key, parsed = parse_option(text)
     assert (key, parsed, type(parsed)) == ("k", value, type(value))
+
+
+def test_a_module_that_cannot_take_the_maps_is_one_sentence_with_its_name_and_their_shape(
+    refused: Callable[..., str], few_images: None
+) -> None:
+    """timm asserts without a word that sides are multiples of a block's, 7 positions by default."""
+    message = refused("cluttered-digits", "--attention", "timm:bat", "--set", "width=4", "--device", "cpu", "--quiet")
+    assert (
+        "a network with the attention timm:bat cannot run on the images of the training: AssertionError in " in message
+    )
+    assert ", 32, 32); give images of another size, other options of the module with --attention-option" in message

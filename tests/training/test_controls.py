@@ -184,6 +184,8 @@ def test_flags_reach_the_training_and_the_name_of_its_file(
         (("--match-parameters", "hga"), "unknown attention 'hga'; the nearest known: hoga"),
         (("--match-parameters", "12"), "cannot have as few as 12 parameters: at its smallest width, 1, it has"),
         (("--match-parameters", "-5"), "unknown attention '-5'"),
+        (("--images-root", "x"), "--images-root is for data in COCO's format"),
+        (("--bad-boxes", "keep"), "--bad-boxes is one of clip, drop; found 'keep'"),
         (("--keep-at-accuracy", "0.9"), "in percent, above 1 and up to 100, such as 90; found 0.9"),
     ],
 )

@@ -22,6 +22,7 @@ from autola_analysis.core.errors import DataError
 from autola_analysis.core.results import Stored
 from autola_analysis.core.text import counted, percent_text
 from autola_analysis.data.source import ImageSource
+from autola_analysis.inference.stream import ImageData
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.statistics.difference import Comparable
@@ -33,14 +34,13 @@ class Context(Analysis[ContextOptions, ContextResult]):
     name = "context"
     format = FORMAT
 
-    def check(self, options: ContextOptions, subject: Subject) -> None:
-        """Refuse data without labels or known objects, networks without the labels' head, kinds that there are not."""
+    def check_source(self, options: ContextOptions, source: ImageData) -> None:
+        """Refuse data without labels or known objects, boxes of other images, kinds that there are not."""
         kinds = chosen_kinds(options.kinds)
-        source = _source(subject)
+        if not isinstance(source, ImageSource):
+            return  # `check` refuses it
         if not source.classes:
             raise DataError(f"context needs the class of every image, and {source.name} has no labels.")
-        for variant in subject.variants:
-            _check_head(variant, source)
         scenes = Scenes(source, boxes_of(options))
         if not scenes.known:
             raise DataError(
@@ -51,6 +51,12 @@ class Context(Analysis[ContextOptions, ContextResult]):
         if not available(scenes, kinds):
             raise DataError(f"{kinds[0]} needs data that say what is clutter in an image, and {source.name} does not.")
 
+    def check(self, options: ContextOptions, subject: Subject) -> None:
+        """Refuse networks without the labels' head."""
+        source = _images(subject.source)
+        for variant in subject.variants:
+            _check_head(variant, source)
+
     def watch(self, options: ContextOptions, subject: Subject) -> Sequence[Watcher[Any]]:
         """Return what keeps the scores of the images as they are."""
         return [ScoreWatcher()]
@@ -58,7 +64,7 @@ class Context(Analysis[ContextOptions, ContextResult]):
     def measure(self, options: ContextOptions, subject: Subject, observed: Observed, reading: Reading) -> ContextResult:
         """Run the networks over the altered images."""
         unaltered = observed.by_watcher[UNALTERED]
-        return context_result(subject.variants, _source(subject), options, unaltered, reading)
+        return context_result(subject.variants, _images(subject.source), options, unaltered, reading)
 
     def store(self, result: ContextResult) -> Stored:
         """Return the result as tables and arrays."""
@@ -110,7 +116,7 @@ class Context(Analysis[ContextOptions, ContextResult]):
 
     def steps(self, options: ContextOptions, subject: Subject, seconds: float) -> Sequence[Step]:
         """Return the pass over the altered images."""
-        source = _source(subject)
+        source = _images(subject.source)
         scenes = Scenes(source, {})
         kinds = available(scenes, chosen_kinds(options.kinds))
         control = 0 if scenes.exact or kinds == [OBJECT_ONLY] else 1
@@ -119,13 +125,12 @@ class Context(Analysis[ContextOptions, ContextResult]):
         return [Step(f"{what}, through {counted(len(subject.variants), 'network')}", seconds * images)]
 
 
-def _source(subject: Subject) -> ImageSource:
-    if not isinstance(subject.source, ImageSource):
+def _images(source: ImageData) -> ImageSource:
+    if not isinstance(source, ImageSource):
         raise DataError(
-            f"context needs an image source, whose images it can alter; found {type(subject.source).__name__}: "
-            "see open_source."
+            f"context needs an image source, whose images it can alter; found {type(source).__name__}: see open_source."
         )
-    return subject.source
+    return source
 
 
 def _check_head(variant: Variant, source: ImageSource) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 from autola_analysis.analyses.analysis import Analysis, Lines, Observed, Subject
 from autola_analysis.analyses.evaluate.claims import CLAIMS
 from autola_analysis.analyses.evaluate.compared import evaluation_statistics
-from autola_analysis.analyses.evaluate.detection.measure import check_detection, detection_results
+from autola_analysis.analyses.evaluate.detection.measure import check_detection, check_detections, detection_results
 from autola_analysis.analyses.evaluate.detection.observer import DetectionWatcher
 from autola_analysis.analyses.evaluate.detection.result import DETECTION_FORMAT, DETECTION_TABLE, DetectionResult
 from autola_analysis.analyses.evaluate.detection.rows import detection_lines, detection_statistics
 from autola_analysis.analyses.evaluate.detection.rows import rows_over_runs as detector_rows_over_runs
 from autola_analysis.analyses.evaluate.detection.section import detection_section
-from autola_analysis.analyses.evaluate.keypoints.measure import check_keypoints, keypoint_results
+from autola_analysis.analyses.evaluate.keypoints.measure import boxes_of, check_keypoints, keypoint_results
 from autola_analysis.analyses.evaluate.keypoints.result import KEYPOINT_FORMAT, KEYPOINT_TABLE, KeypointResult
 from autola_analysis.analyses.evaluate.keypoints.rows import keypoint_lines, keypoint_statistics
 from autola_analysis.analyses.evaluate.keypoints.rows import rows_over_runs as keypoint_rows_over_runs
@@ -33,6 +33,7 @@ from autola_analysis.core.errors import OptionError
 from autola_analysis.core.results import Format, Stored
 from autola_analysis.core.text import percent_text
 from autola_analysis.data.object_source import ObjectSource
+from autola_analysis.inference.stream import ImageData
 from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
@@ -64,6 +65,14 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
     tasks = frozenset({"classification", "detection", "keypoints"})
     claims = CLAIMS
 
+    def check_source(self, options: EvaluationOptions, source: ImageData) -> None:
+        """Refuse files of boxes or of detections that cannot be used, or are about other images."""
+        if isinstance(source, ObjectSource):
+            check_detections(options, source)
+            boxes_of(options, source)
+        elif options.detections is not None:
+            raise OptionError("--detections stands beside detectors, and the data are images with a label each.")
+
     def check(self, options: EvaluationOptions, subject: Subject) -> None:
         """Refuse networks of which none has a head, and detectors of other classes or joints than the data's."""
         if isinstance(subject.source, ObjectSource) and subject.finds_joints:
@@ -74,8 +83,6 @@ class Evaluate(Analysis[EvaluationOptions, EvaluationResults]):
         if isinstance(subject.source, ObjectSource):
             check_detection(options, subject.variants, subject.source)
             return
-        if options.detections is not None:
-            raise OptionError("--detections stands beside detectors, and the data are images with a label each.")
         if not any(variant.has_head for variant in subject.variants):
             raise OptionError("none of the networks has a head, so that there are no predictions to evaluate.")
 

@@ -42,6 +42,7 @@ from autola_analysis.data.listed import ListedImages
 from autola_analysis.data.listed_objects import ListedObjects
 from autola_analysis.data.object_source import ObjectSource
 from autola_analysis.data.source import ImageSource, Source
+from autola_analysis.inference.stream import ImageData
 from autola_analysis.inference.tasks.accuracy import Accuracy
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
@@ -73,8 +74,13 @@ class Saliency(Analysis[SaliencyOptions, Result]):
             return None
         return ListedObjects(options.images) if finds_objects else ListedImages(options.images)
 
+    def check_source(self, options: SaliencyOptions, source: ImageData) -> None:
+        """Refuse boxes of other images, and images to show that there are not."""
+        if isinstance(source, ImageSource):
+            Question.of(source, options)
+
     def check(self, options: SaliencyOptions, subject: Subject) -> None:
-        """Refuse what cannot be explained: methods, layers, targets, boxes, images to show; networks without a head."""
+        """Refuse what cannot be explained: methods, layers, targets; networks without a head."""
         if isinstance(subject.source, ObjectSource) and subject.finds_joints:
             check_joint_saliency(options, subject)
             return
@@ -91,9 +97,7 @@ class Saliency(Analysis[SaliencyOptions, Result]):
                 raise OptionError(f"{CHANCE!r} names the maps that know nothing; give the network another name.")
             if not variant.has_head:
                 raise DataError(f"{variant.title} has no head, so that there is no class score to explain.")
-        source = _source(subject)
-        check_target(options.target, subject.variants, source)
-        Question.of(source, options)
+        check_target(options.target, subject.variants, _source(subject))
 
     def measure(self, options: SaliencyOptions, subject: Subject, observed: Observed, reading: Reading) -> Result:
         """Explain the images with all networks; processes share them."""

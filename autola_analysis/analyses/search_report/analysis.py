@@ -17,6 +17,7 @@ from autola_analysis.analyses.search_report.section import search_section
 from autola_analysis.core.errors import OptionError
 from autola_analysis.core.results import Stored
 from autola_analysis.core.text import number_text
+from autola_analysis.inference.stream import ImageData
 from autola_analysis.report.section import Section
 from autola_analysis.report.sheet import Sheet
 from autola_analysis.search.agreement import RELEASED_NAME, choices
@@ -29,13 +30,16 @@ class SearchReport(Analysis[SearchReportOptions, SearchReportResult]):
     name = "search"
     format = FORMAT
 
+    def check_source(self, options: SearchReportOptions, source: ImageData) -> None:
+        """Refuse folders that hold no search, share a name, or hold searches among different operations."""
+        searches_in(options.searches)
+
     def check(self, options: SearchReportOptions, subject: Subject) -> None:
-        """Refuse folders that hold no search, share a name, or hold searches among different operations.
+        """Refuse a ranking without something to rank by, or to rank.
 
         Raises:
-            OptionError: If a ranking is asked for, and there is nothing to rank by or nothing to rank.
+            OptionError: Saying what is lacking.
         """
-        searches_in(options.searches)
         wirings = [each.spec.wiring for each in subject.variants if each.spec is not None]
         if options.rank and not (options.searches and any(wiring is not None for wiring in wirings)):
             raise OptionError(

@@ -94,10 +94,12 @@ def _compared(
     of_group = [restricted for each in statistics if (restricted := each.restricted({*names, *guests})).values]
     if claims_are_about(variants, named):
         task = task_of(next(variant for variant in variants if variant.name == candidate)).name
-        searched = candidate in searched_wirings(models)
-        about = [claim for claim in claims if claim.task == task and (claim.against == "all" or searched)]
+        searched, drawn = searched_wirings(models), random_wirings(models)
+        # Without another wiring there is nothing to decide, which the page names as a control that is lacking.
+        of_wirings = candidate in searched and len({*searched, *drawn}) > 1
+        about = [claim for claim in claims if claim.task == task and (claim.against == "all" or of_wirings)]
         about.sort(key=lambda claim: claim.against != "all")  # these name all variants in the order they are shown
-        return compare(candidate, of_group, about, stages, plan.file.seed, guests, random_wirings(models))
+        return compare(candidate, of_group, about, stages, plan.file.seed, guests, drawn)
     compared = compare(candidate, of_group, (), stages, plan.file.seed, guests)
     unclaimed = (
         f"no variant among {', '.join(dict.fromkeys(each.name for each in variants))} has HOGA, which the paper's "

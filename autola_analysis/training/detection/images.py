@@ -14,11 +14,11 @@ from torch.utils.data import Dataset
 from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.core.objects import Objects
 from autola_analysis.data.object_source import ObjectSource
-from autola_analysis.data.open_objects import open_objects
+from autola_analysis.data.open_objects import CocoOptions, open_objects
 from autola_analysis.data.preprocessing import Preprocessing
 from autola_analysis.data.subset import limit, part_of
 from autola_analysis.training.batches import BatchPlan
-from autola_analysis.training.data import TRAIN
+from autola_analysis.training.data import TRAIN, opened
 from autola_analysis.training.detection.augmentation import BoxedImage, cropped, mirrored, recoloured
 from autola_analysis.training.detection.recipes import DetectionRecipe
 from autola_analysis.training.images import Kept
@@ -42,12 +42,13 @@ class Batch(NamedTuple):
     seed: int
 
 
-def open_object_splits(data: str, test_split: str) -> tuple[ObjectSource, ObjectSource]:
+def open_object_splits(data: str, test_split: str, coco: CocoOptions) -> tuple[ObjectSource, ObjectSource]:
     """Open the split to train on and the split to test on.
 
     Args:
         data: As ``--data`` takes it; own files are given as a pair, ``objects:TRAIN.json,TEST.json``.
         test_split: Name of the split to test on.
+        coco: What was said of data in COCO's format.
 
     Raises:
         OptionError: If one file of objects is given.
@@ -60,9 +61,9 @@ def open_object_splits(data: str, test_split: str) -> tuple[ObjectSource, Object
                 "training reads a file to train on and one to test on; write --data objects:TRAIN.json,TEST.json, "
                 f"found {data}."
             )
-        train, test = (open_objects(OWN_FILE + file) for file in files)
+        train, test = (opened(open_objects, OWN_FILE + file, None, coco) for file in files)
     else:
-        train, test = open_objects(data, split=TRAIN), open_objects(data, split=test_split)
+        train, test = (opened(open_objects, data, split, coco) for split in (TRAIN, test_split))
     if not train.classes:
         raise DataError(f"{train.name} names no classes, and a detector tells at least one; add categories to it.")
     if train.classes != test.classes:

@@ -43,7 +43,7 @@ def prepare(training: Training, attention: AttentionFactory, machine: Machine) -
             f"norm_eval={str(recipe.norm_eval).lower()}), and they would stay random, attention included; give --init "
             "FILE with a trained classifier, or --set frozen_stages=0 --set norm_eval=false."
         )
-    whole, test = open_object_splits(training.data or recipe.data, recipe.test_split)
+    whole, test = open_object_splits(training.data or recipe.data, recipe.test_split, training.coco)
     spec = spec_that_fits(training, len(whole.classes), attention, machine)
     assert isinstance(spec, DetectorSpec)
     train = with_objects(whole, recipe)

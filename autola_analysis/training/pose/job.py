@@ -32,7 +32,7 @@ def prepare(training: Training, attention: AttentionFactory, machine: Machine) -
     """
     recipe = training.recipe
     assert isinstance(recipe, PoseRecipe)
-    train, test = open_object_splits(training.data or recipe.data, recipe.test_split)
+    train, test = open_object_splits(training.data or recipe.data, recipe.test_split, training.coco)
     if joints_of(train) != joints_of(test):
         raise DataError(f"{train.name} and {test.name} have different joints; give two parts of one data set.")
     joints = placed_joints_of(train, "average precision needs")

@@ -277,10 +277,15 @@ def test_what_cannot_be_explained_is_refused_before_the_first_image(
     values: dict[str, object], error: type[AutolaError], message: str
 ) -> None:
     subject = Subject([Variant(Tiny(), "SE", spec=SPEC)], Unread("test", 12))
+
+    def check(options: SaliencyOptions) -> None:
+        ANALYSIS.check_source(options, subject.source)
+        ANALYSIS.check(options, subject)
+
     with pytest.raises(error, match=message) as raised:
-        ANALYSIS.check(SaliencyOptions(**values), subject)
+        check(SaliencyOptions(**values))
     assert "\n" not in str(raised.value)
-    ANALYSIS.check(SaliencyOptions(target=9, shown=[11]), subject)
+    check(SaliencyOptions(target=9, shown=[11]))
 
 
 def test_labels_that_are_known_not_to_be_the_heads_are_refused_before_the_first_image() -> None:

@@ -147,7 +147,16 @@ def test_a_claim_about_random_wirings_is_about_a_candidate_with_a_searched_one(
     others = [name for name in names if name != candidate]
     assert claims == {"better": others} | ({"beats random": against} if against else {})
     assert found.warnings == ("measured for a test.",)
-    (left_out,) = compared(models(all=["SE", "HOGA"]), values("SE", "HOGA")).warnings[1:]
+
+
+def test_a_claim_about_random_wirings_is_named_as_left_out_beside_other_wirings_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without any, the page names them as a control that is lacking."""
+    monkeypatch.setattr(Measured, "claims", (CLAIM, replace(CLAIM, name="beats random", against="random wiring")))
+    assert compared(models(all=["SE", "HOGA"]), values("SE", "HOGA")).warnings == ("measured for a test.",)
+    names = ["SE", "HOGA", "HOGA too"]
+    (left_out,) = compared(models(all=names), values(*names), candidate="HOGA").warnings[1:]
     assert left_out == "the claim 'beats random' is left out: no variant has wirings that were drawn at random."
 
 

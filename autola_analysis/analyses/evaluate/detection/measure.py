@@ -41,7 +41,7 @@ def files_of(options: EvaluationOptions) -> dict[str, Path]:
 
 
 def check_detection(options: EvaluationOptions, variants: Sequence[Variant], source: ObjectSource) -> None:
-    """Refuse, before the pass, what cannot be evaluated: other classes, bad files of detections, no object at all.
+    """Refuse, before the pass, what cannot be evaluated: other classes, equal names, no object at all.
 
     Raises:
         AutolaError: In one sentence.
@@ -52,9 +52,18 @@ def check_detection(options: EvaluationOptions, variants: Sequence[Variant], sou
     for name, path in files_of(options).items():
         if name in names:
             raise OptionError(f"--detections {name}={path} has the name of a checkpoint; give it another.")
-        read_detections(path, source)
     if not any(len(source.objects(index)) for index in range(len(source))):
         raise OptionError(f"{source.name} has no annotated object in the images that are looked at; give other data.")
+
+
+def check_detections(options: EvaluationOptions, source: ObjectSource) -> None:
+    """Refuse files of detections that cannot be read, or are about other images or classes.
+
+    Raises:
+        AutolaError: In one sentence.
+    """
+    for path in files_of(options).values():
+        read_detections(path, source)
 
 
 def detection_results(

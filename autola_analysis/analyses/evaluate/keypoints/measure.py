@@ -43,7 +43,6 @@ def check_keypoints(options: EvaluationOptions, variants: Sequence[Variant], sou
     if any(variant.name == CONTROL for variant in variants):
         raise OptionError(f"{CONTROL!r} names what knows nothing but the boxes; give the network another name.")
     placed_joints_of(source, "OKS needs")
-    boxes_of(options, source)
 
 
 def boxes_of(options: EvaluationOptions, source: ObjectSource) -> tuple[ObjectSource, NDArray[np.float64] | float]:

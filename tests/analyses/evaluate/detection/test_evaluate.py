@@ -142,7 +142,7 @@ class Empty(Unread):
         (Variant(FindsColours(), "ours", classes=("red", "blue")), Unread(), {}, "ours knows no 'green'"),
         (FindsColours(), Unread(), {"detections": ["x"]}, "takes NAME=FILE.json"),
         (FindsColours(), Unread(), {"detections": ["a=/x.json", "a=/y.json"]}, "names a twice"),
-        (Variant(FindsColours(), "a"), Unread(), {"detections": ["a=/x.json"]}, "has the name of a checkpoint"),
+        (Variant(FindsColours(), "a"), Unread(), {"detections": ["a=none.json"]}, "has the name of a checkpoint"),
         (FindsColours(), Unread(), {"detections": ["a=/nowhere.json"]}, "cannot read /nowhere.json"),
         (FindsColours(), Empty(), {}, "has no annotated object"),
         (FindsColours(), ClutteredDigits("test", 8), {}, "finds objects, and the data have none"),
@@ -151,7 +151,11 @@ class Empty(Unread):
          "stands beside detectors"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_evaluated_is_refused_before_the_pass(model, source, values, message: str) -> None:
+def test_what_cannot_be_evaluated_is_refused_before_the_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model, source, values, message: str
+) -> None:
+    (tmp_path / "none.json").write_text("[]")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(AutolaError, match=message):
         evaluate(model, source, reading=READING, **values)
 

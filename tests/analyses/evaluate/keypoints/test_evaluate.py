@@ -202,14 +202,18 @@ class Imprecise(Unread):
         (FindsDots(), Imprecise(), {}, "dots does not say how precisely its joints can be placed"),
         (FindsDots(), ClutteredDigits("test", 8), {}, "model finds joints, and the data have none"),
         (Variant(FindsDots(), CONTROL), Unread(), {}, "names what knows nothing but the boxes"),
-        (FindsDots(), Unread(), {"detections": ["a=b.json"]}, "stands beside detectors"),
+        (FindsDots(), Unread(), {"detections": ["a=none.json"]}, "stands beside detectors"),
         ([FindsDots(), FindsColours(classes=1)], Unread(), {}, "model 2 finds objects, and model 1 joints"),
         (create_model("resnet8", num_classes=10), ClutteredDigits("test", 8), {"decode_joints": "dark"},
          "--decode-joints is for networks for joints"),
         (FindsDots(), Unread(), {"decode_joints": "best"}, "decode_joints is one of quarter, dark, subpixel"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_evaluated_is_refused_before_the_pass(model, source, values, message: str) -> None:
+def test_what_cannot_be_evaluated_is_refused_before_the_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model, source, values, message: str
+) -> None:
+    (tmp_path / "none.json").write_text("[]")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(AutolaError, match=message):
         evaluate(model, source, reading=READING, **values)
 
