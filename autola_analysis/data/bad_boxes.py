@@ -31,7 +31,9 @@ class BoxChanges:
         """Say how many boxes it was."""
         done = [(self.clipped, "cut at the border"), (self.left_out, "left out")]
         parts = [f"{counted(number, 'annotated box')} {_are(number)} {what}" for number, what in done if number]
-        return f"{' and '.join(parts)}, since they reach beyond their images or have no area."
+        one = self.clipped + self.left_out == 1
+        why = "it reaches beyond its image or has" if one else "they reach beyond their images or have"
+        return f"{' and '.join(parts)}, since {why} no area."
 
 
 NO_CHANGES = BoxChanges()
