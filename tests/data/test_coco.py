@@ -281,7 +281,7 @@ def test_bad_boxes_are_cut_at_the_border_or_left_out(tmp_path: Path) -> None:
         "1 annotated box is cut at the border and 4 annotated boxes are left out, since they reach "
         "beyond their images or have no area."
     )
-    assert BoxChanges(1).sentence().endswith("box is cut at the border, since it reaches beyond its image or has no area.")
+    assert BoxChanges(1).sentence().endswith("is cut at the border, since it reaches beyond its image or has no area.")
     small = with_annotation(bbox=[-3, 1, 6, 7], area=9)
     assert CocoObjects(written(tmp_path, small), bad_boxes="clip").objects(0).areas[0] == 9
 
