@@ -139,7 +139,11 @@ def check_task(analysis: str, tasks: Collection[str], variants: Sequence[Variant
 def as_variant(
     model: LoadedModel | LoadedDetector | nn.Module | Variant, name: str = "model", run: str = "1"
 ) -> Variant:
-    """Return a network of any accepted kind as a variant, without what compiles it or spreads it over devices."""
+    """Return a network of any accepted kind as a variant, without what compiles it or spreads it over devices.
+
+    Raises:
+        OptionError: If it is none of them, such as the path or the tensors of a checkpoint.
+    """
     if isinstance(model, Variant):
         inner = unwrapped(model.model)
         return model if inner is model.model else replace(model, model=inner)
@@ -161,6 +165,11 @@ def as_variant(
         )
     if isinstance(model, LoadedDetector):
         return Variant(unwrapped(model.model), name, run, classes=model.classes, spec=model.spec.backbone)
+    if not isinstance(model, nn.Module):
+        raise OptionError(
+            f"a model is a network (nn.Module) or what load_model returns; found {type(model).__name__} "
+            "(load_model reads a checkpoint file)."
+        )
     return Variant(unwrapped(model), name, run)
 
 

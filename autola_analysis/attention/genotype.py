@@ -84,7 +84,10 @@ class Genotype:
         except TextFault as error:
             raise OptionError(f"the genotype file {path} cannot be used: {error}.") from error
         if not isinstance(pairs, list):
-            raise OptionError(f"the genotype file {path} holds {type(pairs).__name__}, not a list of pairs.")
+            raise OptionError(
+                f"the genotype file {path} holds {type(pairs).__name__}, not a list of pairs such as "
+                '["skip_connect", 0].'
+            )
         return cls.from_pairs(pairs)
 
     @classmethod

@@ -73,7 +73,9 @@ def create_model(
     try:
         return build(attention=attention, num_classes=num_classes, **options)
     except TypeError as error:
-        raise OptionError(f"cannot build {backbone} with these options: {error}.") from error
+        raise OptionError(
+            f"cannot build {backbone} with these options: {error} (options of its attention go into attention_options)."
+        ) from error
 
 
 def matched_width(

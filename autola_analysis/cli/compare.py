@@ -51,7 +51,7 @@ def compare(
     images_in_all = _number(limit)
     names = list(named_files(checkpoints.ckpt))
     if len(names) < 2:
-        raise OptionError(f"a comparison needs at least two variants; there is {names[0]}: give --ckpt again.")
+        raise OptionError(f"a comparison needs at least two variants; found {names[0]!r} alone; give --ckpt again.")
     requests = [
         AnalysisRequest(kind=each.name, options=given_options(each.options_class(), values))
         for each in registrations().values()

@@ -88,8 +88,9 @@ def list_names(
     """
     of_analyses = {name: place for each in registrations().values() for name, place in each.lists.items()}
     if what not in LISTS and what not in of_analyses:
-        lists = [*LISTS, *of_analyses]
-        known = nearest(what, lists, limit=len(lists))
+        lists = sorted([*LISTS, *of_analyses])
+        alike = nearest(what, lists, limit=1)
+        known = sorted(lists, key=lambda name: name not in alike)
         raise UnknownNameError(f"there is no list of {what!r}; lists: {', '.join(known)}.")
     for name in LISTS[what]() if what in LISTS else imported(of_analyses[what])():
         typer.echo(name)

@@ -65,9 +65,8 @@ def _resolved(modules: ModuleNames, layers: Sequence[str]) -> list[Place]:
         module = place.module
         if module not in modules or (module == "" and not place.gate):
             names = [name for name in modules if name]
-            raise UnknownNameError(
-                f"the network has no layer {module!r}; the nearest: {', '.join(nearest(module, names))}."
-            )
+            others = f"the nearest: {', '.join(nearest(module, names))}" if names else "it has no submodules to name"
+            raise UnknownNameError(f"the network has no layer {module!r}; {others}.")
     if len({place.name for place in places}) != len(layers):
         raise LayerError(f"a layer is named twice: {', '.join(layers)}.")
     return places

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 
 import matplotlib as mpl
 import matplotlib.style
+import numpy as np
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
@@ -15,6 +16,8 @@ from autola_analysis.core.errors import OptionError
 
 WIDTHS = {"neurips": 5.5, "cvpr": 6.875, "column": 3.25}
 """Text widths in inches, by name."""
+LEGEND_HANDLE = 5.0
+"""Width of a legend's line with the gaps beside it, by matplotlib's defaults, in font sizes"""
 
 VARIANT_COLOURS = (
     "#000000", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D00",
@@ -101,6 +104,22 @@ def fitted(text: str, inches: float, points: float) -> str:
         return text
     beginnings = (f"{text[:length]}…" for length in range(len(text) - 1, 1, -1))
     return next((part for part in beginnings if text_width(part, points) <= inches), f"{text[:1]}…")
+
+
+def legend_columns(labels: Sequence[str], inches: float) -> int:
+    """Return how many entries of a legend fit side by side, in the font of the settings that are in effect.
+
+    Args:
+        labels: Of the entries, in their order; matplotlib fills column by column.
+        inches: Width of the figure.
+    """
+    points = float(mpl.rcParams["legend.fontsize"])
+    widths = [text_width(label, points) + LEGEND_HANDLE * points / 72 for label in labels]
+
+    def width(columns: int) -> float:
+        return sum(max(of_column) for of_column in np.array_split(widths, columns))
+
+    return next((columns for columns in range(len(labels), 1, -1) if width(columns) <= inches), 1)
 
 
 @contextmanager

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from autola_analysis.analyses.alone import as_variants
 from autola_analysis.analyses.variants import Variant, preprocessing_for
-from autola_analysis.core.errors import DataError
+from autola_analysis.core.errors import DataError, OptionError
 from autola_analysis.data import NORMALIZATIONS, ClutteredDigits, ImageFolderSource, Preprocessing
 from tests.data.conftest import write_image
 from tests.inference.networks import Tiny
@@ -45,3 +46,10 @@ def test_a_recorded_geometry_wins_and_without_any_record_the_data_decides() -> N
     recorded = Preprocessing(resize=64, crop=64)
     assert preprocessing_for(Variant(Tiny(), preprocessing=recorded, input_side=32), digits) == recorded
     assert preprocessing_for(Variant(Tiny()), digits) == Preprocessing()
+
+
+@pytest.mark.parametrize("model", ["se.pth", ["se.pth"], {"fc.weight": 0}, None])
+def test_what_is_no_network_is_refused_with_a_word_on_checkpoint_files(model: object) -> None:
+    found = type(model[0] if isinstance(model, list) else model).__name__
+    with pytest.raises(OptionError, match=rf"found {found} \(load_model reads a checkpoint file\)"):
+        as_variants(model)  # type: ignore[arg-type]  # what a user may give

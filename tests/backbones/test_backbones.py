@@ -142,6 +142,7 @@ def test_a_spec_builds_the_same_network_again_after_json() -> None:
         ({"backbone": "resnet18", "stages": 2, "stage_strides": [1, 2, 2]}, OptionError, "each of the 2 stages"),
         ({"backbone": "resnet18", "stage_strides": [1, 2, 2, 4]}, OptionError, r"1 or 2 .* found \[1, 2, 2, 4\]"),
         ({"backbone": "resnet18", "stag": 3}, OptionError, "cannot build resnet18 with these options.*stag"),
+        ({"backbone": "resnet20", "genotype": []}, OptionError, "of its attention go into attention_options"),
     ],
 )
 def test_impossible_networks_are_refused(arguments: dict[str, object], error: type[Exception], message: str) -> None:

@@ -214,7 +214,10 @@ def test_quiet_prints_nothing(
         (["selectivity", "--ckpt", "a.pth", "--limit", "0"], "limit is a number from 1 on, or all; found 0"),
         (["selectivity", "--ckpt", "a.pth", "--limit", "few"], "limit should be a valid integer, or all; found 'few'"),
         (["selectivity", "--ckpt", "a.pth", "--top-images", "21"], "--top-images is a number up to 20; found 21"),
-        (["compare", "--ckpt", "a=a.pth"], "a comparison needs at least two variants; there is a: give --ckpt again"),
+        (
+            ["compare", "--ckpt", "a=a.pth"],
+            "a comparison needs at least two variants; found 'a' alone; give --ckpt again",
+        ),
         (["compare", "--ckpt", "a=a.pth", "--ckpt", "b=b.pth", "--limit", "0"], "--limit takes a number of images"),
         (["selectivity", "--ckpt", "a.pth", "--decode", "tpu"], "--decode is one of cpu, gpu; found 'tpu'"),
         (
@@ -244,7 +247,7 @@ def test_quiet_prints_nothing(
             "data that are made on the spot are cluttered-scenes, digit-puppets",
         ),
         (["data", "export", "digit-puppets", "--out", "x", "--split", "val"], "the splits train and test; found 'val'"),
-        (["list", "attention"], "there is no list of 'attention'; lists: attentions"),
+        (["list", "attention"], "there is no list of 'attention'; lists: attentions, analyses, backbones, data,"),
         (["train", "cifar"], "unknown recipe 'cifar'; the nearest known: cifar10"),
         (["train", "cifar10", "--set", "epochs"], "--set takes KEY=VALUE; found 'epochs'"),
         (["train", "cifar10", "--attention", "hogga"], "unknown attention 'hogga'"),

@@ -78,6 +78,11 @@ def test_a_name_that_could_mean_two_parts_of_a_network_is_not_completed() -> Non
         resolve_layers(nn.ModuleDict({"student": Tiny(), "teacher": Tiny()}), ["layer1"])
 
 
+def test_a_network_that_is_one_module_has_no_layers_to_name() -> None:
+    with pytest.raises(UnknownNameError, match=r"no layer 'layer1'; it has no submodules to name\."):
+        resolve_layers(nn.Flatten(), ["layer1"])
+
+
 def test_a_name_that_the_network_has_is_taken_as_it_is() -> None:
     network = nn.ModuleDict({"net": Tiny(), "fc": nn.Identity()})
     assert resolve_layers(network, ["fc", "net.fc"]) == ["fc", "net.fc"]

@@ -80,6 +80,14 @@ def test_numbers_are_shown_with_four_digits_and_separated_thousands(tmp_path: Pa
     assert format_cell(float("nan")) == format_cell(pd.NA) == ""
 
 
+def test_a_sentence_in_a_table_may_be_broken_a_name_may_not(tmp_path: Path) -> None:
+    sentence = "no other wiring of HOGA; a population has three or more of them, drawn at random"
+    of_long = [attributes.get("class") for tag, attributes in page(tmp_path, sentence).tags if tag == "td"]
+    assert "text sentence" in of_long
+    (tmp_path / "short").mkdir()
+    assert not any("sentence" in str(attributes) for _, attributes in page(tmp_path / "short", "SE").tags)
+
+
 def test_variants_with_few_runs_are_named_among_the_limits() -> None:
     runs = [("SE", str(run)) for run in range(3)] + [("HOGA", "1")]
     _, said = _limits_of_runs(pd.DataFrame(runs, columns=["model", "run"]))

@@ -1,7 +1,14 @@
 import pytest
 
 from autola_analysis.attention import list_attentions
-from autola_analysis.report.style import VARIANT_COLOURS, colours_of_report, grid_shape, variant_colours
+from autola_analysis.report.style import (
+    VARIANT_COLOURS,
+    colours_of_report,
+    grid_shape,
+    legend_columns,
+    paper_style,
+    variant_colours,
+)
 
 
 @pytest.mark.parametrize(
@@ -9,6 +16,20 @@ from autola_analysis.report.style import VARIANT_COLOURS, colours_of_report, gri
 )
 def test_rows_of_panels_are_as_equally_full_as_can_be(panels: int, most: int, shape: tuple[int, int]) -> None:
     assert grid_shape(panels, most) == shape
+
+
+@pytest.mark.parametrize(
+    ("labels", "inches", "columns"),
+    [
+        (["SE", "CBAM", "HOGA", "two runs of one variant"], 5.5, 4),  # one long label among short ones
+        (["two runs of one variant"] * 4, 5.5, 3),
+        (["SE", "CBAM", "HOGA", "two runs of one variant"], 3.25, 2),
+        (["a very long name of a variant"] * 2, 1.5, 1),
+    ],
+)
+def test_a_legend_has_as_many_columns_as_fit(labels: list[str], inches: float, columns: int) -> None:
+    with paper_style():
+        assert legend_columns(labels, inches) == columns
 
 
 def test_a_variant_of_every_attention_beside_controls_has_a_colour_of_its_own() -> None:

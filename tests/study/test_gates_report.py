@@ -27,7 +27,10 @@ def test_the_report_holds_what_other_programs_read_and_names_networks_without_ga
     assert [each["kind"] for each in record["study"]["analyses"]] == ["gates"]
     assert list(report.warnings) == record["warnings"]
     assert any(warning.startswith("the variant 'none' has no gates") for warning in report.warnings)
-    assert "has no gates, and is left out of theirs: no feature map is multiplied" in (out / "index.html").read_text()
+    assert (
+        "has no gates and is left out of their analysis: no feature map is multiplied"
+        in (out / "index.html").read_text()
+    )
     assert_drawn(out / "figures" / "gates")
 
 

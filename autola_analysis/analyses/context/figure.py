@@ -14,11 +14,10 @@ from matplotlib.ticker import MaxNLocator
 from autola_analysis.analyses.context.kinds import PASTED_BACK, UNALTERED
 from autola_analysis.analyses.context.result import AlteredPicture, ContextResult
 from autola_analysis.core.errors import OptionError
-from autola_analysis.report.style import figure_width, paper_style, variant_colours
+from autola_analysis.report.style import figure_width, legend_columns, paper_style, variant_colours
 
 TITLES = {"accuracy": "top-1 accuracy", "accuracy_drop": "drop below the control"}
 DOT_INCHES = 0.085
-CHARACTER_INCHES = 0.062
 # Inches of the sheet of pictures.
 GAP, MARGIN, HEAD, LABEL = 0.03, 0.04, 0.30, 0.13
 
@@ -53,9 +52,8 @@ def plot_context(result: ContextResult, width: str | float = "neurips") -> Figur
         left.set_yticks(range(len(kinds)), [kind.replace("-", " ") for kind in kinds])
         left.set_ylim(len(kinds) - 0.5, -0.5)
         handles = _legend(result)
-        longest = max(len(str(handle.get_label())) for handle in handles)
-        columns = max(1, int(figure.get_figwidth() / (CHARACTER_INCHES * longest + 0.55)))
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)))
+        columns = legend_columns([str(handle.get_label()) for handle in handles], figure.get_figwidth())
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     return figure
 
 

@@ -133,7 +133,7 @@ def _warnings(
     for kind, count in settings["left_out"].items():
         if count:
             warnings.append(
-                f"{count:,} of {counted(settings['images'], 'image')} have no {kind}: no surroundings were found that "
-                f"the object differs from by {settings['least_contrast']:.0f} grey levels, the least in the data."
+                f"{count:,} of {counted(settings['images'], 'image')} stay out of {kind}: no surroundings were found "
+                f"from which the object differs by {settings['least_contrast']:.0f} grey levels, the least in the data."
             )
     return warnings

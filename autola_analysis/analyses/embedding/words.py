@@ -52,7 +52,7 @@ def embedding_caption(embeddings: Sequence[Embedding], data: str, align: bool = 
     ]
     if params["method"] != "pca":
         parts.append(
-            f"Perplexity {params['perplexity']:.4g}, {params['metric']} distances, exact neighbours, theta "
+            f"Perplexity {params['perplexity']:.4g}, {_metric(params)} distances, exact neighbours, theta "
             f"{params['theta']}, exaggeration {params['early_exaggeration']} for {params['early_iterations']} "
             f"iterations, then {params['iterations']}; learning rate {params['learning_rate']}, started from the "
             f"principal components, seed {params['seed']}."
@@ -68,10 +68,14 @@ def knn_caption(embeddings: Sequence[Embedding], data: str) -> str:
     return (
         f"{_leaving_out(first).capitalize()} accuracy of the {first.params['quality_k']} nearest neighbours in the "
         "feature space "
-        f"({', '.join(dict.fromkeys(each.layer for each in embeddings))}, {first.params['metric']} distances) of "
+        f"({', '.join(dict.fromkeys(each.layer for each in embeddings))}, {_metric(first.params)} distances) of "
         f"{_points(first)} ({data}); a dot per training run, lines: 95% bootstrap intervals over images, "
         f"which count that an {first.items.removesuffix('s')} is a neighbour of others too."
     )
+
+
+def _metric(params: Mapping[str, Any]) -> str:
+    return {"euclidean": "Euclidean"}.get(params["metric"], str(params["metric"]))
 
 
 def _points(embedding: Embedding, classes: int | None = None) -> str:
@@ -121,7 +125,7 @@ def _separation_method(embedding: Embedding) -> str:
     )
     return (
         f"rated by the {_leaving_out(embedding)} accuracy of the {params['quality_k']} nearest neighbours "
-        f"({params['metric']} distances; of classes with equally many votes the first wins) and the silhouette "
+        f"({_metric(params)} distances; of classes with equally many votes the first wins) and the silhouette "
         f"[@rousseeuw1987]{probe if params['probe'] else ''}, with 95% bootstrap intervals over images [@efron1993]"
         f"{f', whose {embedding.items} are drawn together and are no neighbours of each other' if by_image else ''}. "
         f"Since {embedding.items} are each other's neighbours, intervals of the silhouette are made of its "

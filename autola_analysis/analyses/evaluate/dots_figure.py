@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from autola_analysis.report.style import figure_width, variant_colours
+from autola_analysis.report.style import figure_width, legend_columns, variant_colours
 
 DOT_INCHES = 0.07  # of a row, per variant
 NAME_CHARACTERS = 28
@@ -65,23 +65,28 @@ def draw_dots(ax: Axes, names: Sequence[str], estimates: Estimates, label: str, 
         ax.set_xlim(max(left, -0.01), min(right, 1.01))
 
 
-def variant_handles(runs: Mapping[str, int]) -> list[Line2D]:
+def variant_handles(runs: Mapping[str, int], marker: str = "o") -> list[Line2D]:
     """Return what a legend shows of variants, with the number of runs where there are several."""
     handles, colours = [], variant_colours(runs)
     for variant, count in runs.items():
         name = shortened(variant, NAME_CHARACTERS)
         label = f"{name} ({count} runs)" if count > 1 else name
         colour = colours[variant]
-        handles.append(Line2D([], [], color=colour, marker="o", markersize=3, linewidth=0.9, label=label))
+        handles.append(Line2D([], [], color=colour, marker=marker, markersize=3, linewidth=0.9, label=label))
     return handles
 
 
-def variants_below(figure: Figure, runs: Mapping[str, int]) -> None:
-    """Draw a legend of variants below a figure, in as many columns as fit."""
-    handles = variant_handles(runs)
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = int(figure.get_figwidth() / (CHARACTER_INCHES * longest + 0.55))
-    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(len(handles), columns)))
+def variants_below(figure: Figure, runs: Mapping[str, int], marker: str = "o") -> None:
+    """Draw a legend of variants below a figure, in as many columns as fit.
+
+    Args:
+        figure: What the legend belongs to.
+        runs: Number of training runs of every variant.
+        marker: What the figure draws them by, "" for lines alone.
+    """
+    handles = variant_handles(runs, marker)
+    columns = legend_columns([str(handle.get_label()) for handle in handles], figure.get_figwidth())
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def shortened(name: str, characters: int) -> str:

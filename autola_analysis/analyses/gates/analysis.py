@@ -96,7 +96,8 @@ class Gates(Analysis[GateOptions, GateResults]):
     def warnings(self, result: GateResults) -> Sequence[str]:
         """Return the warnings of all networks, and the networks that are left out."""
         left_out = [
-            f"the variant {name!r} has no gates, and is left out of theirs: {NO_GATES}." for name in result.without
+            f"the variant {name!r} has no gates and is left out of their analysis: {NO_GATES}."
+            for name in result.without
         ]
         return [*left_out, *(warning for each in result.networks for warning in each.warnings)]
 

@@ -30,8 +30,9 @@ BOX = "#00D8FF"
 """Of the box that a detector predicts"""
 # Inches.
 GAP, GROUP_GAP, MARGIN = 0.03, 0.12, 0.04
-HEAD, LABEL, LINE, FOOT = 0.36, 0.135, 0.085, 0.30
+HEAD, LABEL, FOOT = 0.36, 0.135, 0.30
 SMALL = 6.0  # points
+LINE_SPACING, LINE = 1.1, 1.4  # of two lines, and the height of the second, in font sizes
 
 
 def plot_saliency(pictures: Sequence[Picture], width: str | float = "neurips", scale: Scale = "own") -> Figure:
@@ -79,7 +80,7 @@ class _Sheet:
         self.size = min(7.0, max(4.5, self.side * 10.5))  # points that fit below a panel
         self.line = float(np.clip(self.side, 0.3, 0.6))  # points of the line of a box
         self.separator = self._separator()
-        self.label = LABEL + LINE * self.separator.count("\n")
+        self.label = LABEL + LINE * self.size / 72 * self.separator.count("\n")
         self.width, self.height = width, self.head + len(pictures) * (self.panel_height + self.label) + foot
         self.figure = Figure(figsize=(self.width, self.height))
 
@@ -182,8 +183,8 @@ class _Sheet:
 
     def _below(self, ax: Axes, text: str, colour: str, style: str = "normal") -> None:
         ax.text(
-            0.5, -0.02 / self.panel_height, text, transform=ax.transAxes, ha="center", va="top", linespacing=1.0,
-            fontsize=self.size, color=colour, fontstyle=style,
+            0.5, -0.02 / self.panel_height, text, transform=ax.transAxes, ha="center", va="top",
+            linespacing=LINE_SPACING if "\n" in text else 1.0, fontsize=self.size, color=colour, fontstyle=style,
         )  # fmt: skip
 
     def _colour_bar(self) -> None:

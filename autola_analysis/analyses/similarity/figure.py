@@ -16,9 +16,9 @@ from matplotlib.patches import Patch, Rectangle
 from autola_analysis.analyses.similarity.cka import FloatArray
 from autola_analysis.analyses.similarity.compared import ComparedLayers, fold_interval
 from autola_analysis.analyses.similarity.result import SimilarityResult, compared_layers
-from autola_analysis.report.style import figure_width, grid_shape, paper_style, variant_colours
+from autola_analysis.report.style import figure_width, grid_shape, legend_columns, paper_style, variant_colours
 
-WITHIN = "two runs of one"
+WITHIN = "two runs of one variant"
 COLUMNS = 4
 NUMBERED_LAYERS = 6
 """A cell is wide enough for a number up to so many layers."""
@@ -44,7 +44,7 @@ def plot_similarity(result: SimilarityResult, width: str | float = "neurips") ->
         rows, columns = grid_shape(len(compared.models), max(1, min(COLUMNS, int(inches / 1.2))))
         side = min(PANEL_INCHES, (inches - NAME_INCHES) / columns)
         others = [name for name in compared.models[1:] if compared.layers(compared.models[0], name)]
-        legend = _legend_columns(inches, others)
+        legend = legend_columns([*others, WITHIN], inches)
         below = BESIDE_INCHES + LEGEND_INCHES * -(-(len(others) + 1) // legend) if others else 0
         heights = [rows * (side + 0.6), below]
         figure = Figure(figsize=(inches, sum(heights)), layout="constrained")
@@ -92,12 +92,6 @@ def _draw_maps(figure: Figure | SubFigure, compared: ComparedLayers, rows: int, 
 def _wrapped(text: str, inches: float) -> str:
     characters = max(8, int(inches / CHARACTER_INCHES))
     return "\n".join(textwrap.wrap(text, characters, max_lines=3, placeholder=" ..."))
-
-
-def _legend_columns(inches: float, names: Sequence[str]) -> int:
-    """Return how many entries of a legend stand side by side."""
-    longest = max(map(len, [*names, WITHIN]))
-    return max(1, int(inches / (CHARACTER_INCHES * longest + 0.5)))
 
 
 def _draw_map(ax: Axes, values: FloatArray, names: Sequence[str]) -> AxesImage:

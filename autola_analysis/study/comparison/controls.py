@@ -192,7 +192,7 @@ def _as_many(plain: _Variant, wanted: int) -> bool:
 
 def _size(variant: _Variant, ours: _Variant) -> str:
     parameters, macs = variant.parameters / ours.parameters - 1, variant.macs / ours.macs - 1
-    return f"{variant.name} has {parameters:+.1%} parameters and {macs:+.1%} multiply-adds"
+    return f"{variant.name}: parameters {parameters:+.1%}, multiply-adds {macs:+.1%}"
 
 
 def _equal_accuracy(ours: _Variant, others: Sequence[_Variant]) -> Control:
@@ -201,12 +201,12 @@ def _equal_accuracy(ours: _Variant, others: Sequence[_Variant]) -> Control:
     if ours.accuracy is None or not measured:
         return Control(name, False, "accuracy was not measured")
     differences = {each.name: (each.accuracy or 0.0) - ours.accuracy for each in measured}
-    points = {other: f"{other} {100 * difference:+.1f}" for other, difference in differences.items()}
+    points = {other: f"{other} {100 * difference:+.2f}" for other, difference in differences.items()}
     # A difference of exactly one point may come out as 0.0100000000000000009.
     equal = [points[other] for other, difference in differences.items() if abs(difference) <= ACCURACY_WITHIN + 1e-9]
     unequal = [text for text in points.values() if text not in equal]
     if equal:
-        rest = f"; not {', '.join(unequal)}" if unequal else ""
+        rest = f"; further away: {', '.join(unequal)}" if unequal else ""
         return Control(name, True, f"{within} of {ours.name}: {', '.join(equal)}{rest}")
     return Control(
         name, False, f"no variant is {within} of {ours.name} ({', '.join(unequal)}); train with --keep-at-accuracy "

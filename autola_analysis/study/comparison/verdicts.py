@@ -9,7 +9,14 @@ from autola_analysis.statistics.claims import Claim
 HOLDS, FAILS = "holds", "does not hold"
 SCOPES = {"checkpoints": "these checkpoints alone", "modules": "modules as trained here"}
 """What a difference speaks for: fewer than three runs of a variant say nothing of other trainings."""
-WORDS = {"ap": "average precision", "knn_accuracy": "kNN accuracy", "top1": "top-1 accuracy"}
+WORDS = {
+    "ap": "average precision",
+    "grad-cam energy_box": "Grad-CAM energy in the box",
+    "grad-cam odi": "Grad-CAM object discrimination index",
+    "grad-cam precision": "Grad-CAM precision",
+    "knn_accuracy": "kNN accuracy",
+    "top1": "top-1 accuracy",
+}
 """Names of statistics that read better as words"""
 
 

@@ -192,7 +192,7 @@ def test_an_image_that_is_the_only_one_of_its_class_gets_no_background_of_its_cl
     rows = result.images[(result.images["kind"] == SAME) & (result.images["model"] == "object")]
     assert rows["image"].tolist() == ["image 0", "image 3"]
     assert result.settings["left_out"] == {SAME: 2, OTHER: 0, ONLY: 0}
-    assert any(warning.startswith(f"2 of 4 images have no {SAME}: no surroundings") for warning in result.warnings)
+    assert any(warning.startswith(f"2 of 4 images stay out of {SAME}: no surroundings") for warning in result.warnings)
 
 
 @pytest.mark.parametrize(

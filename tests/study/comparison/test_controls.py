@@ -78,7 +78,7 @@ def test_parameters_are_equal_within_two_per_cent(parameters: int, held: bool) -
         ours, plain = (replace(each, parameters=100 * each.parameters) for each in (ours, plain))
     found = control("equal parameters", ours, plain)
     assert found.held is held
-    assert f"wide has {parameters / 10 - 100:+.1f}% parameters and +10.0% multiply-adds" in found.what
+    assert f"wide: parameters {parameters / 10 - 100:+.1f}%, multiply-adds +10.0%" in found.what
 
 
 def test_the_nearest_width_is_as_equal_as_can_be() -> None:
@@ -95,7 +95,7 @@ def test_the_nearest_width_is_as_equal_as_can_be() -> None:
     assert not lacking.held
     assert lacking.what.startswith(
         "no variant without the module has as many parameters (within 2%, or the nearest width) as HOGA, "
-        f"{HOGA.parameters:,} (none has -"
+        f"{HOGA.parameters:,} (none: parameters -"
     )
     assert lacking.what.endswith(f"; train one with --match-parameters {HOGA.parameters}")
 
@@ -109,10 +109,10 @@ def test_accuracy_is_that_of_all_runs_and_equal_within_a_point() -> None:
     ours = [network("HOGA", HOGA, accuracy) for accuracy in (0.90, 0.92)]
     others = [network("SE", PLAIN, 0.92), network("none", PLAIN, 0.89), network("none", PLAIN, 0.88)]
     assert control("equal accuracy", *ours, *others) == Control(
-        "equal accuracy", True, "within 1 point of HOGA: SE +1.0; not none -2.5"
+        "equal accuracy", True, "within 1 point of HOGA: SE +1.00; further away: none -2.50"
     )
     assert control("equal accuracy", *ours, *others[1:]) == Control(
-        "equal accuracy", False, "no variant is within 1 point of HOGA (none -2.5); train with --keep-at-accuracy and "
+        "equal accuracy", False, "no variant is within 1 point of HOGA (none -2.50); train with --keep-at-accuracy and "
         "compare the checkpoints that are kept",
     )  # fmt: skip
     unknown = network("SE", PLAIN, None)

@@ -65,7 +65,9 @@ def test_what_stands_beside_a_claim_about_detectors_is_shown_with_it(tmp_path: P
         ]
     )
     section = section_of(claims, tmp_path, comparison)
-    assert "multiply-adds +21.9 %; grad-cam odi -0.2500 [-1.2500, +0.7500]</span>" in section.body
+    assert (
+        "multiply-adds +21.9 %; Grad-CAM object discrimination index -0.2500 [-1.2500, +0.7500]</span>" in section.body
+    )
     assert section.figures["claims"].startswith(
         "The paper's claims, and what it says of classifiers extended to detectors: HOGA minus each other variant"
     )

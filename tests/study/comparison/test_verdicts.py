@@ -27,6 +27,7 @@ def test_a_verdict_says_whether_the_claim_holds_and_within_which_margin(
 def test_what_was_measured_is_named_with_its_layer_where_it_has_one() -> None:
     assert measured_text("knn_accuracy", "layer3") == "kNN accuracy, layer3"
     assert measured_text("ap", "") == "average precision"
+    assert measured_text("grad-cam precision", "layer3") == "Grad-CAM precision, layer3"
 
 
 def test_every_claim_has_a_name_of_its_own_and_those_of_detectors_say_where_they_come_from() -> None:

@@ -111,7 +111,7 @@ def plot_precision_recall(
         for curve, panel in enumerate(figure.subplots(1, len(CURVES), sharey=True)):
             _draw_curves(panel, numbers, curve)
             panel.set_ylabel("precision" if curve == 0 else "")
-        variants_below(figure, {name: len(runs) for name, runs in numbers.items()})
+        variants_below(figure, {name: len(runs) for name, runs in numbers.items()}, marker="")
         return figure
 
 

@@ -118,7 +118,7 @@ def object_caption(
         f"{what}: {methods} for {variants} ({data}). Explained are {EXPLAINED[settings['target']]}.",
         f"The images are {settings['shown']}.{runs_shown(pictures[0])}",
         f"Below each map: the class and its probability{_marks(pictures)}.",
-        "Blue: the box that the network predicts.",
+        "Blue: the box that the network predicts, in the input that of the first network.",
     ]
     if any(picture.mask is not None for picture in pictures):
         parts.append("White: the annotated object.")

@@ -106,5 +106,5 @@ def _undefined(result: SanityResult) -> str:
         stages = rows.groupby("randomised_to", sort=False)
         counts = [f"{stage} {missing}" for stage, of_stage in stages if (missing := int(of_stage["undefined"].sum()))]
         most = max(int((of_stage["draws"] * of_stage["images"]).sum()) for _, of_stage in stages)
-        texts.append(f"{name}, {', '.join(counts)} of {most:,} maps per part" if counts else f"{name}, none")
+        texts.append(f"{name}, {', '.join(counts)} of {most:,} maps per part" if counts else f"{name}, no map")
     return "; ".join(texts)

@@ -79,7 +79,7 @@ def test_the_caption_says_what_was_drawn_and_counts_maps_that_say_nothing() -> N
         "mean over 3 draws of random weights and 4 images (digits); bands are 95% intervals over draws and images.",
         "Dashed: maps of different images",
         "Dotted: maps of the same images by the variant's other training runs",
-        "Grad-CAM at layer3, layer3 2 of 24 maps per part; Guided backpropagation, none.",
+        "Grad-CAM at layer3, layer3 2 of 24 maps per part; Guided backpropagation, no map.",
     ):
         assert part in caption
     alone = sanity_caption(result(other_runs=False), "digits")
