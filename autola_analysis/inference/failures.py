@@ -11,6 +11,7 @@ import torch
 from autola_analysis.core.errors import DataError
 from autola_analysis.core.memory import lacks_memory
 from autola_analysis.core.own_code import is_of_own_code, reason_of
+from autola_analysis.core.text import counted
 
 SIZES = "give --resize and --crop for images of another size"
 
@@ -35,7 +36,7 @@ def forward_of(name: str, shape: Sequence[int], advice: str = SIZES, memory_too:
         if not (memory and memory_too and is_of_own_code(error)) and not failed_in_module(error):
             raise
         text = f"{name} cannot run on images of shape {tuple(shape)}: {place_of(error)}"
-        raise DataError(f"{text}; {advice}.") from error
+        raise DataError(f"{text}; {_other_channels(error, shape) or advice}.") from error
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -61,6 +62,17 @@ def place_of(error: BaseException) -> str:
         if shapes and "self" in values:
             where = f" in {type(values['self']).__name__}, given a map of shape {' and '.join(shapes)}"
     return reason_of(error) + where
+
+
+def _other_channels(error: BaseException, shape: Sequence[int]) -> str:
+    """Return what to do about images of other channels than the first convolution takes; "" where it takes them."""
+    for values in _calls(error):
+        layer, given = values.get("self"), values.get("args", ())
+        if not isinstance(layer, torch.nn.Conv2d) or not given or tuple(given[0].shape[1:]) != tuple(shape):
+            continue
+        if layer.in_channels != shape[0]:
+            return f"give images of {counted(layer.in_channels, 'channel')}, as its first convolution takes"
+    return ""
 
 
 def _calls(error: BaseException) -> Iterator[Mapping[str, Any]]:

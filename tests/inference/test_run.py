@@ -221,6 +221,10 @@ def test_images_that_a_network_cannot_take_are_one_sentence() -> None:
     with pytest.raises(DataError, match=r"net cannot run on images of shape \(4, 8, 8\): .*channels") as raised:
         outputs_of(Tiny(), torch.randn(12, 4, 8, 8))
     assert "\n" not in str(raised.value)
+    assert str(raised.value).endswith("; give images of 3 channels, as its first convolution takes.")
+    within = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Conv2d(5, 4, 1))
+    with pytest.raises(DataError, match=r"give --resize and --crop for images of another size\.$"):
+        outputs_of(within)
 
 
 def test_nothing_is_folded_below_float32() -> None:
