@@ -62,16 +62,17 @@ def open_data(key: str, table: DataTable, source_name: str, base: Path, seed: in
         OptionError: If a file of classes cannot be used.
         DataError: If the source is not where it should be.
     """
-    order = None if table.class_order is None else read_class_names(base / expanded(table.class_order), "--class-order")
     name = _placed(source_name, base)
     kind = name.partition(":")[0]
+    if table.class_order is not None and kind in OBJECT_SOURCES:
+        raise OptionError(f"--class-order numbers the labels of images, and {kind} has objects; leave it out.")
+    order = None if table.class_order is None else read_class_names(base / expanded(table.class_order), "--class-order")
     root = None if table.images_root is None else base / expanded(table.images_root)
     opened = open_objects if kind in OBJECT_SOURCES else open_source
     source: Source = opened(name, split=table.split, images_root=root, bad_boxes=table.bad_boxes)
     box_changes = source.box_changes
     if order is not None:
-        if not isinstance(source, ImageSource):
-            raise OptionError(f"--class-order numbers the labels of images, and {kind} has objects; leave it out.")
+        assert isinstance(source, ImageSource)
         source = Reordered(source, order)
     if table.limit is not None:
         source = limited(source, table.limit, seed)
